@@ -1,0 +1,35 @@
+//! Dualpath keeps MCP tool calls answered inside an Envoy sidecar.
+//!
+//! The core (everything but `filter`, `cli` and `lab`) is pure: it takes the time and an event and returns a decision.
+//! `filter` is the host shell, the only place that names `proxy_wasm`.
+
+// A trap in the module takes every request of its worker with it, so nothing that ships may be able to panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::get_unwrap,
+        clippy::unwrap_in_result,
+        clippy::arithmetic_side_effects
+    )
+)]
+#![warn(missing_docs)]
+
+pub mod breaker;
+pub mod failure;
+pub mod jsonrpc;
+pub mod mcp;
+pub mod plan;
+pub mod registry;
+pub mod sse;
+pub mod translate;
+
+#[cfg(feature = "filter")]
+mod filter;

@@ -1,0 +1,259 @@
+//! The registry once it is known to make sense: no dangling name, no duration out of bounds, no credential that would
+//! travel in the clear. Everything behind the command line and the filter works on these types only.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::breaker::Policy;
+use crate::translate::Mapping;
+
+/// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(Box<str>);
+
+impl Id {
+    /// The longest name allowed, in bytes.
+    pub const MAX_LEN: usize = 63;
+
+    /// A name, if it keeps the rule: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 in all.
+    pub fn new(text: &str) -> Option<Self> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let mut bytes = text.bytes();
+        let first = bytes.next()?;
+        let fits = legal(first) && bytes.all(|b| legal(b) || b == b'-' || b == b'_') && text.len() <= Self::MAX_LEN;
+        fits.then(|| Id(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything one registry file says, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registry {
+    /// Where MCP clients connect.
+    pub listener: Listener,
+    /// What the rendered bootstrap needs to know of the Envoy that will run it.
+    pub envoy: EnvoySettings,
+    /// Sizes beyond which a message is not held in memory.
+    pub limits: Limits,
+    /// Credentials, by reference only: a registry never holds a secret.
+    pub credentials: Vec<Credential>,
+    /// Upstream servers in file order.
+    pub servers: Vec<Server>,
+    /// Tools in file order.
+    pub tools: Vec<Tool>,
+}
+
+/// The listener's socket and the path of the MCP endpoint on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// IP address to bind.
+    pub address: String,
+    /// TCP port to bind.
+    pub port: u16,
+    /// Path of the MCP endpoint; begins with `/`, has no query.
+    pub path: String,
+    /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`).
+    pub expose_headers: bool,
+}
+
+/// Settings of the rendered bootstrap that are not about MCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvoySettings {
+    /// Where Envoy finds the module.
+    pub wasm_file: String,
+    /// IP address of the admin interface.
+    pub admin_address: String,
+    /// Port of the admin interface.
+    pub admin_port: u16,
+}
+
+/// Sizes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body that is read (and can so be sent again); above it the call is refused with 413.
+    pub request_body: u32,
+    /// Largest answer that is held to be judged or translated. A longer MCP answer streams through unjudged;
+    /// a longer REST answer becomes an error.
+    pub response_body: u32,
+}
+
+/// How a server wants to be authenticated to, and where the secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name.
+    pub id: Id,
+    /// The header that carries it, lower case; `authorization` unless said otherwise.
+    pub header: String,
+    /// What stands before the secret in that header, e.g. `Bearer `.
+    pub prefix: String,
+    /// Further headers that go with it, such as Snowflake's token type. Names are lower case.
+    pub headers: Vec<(String, String)>,
+    /// Slot a and slot b; at least one is set.
+    pub slots: [Option<Source>; 2],
+}
+
+/// Where the secret of a slot comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An Envoy SDS file with one `generic_secret`; replaced atomically, it takes effect without a restart.
+    SdsFile(String),
+    /// An environment variable of the Envoy process, read at start.
+    Environment(String),
+}
+
+/// Position of a server in [`Registry::servers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServerIndex(pub u16);
+
+/// Position of a credential in [`Registry::credentials`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CredentialIndex(pub u16);
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// MCP over Streamable HTTP.
+    Mcp,
+    /// A plain HTTP API, reached through a tool's mapping.
+    Rest,
+}
+
+/// Preference among servers of one kind; lower tiers are asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Asked first.
+    Primary,
+    /// Asked when no primary answers.
+    Secondary,
+    /// Asked last.
+    Tertiary,
+}
+
+impl Tier {
+    /// The name used in the registry and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tier::Primary => "primary",
+            Tier::Secondary => "secondary",
+            Tier::Tertiary => "tertiary",
+        }
+    }
+}
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Its name: in metrics, in the filter state that routes to it, and as the name of its cluster.
+    pub id: Id,
+    /// What it speaks.
+    pub kind: ServerKind,
+    /// Its place in the order of preference.
+    pub tier: Tier,
+    /// Where it is.
+    pub url: Url,
+    /// The credential it gets; `None` sends none at all.
+    pub credential: Option<CredentialIndex>,
+    /// File with the certificate authorities to trust; `None` = the system's.
+    pub ca_file: Option<String>,
+    /// Longest time to get a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest time from the request's last byte to the first byte of the answer.
+    pub timeout: Duration,
+    /// When its breaker trips and how it recovers.
+    pub breaker: Policy,
+}
+
+/// An `http` or `https` URL, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Whether it is `https`.
+    pub tls: bool,
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// Port; 80 or 443 where the URL has none.
+    pub port: u16,
+    /// Path, begins with `/`; for a REST server it is put before every mapping's path (`/` adds nothing).
+    pub path: String,
+}
+
+impl Url {
+    /// The value of the `host` header: host, and the port where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let default = if self.tls { 443 } else { 80 };
+        if self.port == default { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Whether the host is this machine, so that nothing can listen in.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+/// One tool, as MCP clients call it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// Its MCP name.
+    pub name: String,
+    /// The task it is counted under in metrics.
+    pub task: Id,
+    /// Whether a call may be sent again although it may already have been executed.
+    pub replayable: bool,
+    /// Overrides the servers' timeout for this tool.
+    pub timeout: Option<Duration>,
+    /// The MCP servers that offer it, in order of preference (tier, then file order).
+    pub mcp: Vec<ServerIndex>,
+    /// The direct path, if the tool has one.
+    pub rest: Option<Direct>,
+    /// The tool as the gate lists it while no MCP server answers: an MCP `Tool` object.
+    pub listing: serde_json::Value,
+}
+
+/// A tool's direct path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Direct {
+    /// The REST server.
+    pub server: ServerIndex,
+    /// How the call is written for it and its answer read.
+    pub mapping: Mapping,
+}
+
+impl Registry {
+    /// The server at `index`. `None` only for an index of another registry.
+    pub fn server(&self, index: ServerIndex) -> Option<&Server> {
+        self.servers.get(usize::from(index.0))
+    }
+
+    /// The server with this name.
+    pub fn server_by_id(&self, id: &str) -> Option<(ServerIndex, &Server)> {
+        let (at, server) = self.servers.iter().enumerate().find(|(_, s)| s.id.as_str() == id)?;
+        Some((ServerIndex(u16::try_from(at).ok()?), server))
+    }
+
+    /// The credential at `index`. `None` only for an index of another registry.
+    pub fn credential(&self, index: CredentialIndex) -> Option<&Credential> {
+        self.credentials.get(usize::from(index.0))
+    }
+
+    /// The tool with this MCP name.
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// All MCP servers in order of preference.
+    pub fn mcp_servers(&self) -> Vec<ServerIndex> {
+        let mut found: Vec<_> = (0u16..).zip(&self.servers).filter(|(_, s)| s.kind == ServerKind::Mcp).collect();
+        found.sort_by_key(|(_, server)| server.tier);
+        found.into_iter().map(|(at, _)| ServerIndex(at)).collect()
+    }
+}

@@ -1,0 +1,52 @@
+//! What is wrong with a registry, said so that an operator can mend it without reading code.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// One violated rule: where, what stands there, which rule it breaks, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the registry, e.g. `servers[1].url`.
+    pub path: String,
+    /// What stands there, as JSON, shortened; empty when something is missing.
+    pub value: String,
+    /// The rule that it breaks, e.g. `must be a duration such as 500ms, 30s or 5m`.
+    pub rule: String,
+    /// How to mend it, where that is not plain from the rule.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path)?;
+        if !self.value.is_empty() {
+            write!(f, "{}: ", self.value)?;
+        }
+        f.write_str(&self.rule)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n    hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects every problem of one registry, so that all are shown at once.
+#[derive(Debug, Default)]
+pub struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// Adds one problem.
+    pub fn add(&self, problem: Problem) {
+        self.0.borrow_mut().push(problem);
+    }
+
+    /// Whether nothing was found so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// The problems, in the order in which they were found.
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}

@@ -1,0 +1,291 @@
+//! Reads the wire form (a JSON tree, whatever it was written in) key by key, and notes every problem instead of
+//! stopping at the first. A `None` from a reading function means that the problem has been noted already.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::problem::{Problem, Problems};
+
+/// A value of the wire form together with its path.
+#[derive(Clone)]
+pub struct Node<'v> {
+    path: String,
+    value: &'v Value,
+    problems: &'v Problems,
+}
+
+impl<'v> Node<'v> {
+    /// The whole document; its path is empty.
+    pub fn root(value: &'v Value, problems: &'v Problems) -> Self {
+        Node { path: String::new(), value, problems }
+    }
+
+    /// Where this value stands.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value itself, unread.
+    pub fn value(&self) -> &'v Value {
+        self.value
+    }
+
+    /// Notes that this value breaks `rule`.
+    pub fn refuse(&self, rule: impl Into<String>) {
+        self.note(rule.into(), None);
+    }
+
+    /// Notes that this value breaks `rule`, with a way to mend it.
+    pub fn refuse_with(&self, rule: impl Into<String>, hint: impl Into<String>) {
+        self.note(rule.into(), Some(hint.into()));
+    }
+
+    fn note(&self, rule: String, hint: Option<String>) {
+        let path = if self.path.is_empty() { "registry".to_owned() } else { self.path.clone() };
+        self.problems.add(Problem { path, value: shown(self.value), rule, hint });
+    }
+
+    /// This value as a mapping.
+    pub fn table(&self) -> Option<Table<'v>> {
+        match self.value {
+            Value::Object(map) => Some(Table { node: self.clone(), map, read: RefCell::default() }),
+            _ => {
+                self.refuse("must be a mapping");
+                None
+            }
+        }
+    }
+
+    /// The elements of this value, which must be a list.
+    pub fn list(&self) -> Option<Vec<Node<'v>>> {
+        match self.value {
+            Value::Array(values) => Some(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| Node { path: format!("{}[{i}]", self.path), value, problems: self.problems })
+                    .collect(),
+            ),
+            _ => {
+                self.refuse("must be a list");
+                None
+            }
+        }
+    }
+
+    /// This value as a non-empty string.
+    pub fn string(&self) -> Option<&'v str> {
+        match self.value {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => {
+                self.refuse("must be a non-empty string");
+                None
+            }
+        }
+    }
+
+    /// This value as a boolean.
+    pub fn boolean(&self) -> Option<bool> {
+        let answer = self.value.as_bool();
+        if answer.is_none() {
+            self.refuse("must be true or false");
+        }
+        answer
+    }
+
+    /// This value as a whole number within `min..=max`.
+    pub fn integer(&self, min: u64, max: u64) -> Option<u64> {
+        match self.value.as_u64() {
+            Some(n) if (min..=max).contains(&n) => Some(n),
+            _ => {
+                self.refuse(format!("must be a whole number from {min} to {max}"));
+                None
+            }
+        }
+    }
+
+    /// This value as a number within `min..=max`.
+    pub fn number(&self, min: f64, max: f64) -> Option<f64> {
+        match self.value.as_f64() {
+            Some(n) if (min..=max).contains(&n) => Some(n),
+            _ => {
+                self.refuse(format!("must be a number from {min} to {max}"));
+                None
+            }
+        }
+    }
+
+    /// This value as one of `choices`; answers the position of the one chosen.
+    pub fn one_of(&self, choices: &[&str]) -> Option<usize> {
+        let found = self.value.as_str().and_then(|text| choices.iter().position(|choice| *choice == text));
+        if found.is_none() {
+            self.refuse(format!("must be one of {}", choices.join(", ")));
+        }
+        found
+    }
+
+    /// This value as a duration with its unit (`250ms`, `30s`, `5m`, `1h`, `90d`), within `min..=max`.
+    pub fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
+        match self.value.as_str().and_then(parse_duration) {
+            None => {
+                self.refuse_with("must be a duration such as 500ms, 30s or 5m", "a number alone has no unit");
+                None
+            }
+            Some(d) if d < min || d > max => {
+                self.refuse(format!("must be a duration from {} to {}", show_duration(min), show_duration(max)));
+                None
+            }
+            found => found,
+        }
+    }
+
+    /// This value as a size in bytes (`64KiB`, `1MiB`, or a whole number of bytes), within `min..=max`.
+    pub fn bytes(&self, min: u64, max: u64) -> Option<u64> {
+        let size = match self.value {
+            Value::String(text) => parse_bytes(text),
+            other => other.as_u64(),
+        };
+        match size {
+            Some(n) if (min..=max).contains(&n) => Some(n),
+            _ => {
+                self.refuse(format!("must be a size such as 64KiB or 1MiB, from {min} to {max} bytes"));
+                None
+            }
+        }
+    }
+}
+
+/// A mapping of the wire form. Keys that nobody asked for are noted as unknown by [`Table::done`].
+pub struct Table<'v> {
+    node: Node<'v>,
+    map: &'v Map<String, Value>,
+    read: RefCell<Vec<String>>,
+}
+
+impl<'v> Table<'v> {
+    /// The mapping as a value.
+    pub fn node(&self) -> &Node<'v> {
+        &self.node
+    }
+
+    /// The value under `key`, if the mapping has it.
+    pub fn optional(&self, key: &str) -> Option<Node<'v>> {
+        self.read.borrow_mut().push(key.to_owned());
+        self.map.get(key).map(|value| self.child(key, value))
+    }
+
+    /// The value under `key`, which the mapping must have.
+    pub fn required(&self, key: &str) -> Option<Node<'v>> {
+        let found = self.optional(key);
+        if found.is_none() {
+            self.node.problems.add(Problem {
+                path: join(&self.node.path, key),
+                value: String::new(),
+                rule: "is required".to_owned(),
+                hint: None,
+            });
+        }
+        found
+    }
+
+    /// Every key with its value, for mappings whose keys are names of the operator's own.
+    pub fn entries(&self) -> Vec<(&'v str, Node<'v>)> {
+        self.map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect()
+    }
+
+    /// Notes every key that was never asked for.
+    pub fn done(self) {
+        let known = self.read.into_inner();
+        for (key, value) in self.map {
+            if !known.iter().any(|k| k == key) {
+                self.node.problems.add(Problem {
+                    path: join(&self.node.path, key),
+                    value: shown(value),
+                    rule: "is not a known key".to_owned(),
+                    hint: Some(format!("known here: {}", known.join(", "))),
+                });
+            }
+        }
+    }
+
+    fn child(&self, key: &str, value: &'v Value) -> Node<'v> {
+        Node { path: join(&self.node.path, key), value, problems: self.node.problems }
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A value as JSON, cut after 60 characters.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
+        None => text,
+    }
+}
+
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor).map(Duration::from_millis)
+}
+
+/// A duration in the largest unit that shows it whole.
+pub fn show_duration(duration: Duration) -> String {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let (unit, factor) = UNITS.iter().rev().find(|(_, f)| ms != 0 && ms.is_multiple_of(*f)).unwrap_or(&("ms", 1));
+    format!("{}{unit}", ms.checked_div(*factor).unwrap_or(ms))
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_duration_without_a_unit_is_refused_with_a_hint() {
+        let problems = Problems::default();
+        let value = json!(30);
+        assert_eq!(Node::root(&value, &problems).duration(Duration::ZERO, Duration::MAX), None);
+        let found = problems.into_vec();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].hint.as_deref(), Some("a number alone has no unit"));
+    }
+
+    #[test]
+    fn durations_are_shown_in_the_unit_they_are_written_in() {
+        for text in ["250ms", "30s", "5m", "1h", "90d"] {
+            assert_eq!(parse_duration(text).map(show_duration).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn every_unknown_key_is_noted_not_only_the_first() {
+        let problems = Problems::default();
+        let value = json!({"a": 1, "b": 2, "c": 3});
+        let table = Node::root(&value, &problems).table().unwrap();
+        table.optional("a");
+        table.done();
+        let paths: Vec<_> = problems.into_vec().into_iter().map(|p| p.path).collect();
+        assert_eq!(paths, ["b", "c"]);
+    }
+}

@@ -1,0 +1,4 @@
+//! To be written.
+/// Placeholder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mapping;
