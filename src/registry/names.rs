@@ -21,17 +21,22 @@ impl Names {
     /// Adds the name that stands at `node`; a second use of the same name is noted there.
     pub fn add(&mut self, name: Option<&str>, node: Option<&Node>) {
         if let (Some(name), Some(node)) = (name, node)
-            && let Some(first) = self.names.iter().position(|known| known.as_deref() == Some(name))
+            && let Some(first) = self.position(name)
         {
             node.refuse(format!("must be unique, and {}s[{first}] has this name already", self.kind));
         }
         self.names.push(name.map(str::to_owned));
     }
 
+    /// The position of the entity with this name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| known.as_deref() == Some(name))
+    }
+
     /// The position of the entity that `node` names; a name that nothing has is noted.
     pub fn resolve(&self, node: &Node) -> Option<usize> {
         let name = node.string()?;
-        let found = self.names.iter().position(|known| known.as_deref() == Some(name));
+        let found = self.position(name);
         if found.is_none() {
             let known: Vec<&str> = self.names.iter().flatten().map(String::as_str).collect();
             let rule = format!("must be the id of a {} in this registry", self.kind);

@@ -60,7 +60,12 @@ fn read(root: &Node) -> Option<Registry> {
 
     // Tools are linked first: they need only names and kinds, and linking a server uses it up.
     let servers = servers?;
-    let linked = Linked { names: &server_names, servers: &servers };
+    let linked = Linked {
+        names: &server_names,
+        servers: &servers,
+        credential_names: &credential_names,
+        credentials: credentials.as_deref().unwrap_or_default(),
+    };
     let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
     let servers: Vec<_> = servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref())).collect();
     Some(Registry {

@@ -26,7 +26,8 @@ pub(super) struct WireServer<'v> {
     pub tier: Option<Tier>,
     url: Option<Url>,
     url_node: Option<Node<'v>>,
-    credential: Option<Node<'v>>,
+    /// Where it names its credential; the headers of direct paths are checked against that.
+    pub credential: Option<Node<'v>>,
     ca_file: Option<Option<String>>,
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::model::{Direct, Id, ServerIndex, ServerKind, Tool};
+use super::model::{Credential, Direct, Id, ServerIndex, ServerKind, Tool};
 use super::names::{Names, read_id};
 use super::reader::{Node, Table};
 use super::servers::{LONGEST, SHORTEST, WireServer};
@@ -25,6 +25,7 @@ pub(super) struct WireTool<'v> {
 }
 
 struct WireDirect<'v> {
+    node: Node<'v>,
     server: Option<Node<'v>>,
     mapping: Option<Mapping>,
 }
@@ -35,6 +36,10 @@ pub(super) struct Linked<'a, 'v> {
     pub names: &'a Names,
     /// The servers as they were read.
     pub servers: &'a [Option<WireServer<'v>>],
+    /// Names of the credentials.
+    pub credential_names: &'a Names,
+    /// The credentials.
+    pub credentials: &'a [Option<Credential>],
 }
 
 impl<'v> WireTool<'v> {
@@ -85,12 +90,21 @@ impl<'v> WireDirect<'v> {
         let server = table.required("server");
         let mapping = Mapping::read(&table);
         table.done();
-        Some(WireDirect { server, mapping })
+        Some(WireDirect { node: node.clone(), server, mapping })
     }
 
     fn link(&self, linked: &Linked) -> Option<Direct> {
         let server = linked.resolve(self.server.as_ref()?, ServerKind::Rest)?;
-        Some(Direct { server, mapping: self.mapping.clone()? })
+        let mapping = self.mapping.clone()?;
+        if let Some(credential) = linked.credential_of(server) {
+            let owned =
+                |name: &&str| credential.header == *name || credential.headers.iter().any(|(set, _)| set == name);
+            for name in mapping.header_names().filter(owned) {
+                self.node
+                    .refuse(format!("must not set the header {name}, which belongs to credential {}", credential.id));
+            }
+        }
+        Some(Direct { server, mapping })
     }
 }
 
@@ -107,6 +121,11 @@ impl Linked<'_, '_> {
             return None;
         }
         u16::try_from(index).ok().map(ServerIndex)
+    }
+
+    fn credential_of(&self, server: ServerIndex) -> Option<&Credential> {
+        let node = self.servers.get(usize::from(server.0))?.as_ref()?.credential.as_ref()?;
+        self.credentials.get(self.credential_names.position(node.value().as_str()?)?)?.as_ref()
     }
 
     fn all_mcp(&self) -> Vec<ServerIndex> {
