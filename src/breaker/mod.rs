@@ -3,11 +3,11 @@ use crate::registry::reader::Node;
 
 /// Placeholder.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Policy;
+pub struct Policy {}
 
 impl Policy {
     /// Placeholder.
     pub fn read(node: &Node) -> Option<Self> {
-        node.table().map(|_| Policy)
+        node.table().map(|_| Policy {})
     }
 }
