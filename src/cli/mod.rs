@@ -4,6 +4,8 @@
 
 mod check;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -64,15 +66,4 @@ fn print(text: &str) {
 /// Prints a complaint, as [`print`] does, to standard error.
 fn complain(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
 }

@@ -14,11 +14,11 @@ impl Credential {
     /// Reads one credential and adds its name to `names`.
     pub(super) fn read(node: &Node, names: &mut Names) -> Option<Self> {
         let Some(table) = node.clone().veiled().table() else {
-            names.add(None, None);
+            names.add(None);
             return None;
         };
         let (id, id_node) = read_id(&table, "id");
-        names.add(id.as_ref().map(|id| id.as_str()), id_node.as_ref());
+        names.add(id_node.as_ref());
         let header = or(table.optional("header").map(Node::unveiled), "authorization".to_owned(), |node| {
             let name = node.string()?;
             check_name(name).map_err(|violation| node.violates(violation)).ok()?;

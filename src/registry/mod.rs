@@ -14,7 +14,7 @@ pub mod reader;
 mod servers;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tools;
 mod url;
 

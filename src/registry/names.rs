@@ -1,11 +1,13 @@
 //! The names of one kind of entity: each given once, and found again where another entity refers to it.
 
+use std::collections::BTreeSet;
+
 use super::model::Id;
 use super::problem::Violation;
 use super::reader::{Node, Table};
 
-/// The names of all entities of one kind, by position. A name that could not be read keeps its position empty, so that
-/// its other problems do not make every reference look dangling.
+/// The names of all entities of one kind, by position. An illegal name is kept as well, and a missing one keeps its
+/// position, so that one mistake does not make every reference look dangling.
 pub(super) struct Names {
     /// What they name, e.g. `server`.
     kind: &'static str,
@@ -18,8 +20,9 @@ impl Names {
         Names { kind, names: Vec::new() }
     }
 
-    /// Adds the name that stands at `node`; a second use of the same name is noted there.
-    pub fn add(&mut self, name: Option<&str>, node: Option<&Node>) {
+    /// Adds the name that stands at `node`, or none; a second use of the same name is noted there.
+    pub fn add(&mut self, node: Option<&Node>) {
+        let name = node.and_then(|node| node.value().as_str());
         if let (Some(name), Some(node)) = (name, node)
             && let Some(first) = self.position(name)
         {
@@ -66,7 +69,8 @@ pub(super) fn read_id<'v>(table: &Table<'v>, key: &str) -> (Option<Id>, Option<N
 /// A hint for a name that is not known: the nearest known one, and which there are.
 pub(super) fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
-    let known: Vec<&str> = known.collect();
+    let mut seen = BTreeSet::new();
+    let known: Vec<&str> = known.filter(|name| seen.insert(*name)).collect();
     if known.is_empty() {
         return "there are none".to_owned();
     }

@@ -91,6 +91,7 @@ fn read_servers<'v>(table: &Table<'v>, names: &mut Names) -> Option<Vec<Option<W
     let nodes = entries(Some(node.clone()), MAX_SERVERS)?;
     if nodes.is_empty() {
         node.refuse("must have at least one server");
+        return None;
     }
     Some(nodes.iter().map(|node| WireServer::read(node, names)).collect())
 }

@@ -64,7 +64,8 @@ impl<'v> Node<'v> {
 
     fn note(&self, rule: String, hint: Option<String>) {
         let path = if self.path.is_empty() { "registry".to_owned() } else { self.path.clone() };
-        let value = if self.veiled { VEIL.to_owned() } else { shown(self.value) };
+        let scalar = !self.value.is_object() && !self.value.is_array();
+        let value = if self.veiled && scalar { VEIL.to_owned() } else { shown(self.value) };
         self.problems.add(Problem { path, value, rule, hint });
     }
 
@@ -248,7 +249,7 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// What is shown of a veiled value.
+/// What is shown of a veiled scalar.
 const VEIL: &str = "(not shown)";
 
 /// A value as JSON, cut after 60 characters; of a mapping only the keys, of a list only the length.
@@ -294,8 +295,11 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
 
     #[test]
     fn a_duration_without_a_unit_is_refused_with_a_hint() {
@@ -323,5 +327,24 @@ mod tests {
         table.done();
         let paths: Vec<_> = problems.into_vec().into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["b", "c"]);
+    }
+    #[test]
+    fn a_veiled_value_is_not_shown_nor_is_anything_below_it() {
+        let problems = Problems::default();
+        let value = json!({"a": "hunter2", "b": ["hunter2"], "c": "shown"});
+        let table = Node::root(&value, &problems).veiled().table().unwrap();
+        table.optional("a").unwrap().boolean();
+        table.optional("b").unwrap().list().unwrap()[0].boolean();
+        table.optional("c").unwrap().unveiled().boolean();
+        let shown: Vec<_> = problems.into_vec().into_iter().map(|problem| problem.value).collect();
+        assert_eq!(shown, ["(not shown)", "(not shown)", "\"shown\""]);
+    }
+
+    #[test]
+    fn text_under_an_unknown_key_is_not_shown() {
+        let problems = Problems::default();
+        let value = json!({"tokn": "hunter2"});
+        Node::root(&value, &problems).table().unwrap().done();
+        assert_eq!(problems.into_vec()[0].value, "(not shown)");
     }
 }

@@ -37,11 +37,11 @@ impl<'v> WireServer<'v> {
     /// Reads one server and adds its name to `names`.
     pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
         let Some(table) = node.table() else {
-            names.add(None, None);
+            names.add(None);
             return None;
         };
         let (id, id_node) = read_id(&table, "id");
-        names.add(id.as_ref().map(|id| id.as_str()), id_node.as_ref());
+        names.add(id_node.as_ref());
         let id = id.filter(|id| !is_reserved(id, id_node.as_ref()));
         let kind = table
             .required("kind")

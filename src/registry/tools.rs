@@ -46,12 +46,12 @@ impl<'v> WireTool<'v> {
     /// Reads one tool and adds its name to `names`.
     pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
         let Some(table) = node.table() else {
-            names.add(None, None);
+            names.add(None);
             return None;
         };
         let name_node = table.required("name");
         let name = name_node.as_ref().and_then(read_name);
-        names.add(name.as_deref(), name_node.as_ref());
+        names.add(name_node.as_ref());
         let (task, _) = read_id(&table, "task");
         let replayable = or(table.optional("replayable"), false, Node::boolean);
         let timeout = or(table.optional("timeout"), None, |node| node.duration(SHORTEST, LONGEST).map(Some));

@@ -1,1 +1,0 @@
-//! What a registry may say, what it may not, and how it is told so.
