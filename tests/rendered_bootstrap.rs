@@ -24,7 +24,8 @@ const SECRET_FILE: &str = r#"resources:
   generic_secret: {secret: {inline_string: not-a-secret}}
 "#;
 
-/// Every kind of server and slot: name and address, with and without TLS, with and without a credential.
+/// Every kind of server and slot: name and address, with and without TLS, with and without a credential, and names that
+/// YAML would take for something else if they were not quoted.
 const EVERY_KIND: &str = r#"
 version: 1
 envoy: {wasm_file: DIR/dualpath.wasm}
@@ -35,6 +36,9 @@ servers:
   - {id: by-address, kind: mcp, tier: secondary, url: "https://192.0.2.7:8443/mcp", credential: pat, timeout: 1500ms}
   - {id: by-ipv6, kind: mcp, tier: tertiary, url: "http://[::1]:8080/mcp", credential: pat}
   - {id: plain, kind: mcp, tier: tertiary, url: "http://localhost:8081/mcp"}
+  - {id: "1e3", kind: mcp, tier: tertiary, url: "http://localhost:8082/mcp"}
+  - {id: "null", kind: mcp, tier: tertiary, url: "http://localhost:8083/mcp"}
+  - {id: "007", kind: mcp, tier: tertiary, url: "http://localhost:8084/mcp"}
 tools: []
 "#;
 

@@ -9,7 +9,7 @@ use super::extension::extension;
 use crate::registry::{Credential, Source};
 
 /// The slots of a credential: the suffix of the secret's name and the private header.
-const SLOTS: [(&str, &str); 2] = [("a", "x-dualpath-slot-a"), ("b", "x-dualpath-slot-b")];
+pub(super) const SLOTS: [(&str, &str); 2] = [("a", "x-dualpath-slot-a"), ("b", "x-dualpath-slot-b")];
 
 /// The injectors of `credential`, in the order of its slots. Slots from the environment need none.
 pub(super) fn injectors(credential: &Credential) -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::extension::extension;
-use super::{duration, runtime, size};
+use super::{credentials, duration, runtime, size};
 use crate::registry::{Registry, Server, ServerKind};
 
 /// Filter state that names the server of the next attempt. Envoy puts `wasm.` before the property that the filter sets.
@@ -28,11 +28,19 @@ pub(super) fn configuration(registry: &Registry) -> Value {
             "name": "mcp",
             "domains": ["*"],
             "include_request_attempt_count": true,
-            // Set by the connection manager: the client's address, which is no concern of the servers.
-            "request_headers_to_remove": ["x-envoy-external-address"],
+            "request_headers_to_remove": removed_headers(),
             "routes": [mcp(registry), direct_only(registry)],
         }],
     })
+}
+
+/// Request headers that end at this Envoy. The removal comes before the upstream filters.
+fn removed_headers() -> Vec<&'static str> {
+    // The client's address, set by the connection manager: it is no concern of the servers.
+    let mut removed = vec!["x-envoy-external-address"];
+    // The injector of an empty slot leaves a header of this name alone: a client must not fill the slot.
+    removed.extend(credentials::SLOTS.map(|(_, header)| header));
+    removed
 }
 
 /// The route that may use every server, open while the kill switch is on.

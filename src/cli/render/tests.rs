@@ -274,6 +274,15 @@ fn the_secret_of_the_server_before_is_overwritten() {
 }
 
 #[test]
+fn a_client_cannot_fill_an_empty_slot() {
+    let tree = rendered(&registry());
+    let removed = at(&tree, &format!("{MANAGER}/route_config/virtual_hosts/0/request_headers_to_remove"));
+    for header in ["x-dualpath-slot-a", "x-dualpath-slot-b"] {
+        assert!(removed.as_array().unwrap().contains(&json!(header)), "{removed}");
+    }
+}
+
+#[test]
 fn a_server_without_a_credential_has_no_injector() {
     let mut registry = registry();
     registry.servers[0].credential = None;
