@@ -1,5 +1,4 @@
 //! The rendered bootstrap against the real Envoy, and the one in `envoy/` against the registry it is rendered from.
-#![cfg(feature = "cli")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
