@@ -98,3 +98,16 @@ fn envoy_accepts_every_kind_of_server_and_credential() {
     fs::write(&registry, EVERY_KIND.replace("DIR", directory.to_str().unwrap())).unwrap();
     validate(&directory, &render(&registry, "registry.yaml"));
 }
+
+#[test]
+fn a_registry_with_problems_renders_nothing() {
+    let directory = scratch("problems");
+    let (registry, output) = (directory.join("registry.yaml"), directory.join("bootstrap.yaml"));
+    fs::write(&registry, "version: 2\nservers: []\n").unwrap();
+    fs::write(&output, "what was there").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+    let run = command.arg("render").arg(&registry).arg("-o").arg(&output).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("version: 2: must be 1"));
+    assert_eq!(fs::read_to_string(&output).unwrap(), "what was there");
+}
