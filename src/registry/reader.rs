@@ -252,10 +252,15 @@ fn join(path: &str, key: &str) -> String {
 /// What is shown of a veiled scalar.
 const VEIL: &str = "(not shown)";
 
-/// A value as JSON, cut after 60 characters; of a mapping only the keys, of a list only the length.
+/// A value as JSON, cut after 60 characters; of a mapping only the keys, sorted, of a list only the length.
 fn shown(value: &Value) -> String {
     let text = match value {
-        Value::Object(map) => format!("{{{}}}", map.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            // Whether a mapping keeps the order in which it was written depends on features of serde_json.
+            let mut keys: Vec<_> = map.keys().map(String::as_str).collect();
+            keys.sort_unstable();
+            format!("{{{}}}", keys.join(", "))
+        }
         Value::Array(values) => format!("[{} elements]", values.len()),
         scalar => scalar.to_string(),
     };
