@@ -185,8 +185,10 @@ mod tests {
         assert_eq!(scanner.held(), 0);
     }
 
-    #[cfg(not(target_family = "wasm"))]
     mod properties {
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        use wasm_bindgen_test::wasm_bindgen_test as test;
+
         use proptest::prelude::*;
 
         use super::*;

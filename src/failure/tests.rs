@@ -286,8 +286,10 @@ fn retry_after_that_says_nothing_is_ignored() {
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
 mod properties {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -223,8 +223,10 @@ fn codes_of_our_own_stay_out_of_the_reserved_band() {
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
 mod properties {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use proptest::prelude::*;
 
     use super::super::*;
