@@ -32,6 +32,7 @@ mod read;
 mod render;
 mod request;
 mod scope;
+mod syntax;
 mod template;
 mod with;
 

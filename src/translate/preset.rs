@@ -1,4 +1,7 @@
 //! Mappings that come with Dualpath, in the form that an operator writes: copy one into a registry and change it.
+//!
+//! `snowflake.sql` sends the statement as it is. The managed MCP server's own `read_only` setting does not exist in the
+//! SQL API: what a statement may do is decided by the role of the credential, or by `with: {role: ...}`.
 
 use serde_json::Value;
 

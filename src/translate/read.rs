@@ -1,7 +1,8 @@
 //! Reads a mapping's wire form.
 
 use super::place::{Place, percent_encode};
-use super::template::{Piece, Reference, Root, Syntax, Template, WhenAbsent, all, literal_key};
+use super::syntax::{Syntax, all, literal_key};
+use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::With;
 use super::{AnswerMapping, ErrorMapping, Mapping, preset};
 use crate::registry::reader::{Node, Table};

@@ -113,6 +113,13 @@ fn a_success_that_is_no_json_or_lacks_a_field_is_an_error_of_the_server() {
 }
 
 #[test]
+fn an_answer_nested_very_deep_does_not_exhaust_the_stack() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    let mapping = with_answer(json!({"content": "${response.a.0.0}", "structured": "${response}"}));
+    assert!(answer(&mapping, 200, deep.as_bytes()).unwrap().result().len() > deep.len());
+}
+
+#[test]
 fn structured_content_is_an_object_or_the_answer_is_unreadable() {
     let mapping = with_answer(json!({"structured": "${response?}"}));
     assert!(answer(&mapping, 200, b"[1]").is_err());

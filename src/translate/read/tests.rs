@@ -53,7 +53,9 @@ fn an_unknown_placeholder_is_refused_with_those_that_are_known() {
     let (_, problems) = read(&with_part("body", json!("${args.x}")));
     assert_eq!(problems[0].rule, "has the unknown placeholder ${args.x}");
     assert_eq!(problems[0].hint.as_deref(), Some("known here: ${arguments.NAME}, ${with.NAME}, ${call.uuid}"));
-    for template in ["${call.uuid}", "${arguments.x}", "${}", "${with}", "${with.a.b}"] {
+    for template in
+        ["${call.uuid}", "${arguments.x}", "${}", "${with}", "${with.a.b}", "${response.a[0]}", "${ response}"]
+    {
         let (mapping, problems) = read(&with_part("answer", json!({"content": template})));
         assert!(mapping.is_none() && !problems.is_empty(), "{template}");
     }
@@ -63,6 +65,15 @@ fn an_unknown_placeholder_is_refused_with_those_that_are_known() {
 fn an_unclosed_placeholder_is_refused_with_the_way_to_write_it_literally() {
     let (_, problems) = read(&with_part("body", json!("costs ${5")));
     assert_eq!(problems[0].hint.as_deref(), Some("write $${ for the two characters ${"));
+}
+
+#[test]
+fn a_default_must_fit_the_place_it_stands_in() {
+    assert_eq!(refused(json!({"method": "GET", "path": "/a/${arguments.x|..}"})).len(), 1);
+    assert_eq!(refused(with_part("query", json!({"q": "${arguments.x|[1]}"}))).len(), 1);
+    assert_eq!(refused(with_part("headers", json!({"x-h": "${arguments.x|a\nb}"}))).len(), 1);
+    assert_eq!(refused(with_part("body", json!("text ${arguments.x|null}"))).len(), 1);
+    assert_eq!(read(&with_part("body", json!("${arguments.x|null}"))).1, []);
 }
 
 #[test]
