@@ -7,8 +7,6 @@ use super::{CallerError, Mapping, RestRequest, request};
 use crate::registry::reader::Node;
 use crate::registry::{Problem, Problems};
 
-// Proptest has no source of randomness in a browser-like host.
-#[cfg(not(target_family = "wasm"))]
 mod properties;
 
 pub(super) const UUID: [u8; 16] = [0xff; 16];

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::{answer, request, respond};
 use super::{UUID, body, call, mapping, raw, read};
