@@ -197,7 +197,10 @@ impl<'v> Table<'v> {
 
     /// The value under `key`, if the mapping has it.
     pub fn optional(&self, key: &str) -> Option<Node<'v>> {
-        self.read.borrow_mut().push(key.to_owned());
+        let mut read = self.read.borrow_mut();
+        if !read.iter().any(|known| known == key) {
+            read.push(key.to_owned());
+        }
         self.map.get(key).map(|value| self.child(key, value))
     }
 
