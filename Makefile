@@ -5,7 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 CARGO := .make/cargo
-LAB = ENVOY="$$(.make/envoy)" DUALPATH_WASM="$(CURDIR)/build/dualpath.wasm" build/dualpath-lab
+# The laboratory's program, told where Envoy and the module are.
+LAB = envoy=$$(.make/envoy); ENVOY=$$envoy DUALPATH_WASM="$(CURDIR)/build/dualpath.wasm" exec build/dualpath-lab
 
 .PHONY: help
 help: ## this list
