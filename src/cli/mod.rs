@@ -4,6 +4,8 @@
 
 mod check;
 mod load;
+pub mod render;
+mod render_command;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,12 +40,14 @@ Exit status:
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Render(render_command::Args),
 }
 
 /// Runs the tool with the arguments of this process.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Render(args) => render_command::run(&args),
     }
 }
 
