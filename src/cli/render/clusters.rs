@@ -31,10 +31,7 @@ fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
     if ip(&server.url).is_some() {
         put("type", json!("STATIC"));
     } else {
-        put("type", json!("STRICT_DNS"));
-        // IPv6 only where there is no IPv4 address: many sidecars have no IPv6 route.
-        put("dns_lookup_family", json!("V4_PREFERRED"));
-        put("respect_dns_ttl", json!(true));
+        put("cluster_type", by_name());
     }
     put("connect_timeout", duration(server.connect_timeout));
     put("per_connection_buffer_limit_bytes", json!(size::connection_buffer(&registry.limits)));
@@ -51,6 +48,16 @@ fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
     );
     put("typed_extension_protocol_options", protocol_options(registry, wire, server));
     Value::Object(cluster)
+}
+
+/// STRICT_DNS in the form that is not deprecated: every address of the name is a host of the cluster.
+fn by_name() -> Value {
+    extension(
+        "envoy.clusters.dns",
+        "envoy.extensions.clusters.dns.v3.DnsCluster",
+        // IPv6 only where there is no IPv4 address: many sidecars have no IPv6 route.
+        json!({"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": true}),
+    )
 }
 
 fn endpoints(server: &Server) -> Value {
