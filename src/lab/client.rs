@@ -121,8 +121,8 @@ impl Reply {
         if self.answer.header("content-type") != Some("text/event-stream") {
             return body;
         }
-        let data = body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start);
-        data.filter(|data| data.starts_with('{')).next_back().unwrap_or_default().to_owned()
+        let mut data = body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start);
+        data.rfind(|data| data.starts_with('{')).unwrap_or_default().to_owned()
     }
 
     /// The JSON-RPC response; `Null` when the body is something else.
@@ -186,7 +186,8 @@ impl Events {
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         loop {
             while let Some((block, rest)) = self.buffer.split_once("\n\n") {
-                let data: Vec<_> = block.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
+                let data: Vec<_> =
+                    block.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
                 let data = data.join("\n");
                 self.buffer = rest.to_owned();
                 if !data.is_empty() {

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn series_are_found_by_their_labels_in_any_order() {
-        let text = "# TYPE calls counter\ncalls{mode=\"mcp\",status=\"ok\"} 3\ncalls{mode=\"direct\",status=\"ok\"} 2\nup 1\n";
+        let text =
+            "# TYPE calls counter\ncalls{mode=\"mcp\",status=\"ok\"} 3\ncalls{mode=\"direct\",status=\"ok\"} 2\nup 1\n";
         let metrics = Metrics::parse(text);
         assert_eq!(metrics.sum("calls", &[("status", "ok")]), 5.0);
         assert_eq!(metrics.value("calls", &[("status", "ok"), ("mode", "mcp")]), Some(3.0));

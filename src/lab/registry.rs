@@ -43,11 +43,14 @@ impl Builder {
 
     /// A Snowflake PAT whose slots are given as `{"env": NAME}` or `{"sds_file": PATH}`.
     pub fn credential(self, id: &str, slots: Value) -> Self {
-        self.push("credentials", json!({
-            "id": id,
-            "headers": { "x-snowflake-authorization-token-type": "PROGRAMMATIC_ACCESS_TOKEN" },
-            "slots": slots,
-        }))
+        self.push(
+            "credentials",
+            json!({
+                "id": id,
+                "headers": { "x-snowflake-authorization-token-type": "PROGRAMMATIC_ACCESS_TOKEN" },
+                "slots": slots,
+            }),
+        )
     }
 
     /// An MCP server.

@@ -36,7 +36,13 @@ impl Scratch {
         });
         let text = serde_json::json!({ "resources": [resource] }).to_string();
         let (target, new) = (self.0.join(file), self.0.join(format!("{file}.new")));
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?.write_all(text.as_bytes())?;
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?
+            .write_all(text.as_bytes())?;
         fs::rename(&new, &target)?;
         Ok(target)
     }

@@ -13,7 +13,8 @@ async fn stub_and_client(config: Config) -> (Stub, Client) {
 #[tokio::test]
 async fn a_tool_call_is_answered_as_an_event_stream_that_ends_with_done() {
     let (_stub, client) = stub_and_client(Config::mcp("one")).await;
-    let reply = client.request("\"a\\u0000\"", "tools/call", &json!({"name": "search", "arguments": {"query": "q"}})).await;
+    let reply =
+        client.request("\"a\\u0000\"", "tools/call", &json!({"name": "search", "arguments": {"query": "q"}})).await;
     let reply = reply.expect("an answer");
     assert_eq!(reply.answer.header("content-type"), Some("text/event-stream"));
     assert!(reply.answer.text().ends_with("data: [DONE]\n\n"), "{}", reply.answer.text());
@@ -24,7 +25,9 @@ async fn a_tool_call_is_answered_as_an_event_stream_that_ends_with_done() {
 #[tokio::test]
 async fn every_tool_says_who_answered() {
     let (_stub, client) = stub_and_client(Config::mcp("one").json()).await;
-    for (tool, arguments) in [("search", json!({"query": "q"})), ("sql", json!({"sql": "s"})), ("complete", json!({"prompt": "p"}))] {
+    for (tool, arguments) in
+        [("search", json!({"query": "q"})), ("sql", json!({"sql": "s"})), ("complete", json!({"prompt": "p"}))]
+    {
         assert_eq!(client.call(tool, arguments).await.served_by().as_deref(), Some("one"), "{tool}");
     }
 }
@@ -87,7 +90,12 @@ async fn failures_below_http_end_the_connection() {
     }
     for behaviour in [Behaviour::ResetMidBody, Behaviour::SseBreaks] {
         stub.set(behaviour.clone());
-        let answer = client.open("POST", r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sql","arguments":{"sql":"s"}}}"#).await;
+        let answer = client
+            .open(
+                "POST",
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sql","arguments":{"sql":"s"}}}"#,
+            )
+            .await;
         let mut answer = answer.expect("headers");
         assert!(answer.chunk().await.is_ok_and(|chunk| chunk.is_some()), "a part arrives: {behaviour:?}");
         assert!(answer.whole().await.is_err(), "and then a reset: {behaviour:?}");
@@ -113,7 +121,13 @@ async fn progress_arrives_while_the_call_runs() {
     let mut events = client.call_streaming("search", json!({"query": "q"})).await.expect("a stream");
     let mut kinds = Vec::new();
     while let Some(data) = events.next().await.expect("an event") {
-        kinds.push(if data.contains("notifications/progress") { "progress" } else if data == "[DONE]" { "done" } else { "result" });
+        kinds.push(if data.contains("notifications/progress") {
+            "progress"
+        } else if data == "[DONE]" {
+            "done"
+        } else {
+            "result"
+        });
     }
     assert_eq!(kinds, ["progress", "progress", "result", "done"]);
 }

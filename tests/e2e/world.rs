@@ -21,10 +21,6 @@ pub const SECONDARY_PAT: &str = "pat-of-secondary-41d7aa";
 /// See [`PRIMARY_PAT`].
 pub const REST_PAT: &str = "pat-of-rest-c03e5b";
 
-/// The ids of the servers are the names of the stubs.
-pub const SERVERS: [(&str, &str); 3] =
-    [("primary", PRIMARY_PAT), ("secondary", SECONDARY_PAT), ("rest", REST_PAT)];
-
 /// Stubs, Envoy and a client of it.
 pub struct World {
     pub primary: Stub,
@@ -77,7 +73,8 @@ impl World {
         let primary = Stub::start(options.primary).await.expect("a stub");
         let secondary = Stub::start(options.secondary).await.expect("a stub");
         let rest = Stub::start(options.rest).await.expect("a stub");
-        let secret = scratch.write_secret("pat-secondary.json", "pat-secondary-a", SECONDARY_PAT).expect("a secret file");
+        let secret =
+            scratch.write_secret("pat-secondary.json", "pat-secondary-a", SECONDARY_PAT).expect("a secret file");
 
         let path = |name: &str| format!("/api/v2/databases/D/schemas/S/mcp-servers/{name}");
         let registry = Builder::new(&module())

@@ -87,7 +87,11 @@ impl Behaviour {
     /// 429, with `Retry-After` when `seconds` is given. Snowflake sends none.
     pub fn too_many_requests(seconds: Option<u64>) -> Self {
         let headers = seconds.map(|s| ("retry-after".to_owned(), s.to_string())).into_iter().collect();
-        Behaviour::Status { status: 429, headers, body: r#"{"message":"Too many requests.","code":"390506"}"#.to_owned() }
+        Behaviour::Status {
+            status: 429,
+            headers,
+            body: r#"{"message":"Too many requests.","code":"390506"}"#.to_owned(),
+        }
     }
 
     /// An error in a tool's place: HTTP 200 with a JSON-RPC error.

@@ -98,8 +98,8 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
     };
     match behaviour {
         Behaviour::SseProgress { events, every_ms } => {
-            let answer = (1..=*events)
-                .fold(Answer::stream(), |answer, n| answer.wait(*every_ms).send(progress(n, *events)));
+            let answer =
+                (1..=*events).fold(Answer::stream(), |answer, n| answer.wait(*every_ms).send(progress(n, *events)));
             answer.wait(*every_ms).send(event(&result)).send(event("[DONE]"))
         }
         Behaviour::SseBreaks => Answer::stream().send(progress(1, 2)).wait(30).reset(),
@@ -141,7 +141,8 @@ fn tool_error(cause: &str) -> Value {
 
 fn tools() -> Value {
     let tool = |name: &str, description: &str, argument: &str| {
-        let schema = json!({ "type": "object", "properties": { argument: { "type": "string" } }, "required": [argument] });
+        let schema =
+            json!({ "type": "object", "properties": { argument: { "type": "string" } }, "required": [argument] });
         json!({ "name": name, "description": description, "inputSchema": schema })
     };
     json!([

@@ -132,6 +132,11 @@ impl Stub {
         &self.shared.config.name
     }
 
+    /// What it pretends to be.
+    pub fn kind(&self) -> Kind {
+        self.shared.config.kind
+    }
+
     /// `http://127.0.0.1:port` and `path`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
@@ -214,4 +219,3 @@ fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     socket.bind(addr)?;
     Ok(socket)
 }
-

@@ -34,8 +34,10 @@ pub(super) fn answer(shared: &Shared, received: &Received, behaviour: &Behaviour
 
 /// What both the MCP server and the REST API answer to a token they do not know.
 pub(super) fn invalid_token() -> Answer {
-    error(401, "394400", "Programmatic access token is invalid.")
-        .header("www-authenticate", r#"Bearer resource_metadata="https://stub.invalid/.well-known/oauth-protected-resource""#)
+    error(401, "394400", "Programmatic access token is invalid.").header(
+        "www-authenticate",
+        r#"Bearer resource_metadata="https://stub.invalid/.well-known/oauth-protected-resource""#,
+    )
 }
 
 fn error(status: u16, code: &str, message: &str) -> Answer {
@@ -120,12 +122,11 @@ fn complete(name: &str, body: &Value) -> Answer {
     }
     let content = format!("{name} says: {prompt}");
     let usage = json!({ "prompt_tokens": 7, "completion_tokens": 5, "guard_tokens": 0, "total_tokens": 12 });
-    let chunk = |choice: Value, usage: Value| {
-        json!({ "id": REQUEST_ID, "created": 1_760_000_000, "model": model, "choices": [choice], "usage": usage })
-    };
+    let chunk = |choice: Value, usage: Value| json!({ "id": REQUEST_ID, "created": 1_760_000_000, "model": model, "choices": [choice], "usage": usage });
     if body.get("stream") == Some(&Value::Bool(false)) {
         return Answer::json(200, chunk(json!({ "message": { "role": "assistant", "content": content } }), usage));
     }
-    let chunk = |text: &str, usage: Value| chunk(json!({ "delta": { "type": "text", "content": text } }), usage).to_string();
+    let chunk =
+        |text: &str, usage: Value| chunk(json!({ "delta": { "type": "text", "content": text } }), usage).to_string();
     Answer::events([chunk(&content, json!({})), chunk("", usage)])
 }
