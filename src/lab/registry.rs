@@ -107,3 +107,23 @@ fn server(id: &str, kind: &str, tier: &str, url: &str, credential: Option<&str>)
     }
     server
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registry;
+
+    #[test]
+    fn what_the_builder_writes_is_a_registry() {
+        let builder = Builder::new(Path::new("dualpath.wasm"))
+            .set("/breaker/consecutive", json!(2))
+            .credential("pat", json!({"a": {"env": "PAT"}, "b": {"sds_file": "/run/pat.json"}}))
+            .mcp("primary", "primary", "http://127.0.0.1:1/mcp", Some("pat"))
+            .rest("rest", "http://127.0.0.1:2", None)
+            .stub_tools(Some("rest"))
+            .ports(10001, 10002);
+        let registry = Registry::from_wire(builder.tree()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert_eq!((registry.listener.port, registry.envoy.admin_port), (10001, 10002));
+        assert_eq!(registry.tools.len(), 3);
+    }
+}
