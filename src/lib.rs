@@ -35,3 +35,6 @@ pub mod translate;
 
 #[cfg(feature = "filter")]
 mod filter;
+
+#[cfg(feature = "lab")]
+pub mod lab;
