@@ -15,14 +15,16 @@ mod driver;
 mod policy;
 mod record;
 mod results;
+mod shared_record;
 pub mod step;
 mod window;
 
 pub use counters::Counters;
-pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, HostError, SetError, SharedData};
+pub use driver::{Admission, Breaker, FLUSH_AFTER_MS};
 pub use policy::{Policy, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
 pub use results::{CallResult, Delta, Outcome};
+pub use shared_record::{HostError, SetError, SharedData};
 pub use step::{Moment, Refusal, Transition, View};
 pub use window::{Bucket, Counts, Window};
 

@@ -58,13 +58,20 @@ pub struct Transition {
 }
 
 impl Record {
-    /// Moves the record's times back if they lie ahead of `now_ms`, so that a clock which went back an hour adds at
-    /// most one period to a wait, not an hour. Answers whether it did.
-    fn rebase(&mut self, now_ms: u64) -> bool {
+    /// The times of the last change and of the deadline, moved back if they lie ahead of `now_ms`: a clock that went back
+    /// an hour adds at most one period to a wait, not an hour. No lease has more than one lease time left either.
+    fn times(&self, policy: &Policy, now_ms: u64) -> (u64, u64) {
         let ahead = self.since_ms.saturating_sub(now_ms);
-        self.since_ms = self.since_ms.saturating_sub(ahead);
-        self.deadline_ms = self.deadline_ms.saturating_sub(ahead);
-        ahead > 0
+        let deadline_ms = self.deadline_ms.saturating_sub(ahead);
+        let longest_ms = if self.state == State::HalfOpen { policy.lease_ms } else { u64::MAX };
+        (self.since_ms.saturating_sub(ahead), deadline_ms.min(now_ms.saturating_add(longest_ms)))
+    }
+
+    /// Makes [`Record::times`] the record's own. Answers whether that changed anything.
+    fn rebase(&mut self, policy: &Policy, now_ms: u64) -> bool {
+        let before = (self.since_ms, self.deadline_ms);
+        (self.since_ms, self.deadline_ms) = self.times(policy, now_ms);
+        before != (self.since_ms, self.deadline_ms)
     }
 
     fn open(

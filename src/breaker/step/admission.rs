@@ -49,9 +49,8 @@ pub struct View {
 }
 
 /// Looks at a record.
-pub fn view(record: &Record, now_ms: u64) -> View {
-    let ahead = record.since_ms.saturating_sub(now_ms);
-    let deadline_ms = record.deadline_ms.saturating_sub(ahead);
+pub fn view(record: &Record, policy: &Policy, now_ms: u64) -> View {
+    let (_, deadline_ms) = record.times(policy, now_ms);
     View {
         state: record.state,
         retry_after_ms: deadline_ms.saturating_sub(now_ms),
@@ -69,7 +68,7 @@ pub fn admit(record: &Record, moment: Moment, policy: &Policy) -> Step<Decision>
         return Step::unchanged(Decision::Admit(ticket));
     }
     let mut next = record.clone();
-    let rebased = next.rebase(now_ms);
+    let rebased = next.rebase(policy, now_ms);
     if now_ms < next.deadline_ms {
         let reason = if next.state == State::Open { Refusal::Open } else { Refusal::ProbeInFlight };
         let retry_after_ms = next.deadline_ms.saturating_sub(now_ms);

@@ -24,7 +24,7 @@ pub fn count(record: &Record, delta: &Delta, moment: Moment, policy: &Policy) ->
         return Step::unchanged(Effect::Stale);
     }
     let mut next = record.clone();
-    next.rebase(moment.now_ms);
+    next.rebase(policy, moment.now_ms);
     next.window.add(delta.counts, moment.now_ms);
     next.run = delta.run_after(next.run);
     let limit = if delta.is_adverse() { limit_reached(&next, moment.now_ms, policy) } else { None };
@@ -41,7 +41,7 @@ pub fn judge(record: &Record, verdict: &Verdict, moment: Moment, policy: &Policy
         return Step::unchanged(Effect::Fenced);
     }
     let mut next = record.clone();
-    next.rebase(moment.now_ms);
+    next.rebase(policy, moment.now_ms);
     next.lease = next.lease.ended();
     next.deadline_ms = 0;
     let slow = policy.is_slow(verdict.result.took_ms);
