@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod breaker;
+pub mod conclusion;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod failure;

@@ -1,1 +1,24 @@
-//! To be written.
+//! The host shell: Envoy's callbacks in, decisions of the core out. The only module that names `proxy_wasm`.
+//!
+//! A call passes through here in this order: [`gate`] (request), [`attempt`] (request, then response; once per attempt),
+//! [`gate`] (response).
+
+mod attempt;
+mod clock;
+mod credentials;
+mod gate;
+mod host;
+mod mark;
+mod metrics;
+mod prober;
+mod root;
+mod shared_data;
+mod vm;
+
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    // Envoy filters by level itself, so that `/logging` works at run time.
+    proxy_wasm::set_log_level(LogLevel::Trace);
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+}}

@@ -1,1 +1,79 @@
-//! To be written.
+//! The plan of one call: which servers may answer it, in which order, and under which conditions it may be sent again.
+//!
+//! The gate writes the plan; every attempt reads it. It travels as filter state of the request, because that is what a
+//! downstream filter and the upstream filters of all attempts can see, and what survives a reload of the VM.
+
+mod admission;
+mod chain;
+mod codec;
+
+pub use admission::{Breakers, Look, Terms, admit};
+pub use chain::{Route, chain};
+
+use crate::breaker::Ticket;
+
+/// What kind of message a plan is for; decides what an attempt may do with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Kind {
+    /// A JSON-RPC request: its answer is held and judged.
+    Request,
+    /// A notification, or the client's response to a request of the server: answered 202 without a body.
+    Notification,
+    /// A batch, or a body that is no JSON-RPC: passed on as it is, failed over only if it was never sent.
+    Opaque,
+    /// GET or DELETE of the Streamable HTTP transport: belongs to one server and is never sent elsewhere.
+    Session,
+}
+
+/// One server of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Hop {
+    /// The server's name in the registry.
+    pub server: String,
+    /// What the server's breaker gave for this call; its outcome is reported under it.
+    pub ticket: Ticket,
+}
+
+/// Everything that the attempts of one call need to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Plan {
+    /// The kind of message.
+    pub kind: Kind,
+    /// Whether the call may be sent again after it may have been executed.
+    pub replayable: bool,
+    /// The JSON-RPC id, byte for byte; an answer to any other request is no answer.
+    pub id: Option<String>,
+    /// The tool that is called, where the registry knows it.
+    pub tool: Option<String>,
+    /// The server whose session the client is in, if it is in one.
+    pub session_owner: Option<String>,
+    /// That server's own id for the session.
+    pub session_id: Option<Vec<u8>>,
+    /// Random bits that stay the same over all attempts of the call; an idempotency key for APIs that know one.
+    pub call_uuid: [u8; 16],
+    /// The position in `hops` of the attempt that is under way.
+    pub cursor: u8,
+    /// The servers, in the order in which they are tried.
+    pub hops: Vec<Hop>,
+}
+
+impl Plan {
+    /// Version of the encoding. An attempt that meets another version treats the request as unplanned.
+    const VERSION: u8 = 1;
+
+    /// The hop that is under way.
+    pub fn current(&self) -> Option<&Hop> {
+        self.hops.get(usize::from(self.cursor))
+    }
+
+    /// The hop after the one that is under way.
+    pub fn next(&self) -> Option<&Hop> {
+        self.hops.get(usize::from(self.cursor).saturating_add(1))
+    }
+
+    /// The same plan, one hop further.
+    pub fn advanced(mut self) -> Self {
+        self.cursor = self.cursor.saturating_add(1);
+        self
+    }
+}

@@ -236,8 +236,12 @@ impl Registry {
 
     /// The server with this name.
     pub fn server_by_id(&self, id: &str) -> Option<(ServerIndex, &Server)> {
-        let (at, server) = self.servers.iter().enumerate().find(|(_, s)| s.id.as_str() == id)?;
-        Some((ServerIndex(u16::try_from(at).ok()?), server))
+        self.indexed_servers().find(|(_, server)| server.id.as_str() == id)
+    }
+
+    /// All servers with their indexes.
+    pub fn indexed_servers(&self) -> impl Iterator<Item = (ServerIndex, &Server)> {
+        (0u16..).map(ServerIndex).zip(&self.servers)
     }
 
     /// The credential at `index`. `None` only for an index of another registry.
@@ -247,13 +251,18 @@ impl Registry {
 
     /// The tool with this MCP name.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
-        self.tools.iter().find(|tool| tool.name == name)
+        self.indexed_tool(name).map(|(_, tool)| tool)
+    }
+
+    /// The tool with this MCP name, and its position in `tools`.
+    pub fn indexed_tool(&self, name: &str) -> Option<(usize, &Tool)> {
+        self.tools.iter().enumerate().find(|(_, tool)| tool.name == name)
     }
 
     /// All MCP servers in order of preference.
     pub fn mcp_servers(&self) -> Vec<ServerIndex> {
-        let mut found: Vec<_> = (0u16..).zip(&self.servers).filter(|(_, s)| s.kind == ServerKind::Mcp).collect();
+        let mut found: Vec<_> = self.indexed_servers().filter(|(_, server)| server.kind == ServerKind::Mcp).collect();
         found.sort_by_key(|(_, server)| server.tier);
-        found.into_iter().map(|(at, _)| ServerIndex(at)).collect()
+        found.into_iter().map(|(index, _)| index).collect()
     }
 }

@@ -1,0 +1,146 @@
+//! The last word on a call that did not simply succeed: what its client gets.
+//!
+//! Two rules of MCP stand above everything here. A 401 that is about *our* credential must not reach the client, or it
+//! starts an OAuth flow with somebody else's server. And 400, 404 and 405 tell a client about eras and sessions, so they
+//! are passed on when a server says them and never made up, but for one case: a session that nobody can serve any more
+//! is ended with 404, which makes the client initialise again.
+
+use crate::failure::{Class, Failover};
+use crate::jsonrpc::ErrorCode;
+use crate::plan::Kind;
+
+/// How the last attempt of a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// What the last answer means.
+    pub class: Class,
+    /// Its HTTP status.
+    pub status: u16,
+    /// Whether its body is something an MCP client can read.
+    pub readable: bool,
+    /// What was asked.
+    pub kind: Kind,
+    /// Whether the gate has an answer of its own.
+    pub answerable_by_gate: bool,
+    /// Whether the client is in a session that the answering server can't know.
+    pub session_elsewhere: bool,
+}
+
+impl Ending {
+    /// Whether the answer is about the call rather than about the servers: the client has been served, if with a "no".
+    pub fn is_about_the_call(&self) -> bool {
+        self.class.decisions().failover == Failover::Never
+    }
+}
+
+/// What the client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The answer as it is.
+    Pass,
+    /// The gate's own answer.
+    Gate,
+    /// A JSON-RPC error.
+    Error {
+        /// HTTP status.
+        status: u16,
+        /// JSON-RPC error code.
+        code: ErrorCode,
+    },
+}
+
+/// Decides what the client gets.
+pub fn conclude(ending: &Ending) -> Conclusion {
+    if matches!(ending.kind, Kind::Opaque | Kind::Session) {
+        return match ending.class {
+            Class::Credential => credential(),
+            _ => Conclusion::Pass,
+        };
+    }
+    if ending.class == Class::Session && ending.session_elsewhere {
+        return match ending.kind {
+            // There is nothing to answer, and the client will learn of its session's end with its next request.
+            Kind::Notification => Conclusion::Gate,
+            _ => Conclusion::Error { status: 404, code: ErrorCode::SessionEnded },
+        };
+    }
+    if ending.is_about_the_call() {
+        return Conclusion::Pass;
+    }
+    if ending.answerable_by_gate {
+        return Conclusion::Gate;
+    }
+    match ending.class {
+        Class::Credential => credential(),
+        _ if ending.readable => Conclusion::Pass,
+        Class::Overload => Conclusion::Error { status: ending.status.max(429), code: ErrorCode::UpstreamFailed },
+        Class::NotSent => Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed },
+        Class::Lost => Conclusion::Error { status: ending.status.max(503), code: ErrorCode::OutcomeUnknown },
+        _ if ending.status < 500 => Conclusion::Error { status: 502, code: ErrorCode::AnswerUnusable },
+        _ => Conclusion::Error { status: ending.status, code: ErrorCode::UpstreamFailed },
+    }
+}
+
+fn credential() -> Conclusion {
+    Conclusion::Error { status: 503, code: ErrorCode::CredentialUnavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn ending(class: Class, status: u16) -> Ending {
+        Ending {
+            class,
+            status,
+            readable: true,
+            kind: Kind::Request,
+            answerable_by_gate: false,
+            session_elsewhere: false,
+        }
+    }
+
+    #[test]
+    fn a_401_about_our_credential_never_reaches_the_client_as_401() {
+        for kind in [Kind::Request, Kind::Notification, Kind::Opaque, Kind::Session] {
+            let conclusion = conclude(&Ending { kind, ..ending(Class::Credential, 401) });
+            assert!(matches!(conclusion, Conclusion::Error { status: 503, .. }), "{kind:?}: {conclusion:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_about_the_call_passes_unchanged() {
+        for (class, status) in [(Class::Caller, 400), (Class::Session, 404), (Class::Authorization, 403)] {
+            assert_eq!(conclude(&ending(class, status)), Conclusion::Pass);
+        }
+    }
+
+    #[test]
+    fn a_session_of_another_server_is_ended_with_404() {
+        let lost = Ending { session_elsewhere: true, ..ending(Class::Session, 400) };
+        assert!(matches!(conclude(&lost), Conclusion::Error { status: 404, .. }));
+    }
+
+    #[test]
+    fn a_failed_protocol_method_is_answered_by_the_gate() {
+        for class in [Class::NotSent, Class::Server, Class::Lost, Class::Overload, Class::Credential] {
+            let failed = Ending { answerable_by_gate: true, ..ending(class, 503) };
+            assert_eq!(conclude(&failed), Conclusion::Gate, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn no_status_below_429_is_made_up_for_a_failure() {
+        for class in [Class::NotSent, Class::Server, Class::Lost, Class::Overload, Class::Credential] {
+            for status in [200, 400, 401, 404, 405, 429, 500, 503, 504] {
+                let end = Ending { readable: false, ..ending(class, status) };
+                if let Conclusion::Error { status, .. } = conclude(&end) {
+                    assert!(status >= 429, "{class:?} {status}");
+                }
+            }
+        }
+    }
+}

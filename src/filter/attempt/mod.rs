@@ -1,0 +1,71 @@
+//! The attempt: the upstream filter on a server's cluster. One context per attempt of a call.
+//!
+//! It prepares the request for its server ([`request`]), holds and judges the answer ([`response`]), and settles the
+//! attempt with the breaker ([`verdict`]). A request without a plan gets the server's credential and nothing else.
+
+mod placement;
+mod request;
+mod response;
+mod rest;
+mod verdict;
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+pub use placement::Placement;
+use response::Holding;
+use rest::RestCall;
+
+use crate::plan::Plan;
+
+/// The context of one attempt.
+pub struct Attempt {
+    placement: Rc<Placement>,
+    /// The plan of the call; `None` for a request that no gate has planned.
+    plan: Option<Plan>,
+    /// Whether the outcome has been reported.
+    settled: bool,
+    /// Whether response headers were seen.
+    answered: bool,
+    /// The call as the REST server gets it, if this is one.
+    rest: Option<RestCall>,
+    holding: Holding,
+}
+
+impl Attempt {
+    /// A context that has seen nothing yet.
+    pub fn new(placement: Rc<Placement>) -> Self {
+        Attempt { placement, plan: None, settled: false, answered: false, rest: None, holding: Holding::Nothing }
+    }
+}
+
+impl Context for Attempt {
+    fn on_done(&mut self) -> bool {
+        self.settle_unanswered();
+        true
+    }
+}
+
+impl HttpContext for Attempt {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.request_headers(end_of_stream)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.rest {
+            Some(RestCall::Awaited) => self.rest_body(size, end_of_stream),
+            Some(RestCall::Refused) => Action::Pause,
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.response_headers(end_of_stream)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.response_body(size, end_of_stream)
+    }
+}

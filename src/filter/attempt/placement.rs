@@ -1,0 +1,78 @@
+//! Where an attempt filter sits: one server's cluster, and the header discipline that goes with it.
+//!
+//! Envoy keeps request header mutations from one attempt to the next, so an attempt never relies on a header's absence:
+//! it sets or removes every header that any server's attempt may have touched.
+
+use std::rc::Rc;
+
+use super::super::host::Headers;
+use super::super::vm::Vm;
+use crate::plan::Plan;
+use crate::registry::{Server, ServerIndex};
+
+/// One server's cluster under one registry.
+pub struct Placement {
+    pub(super) vm: Rc<Vm>,
+    pub(super) index: ServerIndex,
+    authority: String,
+    /// Credential headers of other servers, and the slots' private ones.
+    foreign: Vec<String>,
+}
+
+impl Placement {
+    /// The placement for the server of this name; `None` if the registry has no such server.
+    pub fn new(vm: Rc<Vm>, server: &str) -> Option<Self> {
+        let (index, server) = vm.registry.server_by_id(server)?;
+        let credential = server.credential.and_then(|credential| vm.registry.credential(credential));
+        let own = |name: &str| {
+            credential.is_some_and(|c| c.header == name || c.headers.iter().any(|(header, _)| header == name))
+        };
+        let foreign = vm.credentials.headers().iter().filter(|name| !own(name)).cloned().collect();
+        let authority = server.url.authority();
+        Some(Placement { index, authority, foreign, vm })
+    }
+
+    /// The server. `None` can't happen, as `new` has found it.
+    pub(super) fn server(&self) -> Option<&Server> {
+        self.vm.registry.server(self.index)
+    }
+
+    /// Puts the server's credential into the request and takes everybody else's out. `false` if there is none to put in:
+    /// then the request must not be sent.
+    pub(super) fn authenticate(&self, now: u64) -> bool {
+        let Some(server) = self.server() else { return false };
+        let registry = &self.vm.registry;
+        let value = self.vm.credentials.value(registry, server, |header| Headers::Request.get(header));
+        for name in &self.foreign {
+            Headers::Request.remove(name);
+        }
+        let Some(credential) = server.credential.and_then(|credential| registry.credential(credential)) else {
+            return true;
+        };
+        let Some(value) = value else {
+            self.vm.credentials.note_missing(self.index, now);
+            return false;
+        };
+        Headers::Request.set(&credential.header, &value);
+        for (name, value) in &credential.headers {
+            Headers::Request.set(name, value.as_bytes());
+        }
+        true
+    }
+
+    /// Addresses the request to the server, by `path`.
+    pub(super) fn address(&self, path: &str) {
+        Headers::Request.set(":path", path.as_bytes());
+        Headers::Request.set(":authority", self.authority.as_bytes());
+    }
+
+    /// Names the client's session to the server it belongs to, and to no other.
+    pub(super) fn name_session(&self, plan: &Plan) {
+        let (Some(owner), Some(id)) = (&plan.session_owner, &plan.session_id) else { return };
+        if self.server().is_some_and(|server| server.id.as_str() == owner) {
+            Headers::Request.set("mcp-session-id", id);
+        } else {
+            Headers::Request.remove("mcp-session-id");
+        }
+    }
+}

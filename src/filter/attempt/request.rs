@@ -1,0 +1,64 @@
+//! An attempt's request: where the call goes next if this fails, and the headers that this server gets.
+
+use proxy_wasm::types::Action;
+
+use super::super::host::{self, Headers};
+use super::super::{clock, mark::Mark, mark::ANSWER_MARK};
+use super::Attempt;
+use super::rest::RestCall;
+use crate::failure::Class;
+use crate::plan::Plan;
+use crate::registry::ServerKind;
+
+impl Attempt {
+    pub(super) fn request_headers(&mut self, _end_of_stream: bool) -> Action {
+        let placement = std::rc::Rc::clone(&self.placement);
+        let Some(server) = placement.server() else { return Action::Continue };
+        let id = server.id.as_str();
+        self.plan = host::filter_state("plan")
+            .and_then(|bytes| Plan::decode(&bytes))
+            .filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
+        if let Some(plan) = &self.plan && let Some(next) = plan.next() {
+            // Now, because a failed attempt may end without another callback in which this could be said.
+            host::set_filter_state("next", next.server.as_bytes());
+            host::set_filter_state("plan", &plan.clone().advanced().encode());
+        }
+        if !placement.authenticate(clock::now_ms()) {
+            return self.refuse_bare();
+        }
+        let Some(plan) = &self.plan else { return Action::Continue };
+        match server.kind {
+            ServerKind::Mcp => {
+                placement.address(&server.url.path);
+                placement.name_session(plan);
+                Action::Continue
+            }
+            ServerKind::Rest => {
+                self.rest = Some(RestCall::Awaited);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy
+    /// doesn't retry one; the gate passes this server over from now on.
+    fn refuse_bare(&mut self) -> Action {
+        log::error!("no credential for {}: neither slot has a secret; the request was not sent", self.server_id());
+        self.rest = Some(RestCall::Refused);
+        self.settle(Class::Credential, None);
+        let mark = self.mark(Class::Credential, false).encode();
+        host::reply(503, &[(ANSWER_MARK, &mark), ("content-type", "text/plain")], b"no credential");
+        Action::Pause
+    }
+
+    /// The server's name.
+    pub(super) fn server_id(&self) -> &str {
+        self.placement.server().map_or("", |server| server.id.as_str())
+    }
+
+    /// The note for the gate on an answer of `class`.
+    pub(super) fn mark(&self, class: Class, readable: bool) -> Mark {
+        let attempt = self.plan.as_ref().map_or(1, |plan| plan.cursor.saturating_add(1));
+        Mark { server: self.server_id().to_owned(), class, readable, attempt }
+    }
+}

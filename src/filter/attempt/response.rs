@@ -1,0 +1,168 @@
+//! An attempt's answer: held as long as it takes to judge it, and no longer.
+//!
+//! A JSON answer is judged whole. An SSE answer is held until its first event with data, then streams. A REST answer is
+//! held to its end, because it must be translated.
+
+use proxy_wasm::types::Action;
+
+use super::super::clock;
+use super::super::host::{Body, Headers};
+use super::Attempt;
+use super::rest::RestCall;
+use crate::failure::{
+    Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
+};
+use crate::jsonrpc::{Answer, RequestId};
+use crate::mcp::SessionId;
+use crate::plan::Kind;
+use crate::registry::ServerKind;
+use crate::sse::Scanner;
+
+/// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// What is being waited for while the response headers are held.
+pub(super) enum Holding {
+    /// Nothing: the answer passes.
+    Nothing,
+    /// The whole body.
+    Whole(Head),
+    /// The first event with data; so many bytes have been searched.
+    Event(Scanner, usize),
+}
+
+impl Attempt {
+    pub(super) fn response_headers(&mut self, end_of_stream: bool) -> Action {
+        if self.plan.is_none() || matches!(self.rest, Some(RestCall::Refused)) {
+            return Action::Continue;
+        }
+        self.answered = true;
+        let headers = Headers::Response.all();
+        let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("x-dualpath-")) {
+            // Only attempts write these. From a server they could have a call repeated that must not be.
+            Headers::Response.remove(name);
+        }
+        if let (Some(session), Some(server)) = (get("mcp-session-id"), self.placement.server()) {
+            Headers::Response.set("mcp-session-id", &SessionId::wrap(&server.id, session));
+        }
+        let wall_ms = || u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX);
+        let head = Head {
+            status: get(":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok()).unwrap_or_default(),
+            retry_after_ms: get("retry-after").and_then(|value| retry_after::parse(value, wall_ms())),
+            bodiless: end_of_stream,
+        };
+        let judgement = judge_head(self.server_kind(), &head, self.expected());
+        match judgement {
+            Judgement::Decided(verdict) if self.rest.is_some() && is_translated(verdict.class) => {
+                if end_of_stream { self.translate_answer(&head, verdict, 0) } else { self.hold(Holding::Whole(head)) }
+            }
+            Judgement::Decided(verdict) => {
+                self.conclude(verdict, verdict.class == Class::Success);
+                Action::Continue
+            }
+            Judgement::NeedsBody if head.status < 300 && get("content-type").is_some_and(is_event_stream) => {
+                self.hold(Holding::Event(Scanner::default(), 0))
+            }
+            Judgement::NeedsBody => self.hold(Holding::Whole(head)),
+        }
+    }
+
+    fn hold(&mut self, holding: Holding) -> Action {
+        self.holding = holding;
+        Action::Pause
+    }
+
+    pub(super) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match std::mem::replace(&mut self.holding, Holding::Nothing) {
+            Holding::Nothing => Action::Continue,
+            Holding::Whole(head) => self.whole_body(head, size, end_of_stream),
+            Holding::Event(scanner, searched) => self.first_event(scanner, searched, size, end_of_stream),
+        }
+    }
+
+    fn whole_body(&mut self, head: Head, size: usize, end_of_stream: bool) -> Action {
+        let limit = if head.status < 300 { self.body_limit() } else { ERROR_BODY };
+        if !end_of_stream && size <= limit {
+            return self.hold(Holding::Whole(head));
+        }
+        if size > limit && head.status < 300 {
+            // Too long to be held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
+            // came at all says that the server is well.
+            let class = if self.rest.is_some() { Class::Server } else { Class::Success };
+            self.conclude(class.into(), class == Class::Success);
+            return Action::Continue;
+        }
+        let body = Body::Response.read(0, size.min(limit));
+        let verdict = judge_body(self.server_kind(), &self.placement.vm.rules, &head, &body, self.expected());
+        if self.rest.is_some() && is_translated(verdict.class) {
+            return self.translate_answer(&head, verdict, size);
+        }
+        self.conclude(verdict, is_readable(&body));
+        Action::Continue
+    }
+
+    fn first_event(&mut self, mut scanner: Scanner, searched: usize, size: usize, end_of_stream: bool) -> Action {
+        scanner.push(&Body::Response.read(searched, size.saturating_sub(searched)));
+        while let Some(event) = scanner.next_event() {
+            match judge_event(&self.placement.vm.rules, &event.data, self.expected()) {
+                EventJudgement::Empty => {}
+                EventJudgement::Interim => {
+                    self.conclude(Class::Success.into(), true);
+                    return Action::Continue;
+                }
+                EventJudgement::Answer(verdict) => {
+                    self.conclude(verdict, is_readable(&event.data));
+                    return Action::Continue;
+                }
+            }
+        }
+        if end_of_stream {
+            // A server may end a connection after an event without data; its client comes back for the answer. A stream
+            // that never said anything is no answer.
+            let class = if size > 0 && scanner.held() == 0 { Class::Success } else { Class::Server };
+            self.conclude(class.into(), class == Class::Success);
+            return Action::Continue;
+        }
+        let replayable = self.plan.as_ref().is_some_and(|plan| plan.replayable);
+        let is_alive = size > 0 && scanner.held() == 0;
+        if size > self.body_limit() || (is_alive && !replayable) {
+            // A call that can't be repeated gains little from being held, and while it is the router's clock runs: a
+            // server that shows by comments that it is at work must not be cut off.
+            self.conclude(Class::Success.into(), true);
+            return Action::Continue;
+        }
+        self.hold(Holding::Event(scanner, size))
+    }
+
+    fn body_limit(&self) -> usize {
+        usize::try_from(self.placement.vm.registry.limits.response_body).unwrap_or(usize::MAX)
+    }
+
+    fn server_kind(&self) -> ServerKind {
+        if self.rest.is_some() { ServerKind::Rest } else { ServerKind::Mcp }
+    }
+
+    /// What the client's message wants from the server.
+    fn expected(&self) -> Expected<'_> {
+        match self.plan.as_ref().map(|plan| (plan.kind, plan.id.as_deref().and_then(RequestId::from_json))) {
+            Some((Kind::Request, Some(id))) => Expected::Answer(id),
+            Some((Kind::Notification, _)) => Expected::Nothing,
+            _ => Expected::Anything,
+        }
+    }
+}
+
+/// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault.
+fn is_translated(class: Class) -> bool {
+    matches!(class, Class::Success | Class::Caller)
+}
+
+/// Whether an MCP client can read this.
+fn is_readable(body: &[u8]) -> bool {
+    matches!(Answer::parse(body, None), Answer::Result { .. } | Answer::Error { .. })
+}
+
+fn is_event_stream(content_type: &[u8]) -> bool {
+    content_type.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}

@@ -1,0 +1,70 @@
+//! The end of an attempt: what it means, told to the breaker, the statistics, the router and the gate, once.
+
+use super::super::clock;
+use super::super::host::{self, Headers};
+use super::super::mark::{ANSWER_MARK, FAILOVER_MARK};
+use super::super::metrics::Metric;
+use super::Attempt;
+use crate::breaker::{CallResult, Moment, Outcome};
+use crate::failure::{BreakerEffect, Class, Verdict, judge_no_answer, may_fail_over};
+
+/// Envoy's response flag "downstream connection terminated".
+const DOWNSTREAM_GONE: u64 = 0x4000;
+
+impl Attempt {
+    /// Settles an answered attempt while its response headers are held. `readable`: an MCP client could read the answer.
+    pub(super) fn conclude(&mut self, verdict: Verdict, readable: bool) {
+        let replayable = self.plan.as_ref().is_some_and(|plan| plan.replayable);
+        let has_next = self.plan.as_ref().is_some_and(|plan| plan.next().is_some());
+        self.settle(verdict.class, verdict.retry_after_ms);
+        if has_next && may_fail_over(self.class_here(verdict.class), replayable, false) {
+            Headers::Response.set(FAILOVER_MARK, verdict.class.as_str().as_bytes());
+        }
+        Headers::Response.set(ANSWER_MARK, self.mark(verdict.class, readable).encode().as_bytes());
+    }
+
+    /// A server that says "unknown session" about a session that was never its own has not executed anything: for the
+    /// failover that is as good as not having been asked.
+    fn class_here(&self, class: Class) -> Class {
+        let owner = self.plan.as_ref().and_then(|plan| plan.session_owner.as_deref());
+        let own = owner.is_some() && owner == self.placement.server().map(|server| server.id.as_str());
+        if class == Class::Session && !own { Class::NotSent } else { class }
+    }
+
+    /// Settles an attempt that ended without a (whole) answer.
+    pub(super) fn settle_unanswered(&mut self) {
+        if self.settled || self.plan.is_none() {
+            return;
+        }
+        let flags = host::attribute(&["response", "flags"]).and_then(|f| f.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
+        let connection = host::attribute(&["upstream", "transport_failure_reason"]).unwrap_or_default();
+        let gone = flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect");
+        let sent = self.answered || connection.is_empty();
+        self.settle(judge_no_answer(sent, gone).class, None);
+    }
+
+    /// Tells breaker and statistics, the first time it is called.
+    pub(super) fn settle(&mut self, class: Class, retry_after_ms: Option<u64>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let Some(ticket) = self.plan.as_ref().and_then(|plan| plan.current()).map(|hop| hop.ticket) else { return };
+        let (vm, index) = (&self.placement.vm, self.placement.index);
+        if let Some(server) = self.placement.server() {
+            vm.metrics.count(Metric::Attempts(server.id.as_str(), class));
+        }
+        let outcome = match class.decisions().breaker {
+            BreakerEffect::Success => Outcome::Success,
+            BreakerEffect::Failure => Outcome::Failure,
+            BreakerEffect::Limited => Outcome::Limited { retry_after_ms },
+            BreakerEffect::Neutral => Outcome::Neutral,
+        };
+        let result = CallResult { outcome, took_ms: 0 };
+        let moment = Moment { now_ms: clock::now_ms(), random: clock::random_u32() };
+        let told = vm.with_breaker(index, |breaker, shared| breaker.report(shared, moment, ticket, result));
+        if let Some(Some(transition)) = told {
+            vm.announce(index, &transition);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Time and randomness, the two inputs that the core takes as parameters.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds on a clock that never goes back and is the same for all VMs of the process.
+///
+/// Breaker records hold such times, so the SDK's clock won't do: it is wall time. WASI's monotonic clock is Envoy's.
+#[cfg(target_os = "wasi")]
+pub fn now_ms() -> u64 {
+    // SAFETY: the import takes plain numbers; the wrapper owns the memory of the result.
+    let nanoseconds = unsafe { wasip1::clock_time_get(wasip1::CLOCKID_MONOTONIC, 1_000_000) };
+    nanoseconds.unwrap_or_default().checked_div(1_000_000).unwrap_or_default()
+}
+
+/// Milliseconds on the emulated host's clock, which tests turn by hand.
+#[cfg(not(target_os = "wasi"))]
+pub fn now_ms() -> u64 {
+    u64::try_from(wall_time().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Wall time since 1970: for dates in headers and for logs, never for deadlines.
+pub fn wall_time() -> Duration {
+    let now = proxy_wasm::hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH);
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Random bits for jitter. Without a source of randomness there is no jitter, which is safe.
+pub fn random_u32() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}
+
+/// Random bytes; `None` if the host has no source of them.
+pub fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}

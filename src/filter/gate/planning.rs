@@ -1,0 +1,187 @@
+//! From the message to its plan: who may answer, in which order, and whether it may be sent twice.
+
+use std::rc::Rc;
+
+use proxy_wasm::types::Action;
+
+use super::super::clock;
+use super::super::host::{self, Headers};
+use super::super::metrics::Status;
+use super::super::vm::Vm;
+use super::call::{Session, Task};
+use super::{Gate, Phase};
+use crate::breaker::{Admission, Moment, Ticket};
+use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
+use crate::mcp::{Method, Params, is_replayable, local};
+use crate::plan::{Breakers, Hop, Kind, Look, Plan, Route, Terms, admit, chain};
+use crate::registry::{ServerIndex, Tool};
+
+/// The name of the route that the kill switch leaves: it reaches REST servers only.
+const DIRECT_ONLY: &[u8] = b"direct-only";
+
+/// What the plan says of the message, apart from its hops.
+struct Message<'r> {
+    kind: Kind,
+    route: Route<'r>,
+    replayable: bool,
+}
+
+impl Gate {
+    /// Plans a POST.
+    pub(super) fn plan_message(&mut self, body: &[u8]) -> Action {
+        let vm = Rc::clone(&self.vm);
+        let incoming = parse(body);
+        let message = match &incoming {
+            Incoming::Request(request) => self.request(&vm, request),
+            Incoming::Notification(_) | Incoming::Response => {
+                self.call.task = Task::Protocol;
+                Message { kind: Kind::Notification, route: Route::AnyMcp, replayable: false }
+            }
+            Incoming::Batch { .. } | Incoming::Invalid(_) => {
+                Message { kind: Kind::Opaque, route: Route::AnyMcp, replayable: false }
+            }
+        };
+        if !matches!(self.call.task, Task::Tool(_)) {
+            let answer = local::answer(&incoming, local::offered_tools(&vm.registry));
+            self.call.local = (answer != local::LocalAnswer::NotLocal).then_some(answer);
+        }
+        self.send(&vm, &message)
+    }
+
+    fn request<'r>(&mut self, vm: &'r Vm, request: &Request<'_>) -> Message<'r> {
+        self.call.id = Some(request.id.as_json().to_owned());
+        let method = Method::of(&request.method);
+        let params = Params::parse(request.params);
+        let name = params.as_ref().ok().and_then(|params| params.name.as_deref());
+        let tool = name.filter(|_| method == Method::ToolsCall).and_then(|name| vm.registry.indexed_tool(name));
+        self.call.task = match (method, tool) {
+            (Method::ToolsCall, Some((index, _))) => Task::Tool(index),
+            (Method::ToolsCall, None) => Task::Other,
+            _ => Task::Protocol,
+        };
+        // Parameters that can't be read are the server's to refuse; until then they might be anything.
+        let pinned = params.as_ref().map_or(true, |params| params.pinned);
+        let replayable = is_replayable(method, tool.is_some_and(|(_, tool)| tool.replayable), pinned);
+        Message { kind: Kind::Request, route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), replayable }
+    }
+
+    /// Plans a GET or DELETE: it concerns one server's session.
+    pub(super) fn plan_stream(&mut self, delete: bool) -> Action {
+        self.call.task = Task::Protocol;
+        let route = match (&self.call.session, delete) {
+            (Session::Gate, true) => return self.answer(200, &[], b"", Status::Success),
+            // The gate never speaks first, and 405 is how a server says so. It can't be taken for an era mismatch here,
+            // as the client is in a session already.
+            (Session::Gate, false) => return self.answer(405, &[("allow", "POST, DELETE")], b"", Status::Success),
+            (Session::Server(owner, _), _) => Route::Only(*owner),
+            (Session::None, _) => Route::AnyMcp,
+        };
+        let vm = Rc::clone(&self.vm);
+        self.send(&vm, &Message { kind: Kind::Session, route, replayable: false })
+    }
+
+    fn send(&mut self, vm: &Vm, message: &Message<'_>) -> Action {
+        self.call.kind = Some(message.kind);
+        let mcp_enabled = vm.mcp_enabled && host::attribute(&["xds", "route_name"]).as_deref() != Some(DIRECT_ONLY);
+        let (owner, session) = match &self.call.session {
+            Session::Server(owner, id) => (Some(*owner), Some(id.clone())),
+            _ => (None, None),
+        };
+        let mut servers = chain(&vm.registry, message.route, owner, mcp_enabled);
+        if message.kind == Kind::Session {
+            servers.truncate(1);
+        }
+        self.call.first_choice = chain(&vm.registry, message.route, None, true).first().copied();
+        let terms = Terms {
+            may_probe: matches!(message.kind, Kind::Request | Kind::Notification),
+            last_resort: self.call.local.is_none() && message.kind != Kind::Session,
+        };
+        let hops = admit(&servers, terms, &mut Asking { vm, now: clock::now_ms() });
+        let Some((first, _)) = hops.first() else { return self.no_path(vm, &servers, mcp_enabled) };
+
+        let name = |index: ServerIndex| vm.registry.server(index).map_or("", |server| server.id.as_str());
+        host::set_filter_state("next", name(*first).as_bytes());
+        let tool = if let Route::Tool(tool) = message.route { Some(tool) } else { None };
+        let plan = Plan {
+            kind: message.kind,
+            replayable: message.replayable,
+            id: self.call.id.clone(),
+            tool: tool.map(|tool| tool.name.clone()),
+            session_owner: owner.map(|owner| name(owner).to_owned()),
+            session_id: session,
+            call_uuid: tool.and_then(|tool| tool.rest.as_ref()).and_then(|_| clock::random()).unwrap_or_default(),
+            cursor: 0,
+            hops: hops.iter().map(|(at, ticket)| Hop { server: name(*at).to_owned(), ticket: *ticket }).collect(),
+        };
+        host::set_filter_state("plan", &plan.encode());
+        set_router_controls(vm, message, tool, &hops);
+        host::clear_route_cache();
+        self.phase = Phase::Sent;
+        Action::Continue
+    }
+
+    /// Nobody may answer: the gate does, with an answer of its own where it has one.
+    fn no_path(&mut self, vm: &Vm, servers: &[ServerIndex], mcp_enabled: bool) -> Action {
+        if let Some(local) = self.call.local.take() {
+            return self.answer_locally(&local, Status::Fallback);
+        }
+        let now = clock::now_ms();
+        if !servers.is_empty() && servers.iter().all(|s| vm.credentials.is_missing(&vm.registry, *s, now)) {
+            let names: Vec<_> = servers.iter().filter_map(|s| Some(vm.registry.server(*s)?.id.as_str())).collect();
+            let message = format!("no credential is available for {}", names.join(", "));
+            return self.refuse(ErrorCode::CredentialUnavailable, &message, Some(1000));
+        }
+        let wait = servers.iter().filter_map(|s| vm.with_breaker(*s, |b, shared| b.peek(shared, now).retry_after_ms));
+        let why = if mcp_enabled {
+            "no server that could answer this call admits it now"
+        } else {
+            "MCP is switched off and this call has no direct path"
+        };
+        self.refuse(ErrorCode::NoPath, why, Some(wait.min().unwrap_or_default().max(1000)))
+    }
+}
+
+/// Tells the router how often, when, and after which silence it may send this request again.
+fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) {
+    let retries = hops.len().saturating_sub(1);
+    Headers::Request.set("x-envoy-max-retries", retries.to_string().as_bytes());
+    if message.replayable && retries > 0 {
+        Headers::Request.set("x-envoy-retry-on", b"reset");
+    }
+    let slowest = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.timeout).max();
+    let timeout = match message.kind {
+        // The stream may stay silent for as long as the server has nothing to say.
+        Kind::Session => 0,
+        _ => tool.and_then(|tool| tool.timeout).or(slowest).unwrap_or_default().as_millis(),
+    };
+    Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.to_string().as_bytes());
+}
+
+/// The breakers of a VM at one moment.
+struct Asking<'v> {
+    vm: &'v Vm,
+    now: u64,
+}
+
+impl Breakers for Asking<'_> {
+    fn usable(&mut self, server: ServerIndex) -> bool {
+        !self.vm.credentials.is_missing(&self.vm.registry, server, self.now)
+    }
+
+    fn admit(&mut self, server: ServerIndex) -> Option<Ticket> {
+        let moment = Moment { now_ms: self.now, random: clock::random_u32() };
+        let (ticket, transition) = match self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment))? {
+            Admission::Admit { ticket, transition, .. } => (Some(ticket), transition),
+            Admission::Refuse { transition, .. } => (None, transition),
+        };
+        if let Some(transition) = transition {
+            self.vm.announce(server, &transition);
+        }
+        ticket
+    }
+
+    fn look(&mut self, server: ServerIndex) -> Look {
+        let view = self.vm.with_breaker(server, |breaker, shared| breaker.peek(shared, self.now));
+        view.map_or(Look { admits: false, ticket: Ticket::default() }, |v| Look { admits: v.admits, ticket: v.ticket })
+    }
+}

@@ -1,0 +1,176 @@
+//! The final answer: what the client gets to see of it, and the account of the call.
+
+use proxy_wasm::types::Action;
+
+use super::super::host::{self, Body, Headers};
+use super::super::mark::{ANSWER_MARK, FAILOVER_MARK, Mark};
+use super::super::metrics::{Metric, Mode, Status};
+use super::super::{clock, host::filter_state};
+use super::call::Session;
+use super::Gate;
+use super::request::mint_session;
+use crate::conclusion::{Conclusion, Ending, conclude};
+use crate::failure::Class;
+use crate::jsonrpc::{self, Details};
+use crate::mcp::local::LocalAnswer;
+use crate::plan::{Kind, Plan};
+use crate::registry::ServerKind;
+
+/// What becomes of the response's body.
+pub(super) enum Rewrite {
+    /// It goes through.
+    Keep,
+    /// This takes its place once it has ended.
+    Replace(Vec<u8>),
+}
+
+impl Rewrite {
+    pub(super) fn body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self {
+            Rewrite::Keep => Action::Continue,
+            Rewrite::Replace(_) if !end_of_stream => {
+                // Dropped piece by piece: what nobody will see need not be kept either.
+                Body::Response.replace(size, b"");
+                Action::Continue
+            }
+            Rewrite::Replace(body) => {
+                Body::Response.replace(size, body);
+                Action::Continue
+            }
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn response_headers(&mut self, end_of_stream: bool) -> Action {
+        let mark = Headers::Response.get(ANSWER_MARK).and_then(|value| Mark::decode(&value));
+        self.show_way(mark.as_ref());
+        let class = mark.as_ref().map_or(Class::NotSent, |mark| mark.class);
+        if class == Class::Success {
+            self.settle(mark.as_ref(), Status::Success);
+            return Action::Continue;
+        }
+        Headers::Response.remove(FAILOVER_MARK);
+        let status = Headers::Response.get(":status").and_then(|s| std::str::from_utf8(&s).ok()?.parse().ok()).unwrap_or(503);
+        let ending = Ending {
+            class,
+            status,
+            readable: mark.as_ref().is_some_and(|mark| mark.readable),
+            kind: self.call.kind.unwrap_or(Kind::Opaque),
+            answerable_by_gate: self.call.local.is_some(),
+            session_elsewhere: self.session_is_elsewhere(mark.as_ref()),
+        };
+        match conclude(&ending) {
+            Conclusion::Pass => {
+                if class == Class::Authorization {
+                    Headers::Response.remove("www-authenticate");
+                }
+                self.settle(mark.as_ref(), if ending.is_about_the_call() { Status::Error } else { Status::Failed });
+                Action::Continue
+            }
+            Conclusion::Gate => {
+                self.call.end = Some((Mode::Gate, Status::Fallback));
+                match self.call.local.take() {
+                    Some(LocalAnswer::Reply { body, opens_session }) => {
+                        if let Some(session) = opens_session.then(mint_session).flatten() {
+                            Headers::Response.set("mcp-session-id", session.as_bytes());
+                        }
+                        self.rewrite(200, body, end_of_stream)
+                    }
+                    _ => self.rewrite(202, Vec::new(), end_of_stream),
+                }
+            }
+            Conclusion::Error { status, code } => {
+                self.settle(mark.as_ref(), Status::Failed);
+                let (message, attempts) = self.failure(mark.as_ref(), class);
+                let server = mark.as_ref().map(|mark| mark.server.as_str());
+                let details = Details { server, class: Some(class.as_str()), attempts, retry_after_ms: None };
+                let body = jsonrpc::error(self.call.request_id(), code, &message, &details);
+                self.rewrite(status, body, end_of_stream)
+            }
+        }
+    }
+
+    /// Takes the attempt's note off the answer, or turns it into the headers that the operator lets clients see.
+    fn show_way(&self, mark: Option<&Mark>) {
+        if mark.is_none() {
+            return;
+        }
+        Headers::Response.remove(ANSWER_MARK);
+        if let (true, Some(mark)) = (self.vm.registry.listener.expose_headers, mark) {
+            Headers::Response.set("x-dualpath-server", mark.server.as_bytes());
+            Headers::Response.set("x-dualpath-attempts", mark.attempt.to_string().as_bytes());
+        }
+    }
+
+    /// Whether the client is in a session that the answering server can't know.
+    fn session_is_elsewhere(&self, mark: Option<&Mark>) -> bool {
+        match &self.call.session {
+            Session::None => false,
+            Session::Gate => true,
+            Session::Server(owner, _) => {
+                let owner = self.vm.registry.server(*owner).map(|server| server.id.as_str());
+                mark.is_some_and(|mark| Some(mark.server.as_str()) != owner)
+            }
+        }
+    }
+
+    /// Remembers how the call ended and by which way.
+    fn settle(&mut self, mark: Option<&Mark>, status: Status) {
+        let server = mark.and_then(|mark| self.vm.registry.server_by_id(&mark.server));
+        let mode = match server {
+            Some((_, server)) if server.kind == ServerKind::Rest => Mode::Direct,
+            Some(_) => Mode::Mcp,
+            None => Mode::Gate,
+        };
+        let first = self.call.first_choice;
+        self.call.fell_back = status != Status::Failed && server.is_some_and(|(index, _)| Some(index) != first);
+        let status = if status == Status::Success && self.call.fell_back { Status::Fallback } else { status };
+        self.call.end = Some((mode, status));
+    }
+
+    /// Which servers were tried, so that the client's owner knows whom to ask.
+    fn failure(&self, mark: Option<&Mark>, class: Class) -> (String, Option<u32>) {
+        let tried: Vec<_> = filter_state("plan")
+            .and_then(|bytes| Plan::decode(&bytes))
+            .map(|plan| plan.hops.into_iter().take(usize::from(plan.cursor).saturating_add(1)).map(|hop| hop.server).collect())
+            .unwrap_or_default();
+        let last = mark.map_or("no answer came", |_| class.explanation());
+        let attempts = mark.map(|mark| u32::from(mark.attempt)).or(u32::try_from(tried.len()).ok());
+        (format!("no server could answer this call (tried {}; in the end: {last})", tried.join(", ")), attempts)
+    }
+
+    /// Puts an answer of the gate in the place of the response that is being passed on.
+    fn rewrite(&mut self, status: u16, body: Vec<u8>, end_of_stream: bool) -> Action {
+        if end_of_stream {
+            // Without a body to replace, only a local reply can bring one.
+            host::reply(status, &[("content-type", "application/json")], &body);
+            return Action::Pause;
+        }
+        Headers::Response.set(":status", status.to_string().as_bytes());
+        for name in ["content-length", "content-encoding", "transfer-encoding", "www-authenticate", "set-cookie"] {
+            Headers::Response.remove(name);
+        }
+        if body.is_empty() {
+            Headers::Response.remove("content-type");
+        } else {
+            Headers::Response.set("content-type", b"application/json");
+        }
+        self.rewrite = Rewrite::Replace(body);
+        Action::Continue
+    }
+
+    /// Counts the call; called once, at its very end.
+    pub(super) fn account(&self) {
+        if self.call.kind.is_none() && self.call.end.is_none() {
+            return;
+        }
+        let (mode, status) = self.call.end.unwrap_or((Mode::Gate, Status::Cancelled));
+        let task = self.call.task.as_str(&self.vm.registry);
+        self.vm.metrics.count(Metric::Calls(mode, task, status));
+        self.vm.metrics.record(Metric::Latency(mode, task), clock::now_ms().saturating_sub(self.call.started));
+        if self.call.fell_back {
+            self.vm.metrics.count(Metric::Fallback);
+        }
+    }
+}

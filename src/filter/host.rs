@@ -1,0 +1,103 @@
+//! Envoy as the filter sees it. The SDK's host calls panic on every status they don't expect, so each function here says
+//! in which phase it may be called, and nothing else in the crate names `proxy_wasm::hostcalls`.
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType};
+
+/// A header map of the stream that the current callback belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headers {
+    /// Request headers; to be read and changed only until the request callbacks have let the request go.
+    Request,
+    /// Response headers; to be read and changed only while they are held.
+    Response,
+}
+
+impl Headers {
+    fn map(self) -> MapType {
+        match self {
+            Headers::Request => MapType::HttpRequestHeaders,
+            Headers::Response => MapType::HttpResponseHeaders,
+        }
+    }
+
+    /// All pairs. Values are bytes: nothing obliges a peer to send UTF-8.
+    pub fn all(self) -> Vec<(String, Vec<u8>)> {
+        hostcalls::get_map_bytes(self.map()).unwrap_or_default()
+    }
+
+    /// The first value of `name`.
+    pub fn get(self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(self.map(), name).ok().flatten()
+    }
+
+    /// Replaces every value of `name` by `value`.
+    pub fn set(self, name: &str, value: &[u8]) {
+        let _ = hostcalls::set_map_value_bytes(self.map(), name, Some(value));
+    }
+
+    /// Removes every value of `name`.
+    pub fn remove(self, name: &str) {
+        let _ = hostcalls::remove_map_value(self.map(), name);
+    }
+}
+
+/// A body of the stream that the current callback belongs to; only inside that body's callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// The request's body.
+    Request,
+    /// The response's body.
+    Response,
+}
+
+impl Body {
+    fn buffer(self) -> BufferType {
+        match self {
+            Body::Request => BufferType::HttpRequestBody,
+            Body::Response => BufferType::HttpResponseBody,
+        }
+    }
+
+    /// `len` bytes from `start`, or as many as there are.
+    pub fn read(self, start: usize, len: usize) -> Vec<u8> {
+        hostcalls::get_buffer(self.buffer(), start, len).ok().flatten().unwrap_or_default()
+    }
+
+    /// Puts `body` in place of the first `len` bytes.
+    pub fn replace(self, len: usize, body: &[u8]) {
+        let _ = hostcalls::set_buffer(self.buffer(), 0, len, body);
+    }
+}
+
+/// An attribute of the stream or of the configuration, e.g. `["xds", "route_name"]`.
+pub fn attribute(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Filter state of the request, shared with all contexts of the request; Envoy knows it as `wasm.<name>`.
+pub fn set_filter_state(name: &str, value: &[u8]) {
+    let _ = hostcalls::set_property(vec![name], Some(value));
+}
+
+/// What [`set_filter_state`] has put under `name`.
+pub fn filter_state(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_property(vec![name]).ok().flatten()
+}
+
+/// Makes Envoy choose the route again, now that the filter state it depends on has changed.
+pub fn clear_route_cache() {
+    if let Err(status) = hostcalls::call_foreign_function("clear_route_cache", None) {
+        log::error!("Envoy refused clear_route_cache ({status:?}); is it older than 1.33?");
+    }
+}
+
+/// Answers the client in the server's place. The caller must pause the stream and do nothing more with it.
+pub fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) {
+    let _ = hostcalls::send_http_response(u32::from(status), headers.to_vec(), Some(body));
+}
+
+/// The plugin's configuration; only while it is being configured.
+pub fn plugin_configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+}

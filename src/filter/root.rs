@@ -1,0 +1,97 @@
+//! A plugin's root context: reads its role and its registry, and makes the contexts of its streams.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use serde_json::Value;
+
+use super::attempt::{Attempt, Placement};
+use super::gate::Gate;
+use super::vm::Vm;
+use super::{clock, host, prober};
+
+/// How often a gate's VM flushes pending breaker results.
+const FLUSH_PERIOD: Duration = Duration::from_millis(200);
+
+/// How often the prober sets the gauges.
+const PROBER_PERIOD: Duration = Duration::from_secs(1);
+
+/// What a plugin does; its configuration says so.
+enum Role {
+    /// Filter on the listener.
+    Gate(Rc<Vm>),
+    /// Upstream filter on one server's cluster.
+    Attempt(Rc<Placement>),
+    /// Singleton of the process.
+    Prober(Rc<Vm>),
+}
+
+/// The root context. Without a role only until it is configured: Envoy sends no stream before.
+#[derive(Default)]
+pub struct Root {
+    role: Option<Role>,
+}
+
+impl Root {
+    fn configure(&mut self) -> Result<(), String> {
+        let configuration: Value = serde_json::from_slice(&host::plugin_configuration())
+            .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
+        let text = |key: &str| configuration.get(key).and_then(Value::as_str);
+        let vm = Vm::of(configuration.get("registry").unwrap_or(&Value::Null)).map_err(|problems| {
+            problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
+        })?;
+        self.role = Some(match text("role") {
+            Some("gate") => Role::Gate(vm),
+            Some("attempt") => {
+                let server = text("server").ok_or("server: is required for the role attempt")?;
+                let placement = Placement::new(vm, server);
+                Role::Attempt(Rc::new(placement.ok_or_else(|| format!("server: {server:?}: is not in the registry"))?))
+            }
+            Some("prober") => Role::Prober(vm),
+            other => return Err(format!("role: {other:?}: must be one of gate, attempt, prober")),
+        });
+        Ok(())
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        if let Err(problem) = self.configure() {
+            log::error!("configuration refused: {problem}");
+            return false;
+        }
+        match &self.role {
+            Some(Role::Gate(_)) => self.set_tick_period(FLUSH_PERIOD),
+            Some(Role::Prober(vm)) => {
+                prober::tick(vm, clock::now_ms());
+                self.set_tick_period(PROBER_PERIOD);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn on_tick(&mut self) {
+        match &self.role {
+            Some(Role::Gate(vm)) => vm.flush_breakers(clock::now_ms()),
+            Some(Role::Prober(vm)) => prober::tick(vm, clock::now_ms()),
+            _ => {}
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        match self.role.as_ref()? {
+            Role::Gate(vm) => Some(Box::new(Gate::new(Rc::clone(vm)))),
+            Role::Attempt(placement) => Some(Box::new(Attempt::new(Rc::clone(placement)))),
+            Role::Prober(_) => None,
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

@@ -1,0 +1,106 @@
+//! What all contexts of one VM (one worker's gate and attempts) have in common.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use serde_json::Value;
+
+use super::clock;
+use super::credentials::Credentials;
+use super::metrics::{Metric, Metrics};
+use super::shared_data::EnvoySharedData;
+use crate::breaker::{Breaker, Moment, Transition};
+use crate::failure::Rules;
+use crate::registry::{Problem, Registry, ServerIndex};
+
+/// The environment variable that switches the MCP path off from the start, as the first users know it.
+pub const KILL_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
+
+/// The state of one VM under one registry.
+pub struct Vm {
+    /// The registry.
+    pub registry: Registry,
+    /// The secrets of the environment, and what has been seen of the others.
+    pub credentials: Credentials,
+    /// What answers mean beyond their status.
+    pub rules: Rules,
+    /// The statistics.
+    pub metrics: Metrics,
+    /// Whether MCP servers may be used at all; the kill switch of the environment.
+    pub mcp_enabled: bool,
+    /// A breaker per server, in the registry's order.
+    breakers: RefCell<Vec<Breaker>>,
+}
+
+thread_local! {
+    /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
+    /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
+    static VMS: RefCell<Vec<(Value, Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Vm {
+    /// The state for `registry`, made now unless another root context of this VM has made it.
+    pub fn of(registry: &Value) -> Result<Rc<Vm>, Vec<Problem>> {
+        VMS.with_borrow_mut(|vms| {
+            vms.retain(|(_, vm)| vm.strong_count() > 0);
+            if let Some(vm) = vms.iter().find(|(wire, _)| wire == registry).and_then(|(_, vm)| vm.upgrade()) {
+                return Ok(vm);
+            }
+            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?));
+            vms.push((registry.clone(), Rc::downgrade(&vm)));
+            Ok(vm)
+        })
+    }
+
+    fn new(registry: Registry) -> Self {
+        let environment = |name: &str| std::env::var(name).ok();
+        let off = environment(KILL_SWITCH).is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
+        let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker.clone())).collect();
+        Vm {
+            credentials: Credentials::new(&registry, environment),
+            rules: Rules::default(),
+            metrics: Metrics::default(),
+            mcp_enabled: !off,
+            breakers: RefCell::new(breakers),
+            registry,
+        }
+    }
+
+    /// Works on a server's breaker. `None` only for an index of another registry.
+    pub fn with_breaker<T>(&self, server: ServerIndex, work: impl FnOnce(&mut Breaker, &EnvoySharedData) -> T) -> Option<T> {
+        self.breakers.borrow_mut().get_mut(usize::from(server.0)).map(|breaker| work(breaker, &EnvoySharedData))
+    }
+
+    /// Writes what breakers have kept to write together, and counts what they have to tell.
+    pub fn flush_breakers(&self, now_ms: u64) {
+        for (index, server) in self.registry.indexed_servers() {
+            let moment = Moment { now_ms, random: clock::random_u32() };
+            let flushed = self.with_breaker(index, |breaker, shared| (breaker.flush(shared, moment), breaker.take_counters()));
+            let Some((transition, counters)) = flushed else { continue };
+            if let Some(transition) = transition {
+                self.announce(index, &transition);
+            }
+            for (event, times) in counters.named().into_iter().filter(|(_, times)| *times > 0) {
+                self.metrics.add(Metric::BreakerEvents(server.id.as_str(), event), times);
+            }
+        }
+    }
+
+    /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process.
+    pub fn announce(&self, server: ServerIndex, transition: &Transition) {
+        let Some(server) = self.registry.server(server) else { return };
+        let id = server.id.as_str();
+        log::warn!(
+            "breaker of {id}: {} -> {} ({}; failures in a row {}, attempt {}, for {} ms, epoch {})",
+            transition.from.as_str(),
+            transition.to.as_str(),
+            transition.reason.as_str(),
+            transition.run,
+            transition.attempt,
+            transition.period_ms,
+            transition.epoch
+        );
+        self.metrics.count(Metric::Transitions(id, transition.from.as_str(), transition.to.as_str()));
+        self.metrics.record(Metric::BreakerState(id), transition.to as u64);
+    }
+}

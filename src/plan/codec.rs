@@ -1,0 +1,76 @@
+//! The plan as bytes: a version, then postcard's encoding (compact, and quick enough for every request).
+
+use super::Plan;
+
+impl Plan {
+    /// The plan as bytes; empty if it can't be encoded, which [`Plan::decode`] takes as "no plan".
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![Self::VERSION]).unwrap_or_default()
+    }
+
+    /// The plan in `bytes`; `None` for anything that no gate of this version wrote.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        if *version != Self::VERSION {
+            return None;
+        }
+        let (plan, tail): (Self, _) = postcard::take_from_bytes(rest).ok()?;
+        tail.is_empty().then_some(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::super::{Hop, Kind};
+    use super::*;
+    use crate::breaker::Ticket;
+
+    fn plan() -> Plan {
+        Plan {
+            kind: Kind::Request,
+            replayable: true,
+            id: Some("\"a-1\"".to_owned()),
+            tool: Some("search".to_owned()),
+            session_owner: None,
+            session_id: None,
+            call_uuid: [7; 16],
+            cursor: 0,
+            hops: vec![
+                Hop { server: "a".to_owned(), ticket: Ticket::default() },
+                Hop { server: "b".to_owned(), ticket: Ticket::default() },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_its_encoding() {
+        let plan = plan().advanced();
+        assert_eq!(Plan::decode(&plan.encode()), Some(plan));
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_no_plan() {
+        let mut bytes = plan().encode();
+        bytes[0] += 1;
+        assert_eq!(Plan::decode(&bytes), None);
+    }
+
+    #[test]
+    fn no_prefix_of_a_plan_is_a_plan() {
+        let bytes = plan().encode();
+        for cut in 0..bytes.len() {
+            assert_eq!(Plan::decode(&bytes[..cut]), None, "cut at {cut}");
+        }
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Plan::decode(&bytes);
+        }
+    }
+}
