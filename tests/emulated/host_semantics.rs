@@ -1,6 +1,7 @@
 //! The host itself, tested with a filter that does as little as possible.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
@@ -17,7 +18,13 @@ struct Probe {
     held: usize,
 }
 
-impl Context for Probe {}
+impl Context for Probe {
+    fn on_http_call_response(&mut self, _token: u32, _headers: usize, size: usize, _trailers: usize) {
+        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status").unwrap();
+        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).unwrap();
+        hostcalls::set_shared_data("answer", Some(&[status.unwrap(), body.unwrap()].concat()), None).unwrap();
+    }
+}
 
 impl RootContext for Probe {
     fn on_configure(&mut self, _size: usize) -> bool {
@@ -26,6 +33,12 @@ impl RootContext for Probe {
         let id = hostcalls::get_property(vec!["plugin_root_id"]).unwrap();
         self.gate = id.as_deref() == Some(b"gate");
         self.configuration != "refuse"
+    }
+    /// Calls the cluster the configuration names.
+    fn on_tick(&mut self) {
+        let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "x")];
+        let call = hostcalls::dispatch_http_call(&self.configuration, headers, None, vec![], Duration::from_secs(1));
+        hostcalls::set_shared_data("dispatched", Some(format!("{call:?}").as_bytes()), None).unwrap();
     }
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Probe { gate: self.gate, configuration: self.configuration.clone(), held: 0 }))
@@ -38,6 +51,10 @@ impl RootContext for Probe {
 impl Probe {
     fn start(&self) -> Action {
         hostcalls::set_property(vec!["next"], Some(self.configuration.as_bytes())).unwrap();
+        if self.configuration == "refuse calls" {
+            hostcalls::send_http_response(503, vec![("x-own", "1")], Some(b"own")).unwrap();
+            return Action::Pause;
+        }
         if self.gate {
             hostcalls::call_foreign_function("clear_route_cache", None).unwrap();
         } else {
@@ -93,21 +110,28 @@ fn entry() {
     });
 }
 
-fn worker(process: &std::sync::Arc<Process>) -> Worker {
-    let plugin = |name: &str, root: &str, next: &str, cluster: Option<&str>| Plugin {
+fn plugin(name: &str, root: &str, next: &str, cluster: Option<&str>) -> Plugin {
+    Plugin {
         name: name.into(),
         root_id: root.into(),
         configuration: next.into(),
         cluster: cluster.map(Into::into),
         ..Plugin::default()
-    };
+    }
+}
+
+fn worker_with(process: &Arc<Process>, first: &str) -> Worker {
     let plugins = [
         plugin("gate", "gate", "one", None),
-        plugin("a1", "attempt", "two", Some("one")),
+        plugin("a1", "attempt", first, Some("one")),
         plugin("a2", "attempt", "gone", Some("two")),
         plugin("a3", "attempt", "gone", Some("direct")),
     ];
     Worker::start(process, "vm", entry, &plugins, &["one", "two", "direct"]).unwrap()
+}
+
+fn worker(process: &Arc<Process>) -> Worker {
+    worker_with(process, "two")
 }
 
 fn exchange<'a>(one: Behaviour, two: Behaviour) -> Exchange<'a> {
@@ -249,4 +273,49 @@ fn a_plugin_that_refuses_its_configuration_does_not_start() {
     let process = Process::new();
     let refusing = Plugin { name: "bad".into(), configuration: "refuse".into(), ..Plugin::default() };
     assert_eq!(Worker::start(&process, "vm", entry, &[refusing], &[]).err().as_deref(), Some("bad"));
+}
+
+#[test]
+fn the_first_local_reply_of_an_attempt_is_final() {
+    let process = Process::new();
+    let worker = worker_with(&process, "refuse calls");
+    let played = play(&worker, "gate", &route(), exchange(answer("one"), answer("two")));
+    assert!(played.servers().is_empty());
+    assert_eq!((played.reply().status(), played.reply().text().as_str()), (503, "own"));
+    assert_eq!(played.reply().headers.get("x-own").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_dispatched_call_is_answered_in_the_vm_that_made_it() {
+    let process = Process::new();
+    let prober = Worker::start(&process, "vm", entry, &[plugin("prober", "p", "one", None)], &["one"]).unwrap();
+    prober.tick("prober");
+    let calls = prober.take_calls();
+    assert_eq!((calls.len(), calls[0].cluster.as_str(), calls[0].timeout_ms), (1, "one", 1000));
+    assert_eq!((calls[0].headers.get(":path").as_deref(), calls[0].body.len()), (Some("/"), 0));
+    prober.answer(&calls[0], Headers::new(&[(":status", "200")]), b"!");
+    assert_eq!(process.shared_data().get("vm", "answer").map(|(value, _)| value.as_slice()), Some(&b"200!"[..]));
+}
+
+#[test]
+fn a_call_into_a_filter_of_the_same_vm_is_a_violation() {
+    let process = Process::new();
+    let worker = worker(&process);
+    worker.tick("gate");
+    assert_eq!(process.take_violations().len(), 1);
+}
+
+#[test]
+fn a_metric_is_one_per_name_and_a_counter_only_grows() {
+    use proxy_wasm::types::MetricType;
+    let process = Process::new();
+    let _worker = worker(&process);
+    let first = hostcalls::define_metric(MetricType::Counter, "calls").unwrap();
+    let second = hostcalls::define_metric(MetricType::Counter, "calls").unwrap();
+    assert_ne!(first, second);
+    hostcalls::increment_metric(first, 1).unwrap();
+    hostcalls::increment_metric(second, 2).unwrap();
+    assert_eq!(hostcalls::get_metric(first), Ok(3));
+    assert_eq!(hostcalls::increment_metric(first, 0), Err(Status::BadArgument));
+    assert_eq!(process.metric("calls"), 3);
 }

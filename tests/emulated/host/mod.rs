@@ -4,9 +4,11 @@
 //! The dispatcher's state is thread-local, so a thread stands for a worker VM. A panic in a callback cannot unwind out
 //! of the dispatcher's `extern "C"` functions and aborts the test binary, as a trap ends a VM.
 
+mod answer;
 mod buffers;
 mod calls;
 mod chain;
+mod exchange;
 mod foreign;
 mod headers;
 mod metrics;
@@ -26,10 +28,11 @@ use std::sync::Arc;
 use proxy_wasm::types::{BufferType, MapType};
 
 pub use calls::HttpCall;
+pub use exchange::{Abort, Behaviour, Exchange, Response, Route};
 pub use headers::Headers;
 pub use process::Process;
 pub use properties::StreamInfo;
-pub use router::{Abort, Behaviour, Exchange, Response, Route, play};
+pub use router::play;
 pub use stream::{Attempt, Played, Reply};
 pub use worker::{Plugin, Worker};
 

@@ -1,7 +1,6 @@
 //! Envoy's connection manager and router for one request: filter chains, cluster choice, attempts, retries, end.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,114 +8,17 @@ use proxy_wasm::types::MapType;
 
 use super::chain::{Frame, Leg, Stop};
 use super::worker::{self, Worker};
-use super::{Attempt, Headers, Played, Reply, StreamInfo, with_vm};
-
-/// The part of Envoy's configuration that the filter relies on.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// The cluster for no match of `wasm.next`.
-    pub on_no_match: String,
-    /// `retry_policy.num_retries`, overridden by `x-envoy-max-retries`.
-    pub num_retries: u32,
-    /// `per_connection_buffer_limit_bytes`.
-    pub buffer_limit: usize,
-    /// `request_body_buffer_limit`; a larger body is never sent again.
-    pub replay_limit: usize,
-    /// Secrets of the two `credential_injector`s, by cluster; an injector without a secret leaves the header alone.
-    pub slots: BTreeMap<String, [Option<String>; 2]>,
-}
-
-/// A response of a server.
-#[derive(Debug, Clone, Default)]
-pub struct Response {
-    /// Headers, `:status` among them.
-    pub headers: Headers,
-    /// Body, in the pieces in which it arrives.
-    pub pieces: Vec<Vec<u8>>,
-    /// Trailers, if any.
-    pub trailers: Option<Headers>,
-    /// Whether the connection breaks instead of ending the response.
-    pub reset: bool,
-    /// Whether nothing more comes, until a timeout.
-    pub stall: bool,
-}
-
-impl Response {
-    /// A response with this status, content type and body.
-    pub fn new(status: u16, content_type: &str, body: impl AsRef<[u8]>) -> Self {
-        let length = body.as_ref().len().to_string();
-        let status = status.to_string();
-        let headers =
-            Headers::new(&[(":status", status.as_str()), ("content-type", content_type), ("content-length", &length)]);
-        Response { headers, pieces: vec![body.as_ref().to_vec()], ..Response::default() }
-    }
-
-    /// A `text/event-stream` of these pieces.
-    pub fn events(pieces: &[&str]) -> Self {
-        let headers = Headers::new(&[(":status", "200"), ("content-type", "text/event-stream")]);
-        Response { headers, pieces: pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect(), ..Self::default() }
-    }
-}
-
-/// What a server does with an attempt.
-#[derive(Debug, Clone)]
-pub enum Behaviour {
-    /// The connection is refused.
-    ConnectFailure,
-    /// The stream is refused before it was processed.
-    RefusedStream,
-    /// The stream is reset after the request, before any answer.
-    Reset,
-    /// No answer, until a timeout.
-    Hang,
-    /// An answer.
-    Answer(Response),
-    /// An answer made from the request.
-    Reply(fn(&Attempt) -> Response),
-    /// The same, later.
-    After(Duration, Box<Behaviour>),
-}
-
-/// Where the client goes away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Abort {
-    /// After its request headers.
-    RequestHeaders,
-    /// While the n-th attempt waits for an answer; the first is 1.
-    Waiting(usize),
-    /// After the response headers have reached it.
-    ResponseHeaders,
-    /// After n pieces of the body have reached it.
-    ResponsePieces(usize),
-}
-
-/// A request, and how the world treats it.
-pub struct Exchange<'a> {
-    /// Request headers.
-    pub headers: Headers,
-    /// Request body, in the pieces in which it arrives. Empty = the headers end the stream.
-    pub pieces: Vec<Vec<u8>>,
-    /// Whether the end of the body arrives in an empty piece of its own.
-    pub late_end: bool,
-    /// Request trailers.
-    pub trailers: Option<Headers>,
-    /// What each server does, attempt by attempt; the last behaviour repeats.
-    pub servers: BTreeMap<String, VecDeque<Behaviour>>,
-    /// Where the client goes away.
-    pub abort: Option<Abort>,
-    /// Called while the n-th attempt waits for its answer.
-    pub waiting: Option<Box<dyn FnMut(usize, &Attempt) + 'a>>,
-}
+use super::{Abort, Attempt, Behaviour, Exchange, Headers, Played, Reply, Response, Route, StreamInfo, with_vm};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     Connect,
     Refused,
     Reset,
     Timeout,
 }
 
-enum End {
+pub(super) enum End {
     /// The client has its answer, or part of it.
     Answered,
     Failed(Failure),
@@ -158,19 +60,19 @@ pub fn play(worker: &Worker, gate: &str, route: &Route, exchange: Exchange) -> P
     stream.play()
 }
 
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     worker: &'a Worker,
     route: &'a Route,
-    exchange: Exchange<'a>,
-    info: Rc<RefCell<StreamInfo>>,
+    pub(super) exchange: Exchange<'a>,
+    pub(super) info: Rc<RefCell<StreamInfo>>,
     gate: u32,
     /// The gate's response direction.
-    answer: Leg,
+    pub(super) answer: Leg,
     /// The request headers, one map for all attempts.
     request: Headers,
     /// The live attempt's context.
     attempt: Option<u32>,
-    played: Played,
+    pub(super) played: Played,
 }
 
 impl Stream<'_> {
@@ -423,84 +325,6 @@ impl Stream<'_> {
             (false, false) => End::Failed(Failure::Reset),
             (false, true) => End::Failed(Failure::Timeout),
         }
-    }
-
-    /// A frame through the gate to the client; `Some` = the stream is over.
-    fn encode(&mut self, frame: Frame) -> Option<End> {
-        if let Frame::Headers(headers, _) = &frame {
-            let code = headers.get(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-            self.info.borrow_mut().set_number("response.code", code);
-        }
-        let out = match self.answer.push(frame) {
-            Ok(out) => out,
-            Err(Stop::Local(reply)) => {
-                self.played.reply = Some(reply);
-                return Some(End::Answered);
-            }
-            Err(Stop::Overflow) => {
-                let headers = Headers::new(&[(":status", "500")]);
-                let body = b"Internal Server Error".to_vec();
-                self.played.reply.get_or_insert(Reply { headers, body, complete: true, ..Reply::default() });
-                return Some(End::Answered);
-            }
-        };
-        for frame in out {
-            match frame {
-                Frame::Headers(headers, end) => {
-                    self.played.reply = Some(Reply { headers, complete: end, ..Reply::default() });
-                    if self.exchange.abort == Some(Abort::ResponseHeaders) {
-                        return Some(End::Aborted);
-                    }
-                }
-                Frame::Data(bytes, end) => {
-                    let reply = self.played.reply.as_mut().expect("headers come first");
-                    reply.body.extend_from_slice(&bytes);
-                    reply.pieces.push(bytes);
-                    reply.complete = end;
-                    if self.exchange.abort == Some(Abort::ResponsePieces(reply.pieces.len())) {
-                        return Some(End::Aborted);
-                    }
-                }
-                Frame::Trailers(trailers) => {
-                    let reply = self.played.reply.as_mut().expect("headers come first");
-                    reply.trailers = Some(trailers);
-                    reply.complete = true;
-                }
-            }
-        }
-        None
-    }
-
-    /// A local reply through the gate's response callbacks.
-    fn encode_reply(&mut self, reply: Reply) -> End {
-        let empty = reply.body.is_empty();
-        if let Some(end) = self.encode(Frame::Headers(reply.headers, empty)) {
-            return end;
-        }
-        if !empty && let Some(end) = self.encode(Frame::Data(reply.body, true)) {
-            return end;
-        }
-        if self.answer.holds() { End::Hung } else { End::Answered }
-    }
-
-    /// A reply that Envoy makes itself.
-    fn own_reply(&mut self, status: u16, body: &str, details: &str, flags: u64) -> End {
-        self.info.borrow_mut().set("response.code_details", details);
-        self.info.borrow_mut().set_number("response.flags", flags);
-        let Response { headers, .. } = Response::new(status, "text/plain", body);
-        self.encode_reply(Reply { headers, body: body.as_bytes().to_vec(), complete: true, ..Reply::default() })
-    }
-
-    /// The router's reply for an attempt that failed without an answer.
-    fn router_reply(&mut self, failure: Failure) -> End {
-        let (status, flags, why) = match failure {
-            Failure::Connect => (503, 0x20, "remote_connection_failure|delayed_connect_error:_Connection_refused"),
-            Failure::Refused => (503, 0x10, "remote_refused_stream_reset"),
-            Failure::Reset => (503, 0x40, "connection_termination"),
-            Failure::Timeout => return self.own_reply(504, "upstream request timeout", "response_timeout", 0x4),
-        };
-        let text = "upstream connect error or disconnect/reset before headers";
-        self.own_reply(status, text, &format!("upstream_reset_before_response_started{{{why}}}"), flags)
     }
 
     fn finish_attempt(&mut self) {
