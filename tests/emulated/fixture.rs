@@ -18,8 +18,10 @@ unsafe extern "C" {
 }
 
 fn registry() -> Value {
-    let credential =
-        |id: &str| json!({"id": id, "slots": {"a": {"env": format!("{id}_A")}, "b": {"env": format!("{id}_B")}}});
+    let credential = |id: &str| {
+        let variable = id.to_ascii_uppercase().replace('-', "_");
+        json!({"id": id, "slots": {"a": {"env": format!("{variable}_A")}, "b": {"env": format!("{variable}_B")}}})
+    };
     let input = json!({"type": "object", "properties": {"query": {"type": "string"}}});
     let rest = json!({"server": "api", "preset": "snowflake.search", "with": {"database": "D", "schema": "S", "service": "V"}});
     json!({
