@@ -313,7 +313,8 @@ impl Stream<'_> {
             }
         }
         if ends {
-            return if leg.holds() { End::Hung } else { End::Answered };
+            let complete = self.played.reply.as_ref().is_some_and(|reply| reply.complete);
+            return if complete { End::Answered } else { End::Hung };
         }
         if response.stall {
             let wait = retry.per_try_ms.unwrap_or(15_000);
