@@ -1,0 +1,118 @@
+//! What all workers of one Envoy process share: shared data, metrics, clock, log. Each test has a process of its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proxy_wasm::types::{LogLevel, Status};
+
+use super::metrics::{Metric, Metrics};
+use super::shared_data::SharedData;
+use super::{taken, with_vm};
+
+/// One emulated Envoy process. Dropping it fails the test if a filter broke a rule of the host.
+pub struct Process {
+    shared_data: Mutex<SharedData>,
+    metrics: Mutex<Metrics>,
+    clock_ns: AtomicU64,
+    log: Mutex<Vec<(LogLevel, String)>>,
+    violations: Mutex<Vec<String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// A process that has just started, at some time of 2026.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Process {
+            shared_data: Mutex::default(),
+            metrics: Mutex::default(),
+            clock_ns: AtomicU64::new(1_780_000_000_000_000_000),
+            log: Mutex::default(),
+            violations: Mutex::default(),
+        })
+    }
+
+    /// Lets time pass for every worker.
+    pub fn advance(&self, by: Duration) {
+        self.clock_ns.fetch_add(u64::try_from(by.as_nanos()).expect("a short time"), Ordering::SeqCst);
+    }
+
+    /// The shared data.
+    pub fn shared_data(&self) -> MutexGuard<'_, SharedData> {
+        lock(&self.shared_data)
+    }
+
+    pub(super) fn metrics(&self) -> MutexGuard<'_, Metrics> {
+        lock(&self.metrics)
+    }
+
+    /// A counter's or gauge's value; 0 while nobody has defined it.
+    pub fn metric(&self, name: &str) -> u64 {
+        match self.metrics().values.get(name) {
+            Some(Metric::Counter(n) | Metric::Gauge(n)) => *n,
+            _ => 0,
+        }
+    }
+
+    /// The sum of all counters whose name begins with `prefix`.
+    pub fn metric_sum(&self, prefix: &str) -> u64 {
+        let all = self.metric_names();
+        all.iter().filter(|name| name.starts_with(prefix)).map(|name| self.metric(name)).sum()
+    }
+
+    /// Names of all metrics defined.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.metrics().values.keys().cloned().collect()
+    }
+
+    /// Every log line so far.
+    pub fn log(&self) -> Vec<(LogLevel, String)> {
+        lock(&self.log).clone()
+    }
+
+    pub(super) fn violation(&self, text: String) {
+        lock(&self.violations).push(text);
+    }
+
+    /// The rules broken so far; taken, they no longer fail the test.
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.violations))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let broken = self.take_violations();
+        if !std::thread::panicking() {
+            assert!(broken.is_empty(), "the filter broke rules of the host: {broken:#?}");
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Status {
+    with_vm(|vm| unsafe { *time = vm.process.clock_ns.load(Ordering::SeqCst) });
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_log(level: LogLevel, message: *const u8, size: usize) -> Status {
+    let message = String::from_utf8_lossy(unsafe { taken(message, size) }).into_owned();
+    with_vm(|vm| lock(&vm.process.log).push((level, message)));
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_log_level(level: *mut LogLevel) -> Status {
+    unsafe { *level = LogLevel::Trace };
+    Status::Ok
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> Status {
+    with_vm(|vm| vm.tick_ms.insert(vm.effective, period));
+    Status::Ok
+}

@@ -1,0 +1,11 @@
+//! The whole filter, natively, on an emulated host: see `host`.
+
+mod discipline;
+mod failover;
+mod fixture;
+mod host;
+mod host_semantics;
+mod hostile;
+mod workers;
+
+use dualpath as _;
