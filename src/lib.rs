@@ -23,9 +23,9 @@
 #![warn(missing_docs)]
 
 pub mod breaker;
-pub mod conclusion;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod conclusion;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;

@@ -169,9 +169,14 @@ impl Breaker {
         done.transition
     }
 
+    /// The ticket of a call that goes without having asked: a later hop, whose breaker was only looked at, or the last
+    /// resort of a call, which goes whatever the breaker says. It belongs to the epoch last seen.
+    pub fn unasked(&self) -> Ticket {
+        Ticket { epoch: self.shared.seen_epoch, lease: None, run_seen: self.shared.seen_run }
+    }
+
     /// Nothing that goes wrong in the breaker keeps a call from its server.
     fn admit_anyway(&self) -> Admission {
-        let (epoch, run_seen) = (self.shared.seen_epoch, self.shared.seen_run);
-        Admission::Admit { ticket: Ticket { epoch, lease: None, run_seen }, probe: false, transition: None }
+        Admission::Admit { ticket: self.unasked(), probe: false, transition: None }
     }
 }

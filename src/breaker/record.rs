@@ -175,7 +175,7 @@ impl Record {
 }
 
 /// What an admitted call must show when it reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ticket {
     /// The epoch that admitted the call.
     pub epoch: u32,

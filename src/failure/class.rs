@@ -97,6 +97,28 @@ impl Class {
         }
     }
 
+    /// The class that [`Class::as_str`] calls so.
+    pub fn parse(name: &str) -> Option<Self> {
+        Class::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
+    /// What happened, for a person who reads an error message.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Class::NotSent => "it could not be reached",
+            Class::Overload => "it asked for fewer calls",
+            Class::Credential => "it did not accept the proxy's credential",
+            Class::Authorization => "the proxy's credential may not do this",
+            Class::Server => "it failed",
+            Class::Lost => "it gave no answer, and may have executed the call",
+            Class::Session => "it does not know the session",
+            Class::Caller => "it refused the call",
+            Class::ToolError => "the tool failed",
+            Class::Cancelled => "the client went away",
+            Class::Success => "it answered",
+        }
+    }
+
     /// What follows from it.
     pub fn decisions(self) -> Decisions {
         use BreakerEffect::*;

@@ -59,7 +59,8 @@ impl Credentials {
             headers.push(credential.header.clone());
             headers.extend(credential.headers.iter().map(|(name, _)| name.clone()));
         }
-        let from_files = registry.credentials.iter().flat_map(|c| &c.slots).any(|s| matches!(s, Some(Source::SdsFile(_))));
+        let from_files =
+            registry.credentials.iter().flat_map(|c| &c.slots).any(|s| matches!(s, Some(Source::SdsFile(_))));
         if from_files {
             headers.extend(SLOT_HEADERS.map(str::to_owned));
         }
@@ -79,7 +80,12 @@ impl Credentials {
 
     /// The value of the credential header for `server`: slot a's secret if there is one, else slot b's. `slot_header`
     /// reads what an injector has handed over. `None` if neither slot has a secret.
-    pub fn value(&self, registry: &Registry, server: &Server, slot_header: impl Fn(&str) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    pub fn value(
+        &self,
+        registry: &Registry,
+        server: &Server,
+        slot_header: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
         let index = server.credential?;
         let credential = registry.credential(index)?;
         let from_environment = self.environment.get(usize::from(index.0))?;
@@ -87,9 +93,9 @@ impl Credentials {
         slots.into_iter().find_map(|((source, secret), header)| match source {
             None => None,
             Some(Source::Environment(_)) => secret.as_ref().map(|secret| secret.header_value(&credential.prefix)),
-            Some(Source::SdsFile(_)) => {
-                slot_header(header).and_then(|value| Secret::new(&value)).map(|secret| secret.header_value(&credential.prefix))
-            }
+            Some(Source::SdsFile(_)) => slot_header(header)
+                .and_then(|value| Secret::new(&value))
+                .map(|secret| secret.header_value(&credential.prefix)),
         })
     }
 

@@ -54,8 +54,9 @@ impl Vm {
 
     fn new(registry: Registry) -> Self {
         let environment = |name: &str| std::env::var(name).ok();
-        let off = environment(KILL_SWITCH).is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
-        let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker.clone())).collect();
+        let off = environment(KILL_SWITCH)
+            .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
+        let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         Vm {
             credentials: Credentials::new(&registry, environment),
             rules: Rules::default(),
@@ -67,7 +68,11 @@ impl Vm {
     }
 
     /// Works on a server's breaker. `None` only for an index of another registry.
-    pub fn with_breaker<T>(&self, server: ServerIndex, work: impl FnOnce(&mut Breaker, &EnvoySharedData) -> T) -> Option<T> {
+    pub fn with_breaker<T>(
+        &self,
+        server: ServerIndex,
+        work: impl FnOnce(&mut Breaker, &EnvoySharedData) -> T,
+    ) -> Option<T> {
         self.breakers.borrow_mut().get_mut(usize::from(server.0)).map(|breaker| work(breaker, &EnvoySharedData))
     }
 
@@ -75,7 +80,8 @@ impl Vm {
     pub fn flush_breakers(&self, now_ms: u64) {
         for (index, server) in self.registry.indexed_servers() {
             let moment = Moment { now_ms, random: clock::random_u32() };
-            let flushed = self.with_breaker(index, |breaker, shared| (breaker.flush(shared, moment), breaker.take_counters()));
+            let flushed =
+                self.with_breaker(index, |breaker, shared| (breaker.flush(shared, moment), breaker.take_counters()));
             let Some((transition, counters)) = flushed else { continue };
             if let Some(transition) = transition {
                 self.announce(index, &transition);

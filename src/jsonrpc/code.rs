@@ -12,6 +12,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// -32602: the method does not take these parameters.
     InvalidParams,
+    /// 40401: the client's session is over; it has to initialize again.
+    SessionEnded,
     /// 41301: the request is longer than what may be held.
     BodyTooLarge,
     /// 50301: no server that could answer takes calls at present; none was asked.
@@ -37,6 +39,7 @@ impl ErrorCode {
             ErrorCode::ParseError => -32700,
             ErrorCode::InvalidRequest => -32600,
             ErrorCode::InvalidParams => -32602,
+            ErrorCode::SessionEnded => 40401,
             ErrorCode::BodyTooLarge => 41301,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
@@ -54,6 +57,7 @@ impl ErrorCode {
             ErrorCode::ParseError => "PARSE_ERROR",
             ErrorCode::InvalidRequest => "INVALID_REQUEST",
             ErrorCode::InvalidParams => "INVALID_PARAMS",
+            ErrorCode::SessionEnded => "SESSION_ENDED",
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
@@ -65,11 +69,12 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status it travels with. Never 400, 404 or 405: from those a client concludes which protocol version
-    /// the server speaks, or that its session is gone.
+    /// The HTTP status it travels with. Never 400 or 405, and 404 only to say what it means in MCP, that the session is
+    /// gone: from these a client concludes which protocol version the server speaks.
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::ParseError | ErrorCode::InvalidRequest | ErrorCode::InvalidParams => 200,
+            ErrorCode::SessionEnded => 404,
             ErrorCode::BodyTooLarge => 413,
             _ => 503,
         }

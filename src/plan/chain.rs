@@ -3,7 +3,7 @@
 use crate::registry::{Registry, ServerIndex, Tool};
 
 /// What is asked for, as far as it decides who may answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Route<'r> {
     /// A call of a tool that the registry knows.
     Tool(&'r Tool),

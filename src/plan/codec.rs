@@ -19,6 +19,21 @@ impl Plan {
     }
 }
 
+/// A ticket within a plan, as the number that the breaker makes of it.
+pub(super) mod ticket {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use crate::breaker::Ticket;
+
+    pub fn serialize<S: Serializer>(ticket: &Ticket, serializer: S) -> Result<S::Ok, S::Error> {
+        ticket.to_bits().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ticket, D::Error> {
+        Ticket::from_bits(u64::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("no ticket"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

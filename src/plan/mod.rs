@@ -31,6 +31,7 @@ pub struct Hop {
     /// The server's name in the registry.
     pub server: String,
     /// What the server's breaker gave for this call; its outcome is reported under it.
+    #[serde(with = "codec::ticket")]
     pub ticket: Ticket,
 }
 

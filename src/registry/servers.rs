@@ -88,7 +88,7 @@ impl<'v> WireServer<'v> {
             ca_file: self.ca_file?,
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
-            breaker: breaker?.clone(),
+            breaker: *breaker?,
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{self, Headers};
-use super::super::{clock, mark::Mark, mark::ANSWER_MARK};
+use super::super::host;
+use super::super::{clock, mark::ANSWER_MARK, mark::Mark};
 use super::Attempt;
 use super::rest::RestCall;
 use crate::failure::Class;
@@ -18,7 +18,9 @@ impl Attempt {
         self.plan = host::filter_state("plan")
             .and_then(|bytes| Plan::decode(&bytes))
             .filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
-        if let Some(plan) = &self.plan && let Some(next) = plan.next() {
+        if let Some(plan) = &self.plan
+            && let Some(next) = plan.next()
+        {
             // Now, because a failed attempt may end without another callback in which this could be said.
             host::set_filter_state("next", next.server.as_bytes());
             host::set_filter_state("plan", &plan.clone().advanced().encode());

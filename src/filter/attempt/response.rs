@@ -10,7 +10,7 @@ use super::super::host::{Body, Headers};
 use super::Attempt;
 use super::rest::RestCall;
 use crate::failure::{
-    Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
+    Class, EventJudgement, Expected, Head, Judgement, judge_body, judge_event, judge_head, retry_after,
 };
 use crate::jsonrpc::{Answer, RequestId};
 use crate::mcp::SessionId;
@@ -55,7 +55,11 @@ impl Attempt {
         let judgement = judge_head(self.server_kind(), &head, self.expected());
         match judgement {
             Judgement::Decided(verdict) if self.rest.is_some() && is_translated(verdict.class) => {
-                if end_of_stream { self.translate_answer(&head, verdict, 0) } else { self.hold(Holding::Whole(head)) }
+                if end_of_stream {
+                    self.translate_answer(&head, verdict, 0)
+                } else {
+                    self.hold(Holding::Whole(head))
+                }
             }
             Judgement::Decided(verdict) => {
                 self.conclude(verdict, verdict.class == Class::Success);

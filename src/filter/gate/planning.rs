@@ -170,10 +170,11 @@ impl Breakers for Asking<'_> {
 
     fn admit(&mut self, server: ServerIndex) -> Option<Ticket> {
         let moment = Moment { now_ms: self.now, random: clock::random_u32() };
-        let (ticket, transition) = match self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment))? {
-            Admission::Admit { ticket, transition, .. } => (Some(ticket), transition),
-            Admission::Refuse { transition, .. } => (None, transition),
-        };
+        let (ticket, transition) =
+            match self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment))? {
+                Admission::Admit { ticket, transition, .. } => (Some(ticket), transition),
+                Admission::Refuse { transition, .. } => (None, transition),
+            };
         if let Some(transition) = transition {
             self.vm.announce(server, &transition);
         }
@@ -181,7 +182,10 @@ impl Breakers for Asking<'_> {
     }
 
     fn look(&mut self, server: ServerIndex) -> Look {
-        let view = self.vm.with_breaker(server, |breaker, shared| breaker.peek(shared, self.now));
-        view.map_or(Look { admits: false, ticket: Ticket::default() }, |v| Look { admits: v.admits, ticket: v.ticket })
+        let look = self.vm.with_breaker(server, |breaker, shared| {
+            let admits = breaker.peek(shared, self.now).admits;
+            Look { admits, ticket: breaker.unasked() }
+        });
+        look.unwrap_or(Look { admits: false, ticket: Ticket::default() })
     }
 }

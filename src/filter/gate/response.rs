@@ -6,8 +6,8 @@ use super::super::host::{self, Body, Headers};
 use super::super::mark::{ANSWER_MARK, FAILOVER_MARK, Mark};
 use super::super::metrics::{Metric, Mode, Status};
 use super::super::{clock, host::filter_state};
-use super::call::Session;
 use super::Gate;
+use super::call::Session;
 use super::request::mint_session;
 use crate::conclusion::{Conclusion, Ending, conclude};
 use crate::failure::Class;
@@ -51,7 +51,8 @@ impl Gate {
             return Action::Continue;
         }
         Headers::Response.remove(FAILOVER_MARK);
-        let status = Headers::Response.get(":status").and_then(|s| std::str::from_utf8(&s).ok()?.parse().ok()).unwrap_or(503);
+        let status =
+            Headers::Response.get(":status").and_then(|s| std::str::from_utf8(&s).ok()?.parse().ok()).unwrap_or(503);
         let ending = Ending {
             class,
             status,
@@ -133,7 +134,9 @@ impl Gate {
     fn failure(&self, mark: Option<&Mark>, class: Class) -> (String, Option<u32>) {
         let tried: Vec<_> = filter_state("plan")
             .and_then(|bytes| Plan::decode(&bytes))
-            .map(|plan| plan.hops.into_iter().take(usize::from(plan.cursor).saturating_add(1)).map(|hop| hop.server).collect())
+            .map(|plan| {
+                plan.hops.into_iter().take(usize::from(plan.cursor).saturating_add(1)).map(|hop| hop.server).collect()
+            })
             .unwrap_or_default();
         let last = mark.map_or("no answer came", |_| class.explanation());
         let attempts = mark.map(|mark| u32::from(mark.attempt)).or(u32::try_from(tried.len()).ok());
