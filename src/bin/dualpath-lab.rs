@@ -1,1 +1,110 @@
-fn main() {}
+//! `dualpath-lab`: the demo, the same set-up left running, and single stub servers.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use dualpath::lab::demo;
+use dualpath::lab::stage::Stage;
+use dualpath::lab::stub::{Config, Framing, Kind, Sessions, run_process};
+
+#[derive(Parser)]
+#[command(about = "Stub servers and Envoy with the Dualpath filter, to watch and to try")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plays a story: servers die while calls flow. Exit status 1 if any call failed
+    Demo(Module),
+    /// Leaves the demo's set-up running for curl, until Ctrl-C
+    Run(Module),
+    /// Runs one stub server on 127.0.0.1; prints its address; ends when its input closes
+    Stub {
+        /// What it pretends to be
+        #[arg(long)]
+        kind: Kind,
+        /// Shown in its answers
+        #[arg(long, default_value = "stub")]
+        name: String,
+        /// Port; 0 = a free one
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// Answers tool calls as JSON instead of event streams
+        #[arg(long)]
+        json: bool,
+        /// Issues sessions and refuses unknown ones with 404
+        #[arg(long)]
+        sessions: bool,
+        /// Ends after this many seconds at the latest
+        #[arg(long, default_value_t = 3600)]
+        max_seconds: u64,
+    },
+}
+
+#[derive(clap::Args)]
+struct Module {
+    /// The module (default: the environment's DUALPATH_WASM, else build/dualpath.wasm)
+    #[arg(long)]
+    wasm: Option<PathBuf>,
+}
+
+impl Module {
+    fn path(self) -> PathBuf {
+        let given = self.wasm.or_else(|| std::env::var_os("DUALPATH_WASM").map(PathBuf::from));
+        given.unwrap_or_else(|| "build/dualpath.wasm".into())
+    }
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&error),
+    };
+    let done = runtime.block_on(execute(command));
+    // A stub may still be reading its input, which nothing can interrupt.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure(error.as_ref()),
+    }
+}
+
+fn failure(error: &dyn Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    match command {
+        Command::Demo(module) => {
+            let module = module.path();
+            // Ctrl-C ends the story early, but not without stopping Envoy and the stubs.
+            tokio::select! {
+                told = demo::run(&program, &module) => told,
+                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            }
+        }
+        Command::Run(module) => {
+            let stage = Stage::raise(&program, &module.path()).await?;
+            println!("{}\n\nCtrl-C stops everything.", stage.directions());
+            Ok(tokio::signal::ctrl_c().await?)
+        }
+        Command::Stub { kind, name, port, json, sessions, max_seconds } => {
+            let config = match kind {
+                Kind::Mcp => Config::mcp(&name),
+                Kind::Rest => Config::rest(&name),
+            };
+            let framing = if json { Framing::Json } else { Framing::Sse };
+            let sessions = if sessions { Sessions::NotFound } else { Sessions::None };
+            let config = Config { framing, sessions, port, ..config };
+            Ok(run_process(config, Duration::from_secs(max_seconds)).await?)
+        }
+    }
+}

@@ -13,9 +13,12 @@
 )]
 
 pub mod client;
+pub mod demo;
 pub mod envoy;
 pub mod http;
 pub mod metrics;
 pub mod registry;
 pub mod scratch;
+pub mod stage;
 pub mod stub;
+pub mod traffic;

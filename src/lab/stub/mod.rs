@@ -7,6 +7,7 @@
 mod answer;
 mod behaviour;
 mod mcp;
+mod process;
 mod record;
 mod server;
 mod snowflake;
@@ -20,13 +21,14 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 pub use behaviour::{Behaviour, Control};
+pub use process::{Process, run as run_process};
 pub use record::{End, Received};
 
 use record::Recorder;
 use server::Shared;
 
 /// What a stub pretends to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// A managed MCP server at any path that ends in `/mcp` or has `/mcp-servers/` in it.
     Mcp,
