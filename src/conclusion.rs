@@ -74,10 +74,9 @@ pub fn conclude(ending: &Ending) -> Conclusion {
         Class::Credential => credential(),
         _ if ending.readable => Conclusion::Pass,
         Class::Overload => Conclusion::Error { status: ending.status.max(429), code: ErrorCode::UpstreamFailed },
-        Class::NotSent => Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed },
         Class::Lost => Conclusion::Error { status: ending.status.max(503), code: ErrorCode::OutcomeUnknown },
-        _ if ending.status < 500 => Conclusion::Error { status: 502, code: ErrorCode::AnswerUnusable },
-        _ => Conclusion::Error { status: ending.status, code: ErrorCode::UpstreamFailed },
+        Class::Server if ending.status < 500 => Conclusion::Error { status: 502, code: ErrorCode::AnswerUnusable },
+        _ => Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed },
     }
 }
 

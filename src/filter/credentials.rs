@@ -78,25 +78,23 @@ impl Credentials {
         &self.headers
     }
 
-    /// The value of the credential header for `server`: slot a's secret if there is one, else slot b's. `slot_header`
-    /// reads what an injector has handed over. `None` if neither slot has a secret.
-    pub fn value(
+    /// The values of the credential header for `server`, of slot a and then of slot b, as far as they have a secret.
+    /// `slot_header` reads what an injector has handed over.
+    pub fn values(
         &self,
         registry: &Registry,
         server: &Server,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
-    ) -> Option<Vec<u8>> {
-        let index = server.credential?;
-        let credential = registry.credential(index)?;
-        let from_environment = self.environment.get(usize::from(index.0))?;
+    ) -> Vec<Vec<u8>> {
+        let Some(index) = server.credential else { return Vec::new() };
+        let Some(credential) = registry.credential(index) else { return Vec::new() };
+        let Some(from_environment) = self.environment.get(usize::from(index.0)) else { return Vec::new() };
         let slots = credential.slots.iter().zip(from_environment).zip(SLOT_HEADERS);
-        slots.into_iter().find_map(|((source, secret), header)| match source {
-            None => None,
-            Some(Source::Environment(_)) => secret.as_ref().map(|secret| secret.header_value(&credential.prefix)),
-            Some(Source::SdsFile(_)) => slot_header(header)
-                .and_then(|value| Secret::new(&value))
-                .map(|secret| secret.header_value(&credential.prefix)),
-        })
+        let value = |((source, secret), header): ((&Option<Source>, &Option<Secret>), &str)| match source.as_ref()? {
+            Source::Environment(_) => secret.as_ref().map(|secret| secret.header_value(&credential.prefix)),
+            Source::SdsFile(_) => Secret::new(&slot_header(header)?).map(|s| s.header_value(&credential.prefix)),
+        };
+        slots.filter_map(value).collect()
     }
 
     /// Whether `server` needs a secret that is known to be missing at `now`.

@@ -26,6 +26,8 @@ pub enum SessionId<'a> {
         /// The session id as the server issued it.
         original: &'a [u8],
     },
+    /// Bears our mark, but we have not written it so. No server may see it.
+    Forged,
     /// Not written by Dualpath.
     Unknown(&'a [u8]),
 }
@@ -33,11 +35,13 @@ pub enum SessionId<'a> {
 impl<'a> SessionId<'a> {
     /// Reads a session id.
     pub fn parse(value: &'a [u8]) -> Self {
-        Self::own(value).unwrap_or(SessionId::Unknown(value))
+        match value.strip_prefix(MARK) {
+            Some(rest) => Self::own(rest).unwrap_or(SessionId::Forged),
+            None => SessionId::Unknown(value),
+        }
     }
 
-    fn own(value: &'a [u8]) -> Option<Self> {
-        let rest = value.strip_prefix(MARK)?;
+    fn own(rest: &'a [u8]) -> Option<Self> {
         let (server, original) = rest.split_at_checked(rest.iter().position(|&b| b == b'~')?)?;
         let original = original.strip_prefix(b"~")?;
         if server.is_empty() {

@@ -39,7 +39,7 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use super::super::{Hop, Kind};
+    use super::super::{Hop, Kind, Owner};
     use super::*;
     use crate::breaker::Ticket;
 
@@ -49,10 +49,12 @@ mod tests {
             replayable: true,
             id: Some("\"a-1\"".to_owned()),
             tool: Some("search".to_owned()),
-            session_owner: None,
+            session_owner: Owner::Server("a".to_owned()),
             session_id: None,
             call_uuid: [7; 16],
             cursor: 0,
+            other_slot: false,
+            attempts: 0,
             hops: vec![
                 Hop { server: "a".to_owned(), ticket: Ticket::default() },
                 Hop { server: "b".to_owned(), ticket: Ticket::default() },

@@ -25,6 +25,17 @@ pub enum Kind {
     Session,
 }
 
+/// Who opened the session that the client is in.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Owner {
+    /// The client is in no session that we know of.
+    Nobody,
+    /// The gate, while no MCP server answered.
+    Gate,
+    /// This server.
+    Server(String),
+}
+
 /// One server of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hop {
@@ -46,14 +57,18 @@ pub struct Plan {
     pub id: Option<String>,
     /// The tool that is called, where the registry knows it.
     pub tool: Option<String>,
-    /// The server whose session the client is in, if it is in one.
-    pub session_owner: Option<String>,
+    /// Whose session the client is in.
+    pub session_owner: Owner,
     /// That server's own id for the session.
     pub session_id: Option<Vec<u8>>,
     /// Random bits that stay the same over all attempts of the call; an idempotency key for APIs that know one.
     pub call_uuid: [u8; 16],
     /// The position in `hops` of the attempt that is under way.
     pub cursor: u8,
+    /// Whether that attempt is the second one on its server, with the other credential slot.
+    pub other_slot: bool,
+    /// How many attempts came before it.
+    pub attempts: u8,
     /// The servers, in the order in which they are tried.
     pub hops: Vec<Hop>,
 }
@@ -75,6 +90,15 @@ impl Plan {
     /// The same plan, one hop further.
     pub fn advanced(mut self) -> Self {
         self.cursor = self.cursor.saturating_add(1);
+        self.attempts = self.attempts.saturating_add(1);
+        self.other_slot = false;
+        self
+    }
+
+    /// The same plan, at the same server once more with its other credential slot.
+    pub fn with_other_slot(mut self) -> Self {
+        self.attempts = self.attempts.saturating_add(1);
+        self.other_slot = true;
         self
     }
 }

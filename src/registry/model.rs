@@ -249,6 +249,12 @@ impl Registry {
         self.credentials.get(usize::from(index.0))
     }
 
+    /// Whether the credential of this server has a secret in reserve.
+    pub fn has_two_slots(&self, index: ServerIndex) -> bool {
+        let credential = self.server(index).and_then(|server| self.credential(server.credential?));
+        credential.is_some_and(|credential| credential.slots.iter().all(Option::is_some))
+    }
+
     /// The tool with this MCP name.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.indexed_tool(name).map(|(_, tool)| tool)

@@ -25,6 +25,8 @@ pub struct Attempt {
     placement: Rc<Placement>,
     /// The plan of the call; `None` for a request that no gate has planned.
     plan: Option<Plan>,
+    /// Whether the server has a second credential slot to try.
+    other_slot: bool,
     /// Whether the outcome has been reported.
     settled: bool,
     /// Whether response headers were seen.
@@ -37,7 +39,15 @@ pub struct Attempt {
 impl Attempt {
     /// A context that has seen nothing yet.
     pub fn new(placement: Rc<Placement>) -> Self {
-        Attempt { placement, plan: None, settled: false, answered: false, rest: None, holding: Holding::Nothing }
+        Attempt {
+            placement,
+            plan: None,
+            other_slot: false,
+            settled: false,
+            answered: false,
+            rest: None,
+            holding: Holding::Nothing,
+        }
     }
 }
 

@@ -7,8 +7,19 @@ use std::rc::Rc;
 
 use super::super::host::Headers;
 use super::super::vm::Vm;
-use crate::plan::Plan;
+use crate::plan::{Owner, Plan};
 use crate::registry::{Server, ServerIndex};
+
+/// What came of putting a credential into a request.
+pub(super) enum Authentication {
+    /// The request carries what its server wants.
+    Done {
+        /// Whether there is another slot to try if this one is refused.
+        other_slot: bool,
+    },
+    /// There is no secret; the request must not be sent.
+    Impossible,
+}
 
 /// One server's cluster under one registry.
 pub struct Placement {
@@ -37,27 +48,29 @@ impl Placement {
         self.vm.registry.server(self.index)
     }
 
-    /// Puts the server's credential into the request and takes everybody else's out. `false` if there is none to put in:
-    /// then the request must not be sent.
-    pub(super) fn authenticate(&self, now: u64) -> bool {
-        let Some(server) = self.server() else { return false };
+    /// Puts the server's credential into the request and takes everybody else's out. `other_slot`: the first slot that
+    /// has a secret was refused, so the next one is meant.
+    pub(super) fn authenticate(&self, other_slot: bool, now: u64) -> Authentication {
+        let Some(server) = self.server() else { return Authentication::Impossible };
         let registry = &self.vm.registry;
-        let value = self.vm.credentials.value(registry, server, |header| Headers::Request.get(header));
+        let mut values =
+            self.vm.credentials.values(registry, server, |header| Headers::Request.get(header)).into_iter();
+        let value = values.nth(usize::from(other_slot));
         for name in &self.foreign {
             Headers::Request.remove(name);
         }
         let Some(credential) = server.credential.and_then(|credential| registry.credential(credential)) else {
-            return true;
+            return Authentication::Done { other_slot: false };
         };
         let Some(value) = value else {
             self.vm.credentials.note_missing(self.index, now);
-            return false;
+            return Authentication::Impossible;
         };
         Headers::Request.set(&credential.header, &value);
         for (name, value) in &credential.headers {
             Headers::Request.set(name, value.as_bytes());
         }
-        true
+        Authentication::Done { other_slot: values.next().is_some() }
     }
 
     /// Addresses the request to the server, by `path`.
@@ -68,7 +81,7 @@ impl Placement {
 
     /// Names the client's session to the server it belongs to, and to no other.
     pub(super) fn name_session(&self, plan: &Plan) {
-        let (Some(owner), Some(id)) = (&plan.session_owner, &plan.session_id) else { return };
+        let (Owner::Server(owner), Some(id)) = (&plan.session_owner, &plan.session_id) else { return };
         if self.server().is_some_and(|server| server.id.as_str() == owner) {
             Headers::Request.set("mcp-session-id", id);
         } else {

@@ -5,6 +5,7 @@ use proxy_wasm::types::Action;
 use super::super::host;
 use super::super::{clock, mark::ANSWER_MARK, mark::Mark};
 use super::Attempt;
+use super::placement::Authentication;
 use super::rest::RestCall;
 use crate::failure::Class;
 use crate::plan::Plan;
@@ -25,8 +26,11 @@ impl Attempt {
             host::set_filter_state("next", next.server.as_bytes());
             host::set_filter_state("plan", &plan.clone().advanced().encode());
         }
-        if !placement.authenticate(clock::now_ms()) {
-            return self.refuse_bare();
+        let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
+        match placement.authenticate(second, clock::now_ms()) {
+            // The other slot gets one try, whatever it says.
+            Authentication::Done { other_slot } => self.other_slot = other_slot && !second,
+            Authentication::Impossible => return self.refuse_bare(),
         }
         let Some(plan) = &self.plan else { return Action::Continue };
         match server.kind {
@@ -60,7 +64,7 @@ impl Attempt {
 
     /// The note for the gate on an answer of `class`.
     pub(super) fn mark(&self, class: Class, readable: bool) -> Mark {
-        let attempt = self.plan.as_ref().map_or(1, |plan| plan.cursor.saturating_add(1));
+        let attempt = self.plan.as_ref().map_or(1, |plan| plan.attempts.saturating_add(1));
         Mark { server: self.server_id().to_owned(), class, readable, attempt }
     }
 }

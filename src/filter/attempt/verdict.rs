@@ -7,6 +7,7 @@ use super::super::metrics::Metric;
 use super::Attempt;
 use crate::breaker::{CallResult, Moment, Outcome};
 use crate::failure::{BreakerEffect, Class, Verdict, judge_no_answer, may_fail_over};
+use crate::plan::Owner;
 
 /// Envoy's response flag "downstream connection terminated".
 const DOWNSTREAM_GONE: u64 = 0x4000;
@@ -14,21 +15,35 @@ const DOWNSTREAM_GONE: u64 = 0x4000;
 impl Attempt {
     /// Settles an answered attempt while its response headers are held. `readable`: an MCP client could read the answer.
     pub(super) fn conclude(&mut self, verdict: Verdict, readable: bool) {
-        let replayable = self.plan.as_ref().is_some_and(|plan| plan.replayable);
-        let has_next = self.plan.as_ref().is_some_and(|plan| plan.next().is_some());
         self.settle(verdict.class, verdict.retry_after_ms);
-        if has_next && may_fail_over(self.class_here(verdict.class), replayable, false) {
+        if self.goes_on(verdict.class) {
             Headers::Response.set(FAILOVER_MARK, verdict.class.as_str().as_bytes());
         }
         Headers::Response.set(ANSWER_MARK, self.mark(verdict.class, readable).encode().as_bytes());
     }
 
-    /// A server that says "unknown session" about a session that was never its own has not executed anything: for the
-    /// failover that is as good as not having been asked.
+    /// Whether another attempt follows, and sees to it that it goes to the right place.
+    fn goes_on(&self, class: Class) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        if !may_fail_over(self.class_here(class), plan.replayable, false) {
+            return false;
+        }
+        if class.decisions().other_slot_first && self.other_slot {
+            host::set_filter_state("next", self.server_id().as_bytes());
+            host::set_filter_state("plan", &plan.clone().with_other_slot().encode());
+            return true;
+        }
+        plan.next().is_some()
+    }
+
+    /// A server that doesn't know a session which another server has opened has not executed anything: for the failover
+    /// that is as good as not having been asked. (A session of the gate's ends here, though: its client is to begin one
+    /// with a server now that there is one.)
     fn class_here(&self, class: Class) -> Class {
-        let owner = self.plan.as_ref().and_then(|plan| plan.session_owner.as_deref());
-        let own = owner.is_some() && owner == self.placement.server().map(|server| server.id.as_str());
-        if class == Class::Session && !own { Class::NotSent } else { class }
+        match self.plan.as_ref().map(|plan| &plan.session_owner) {
+            Some(Owner::Server(owner)) if class == Class::Session && owner != self.server_id() => Class::NotSent,
+            _ => class,
+        }
     }
 
     /// Settles an attempt that ended without a (whole) answer.

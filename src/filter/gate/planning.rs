@@ -13,7 +13,7 @@ use super::{Gate, Phase};
 use crate::breaker::{Admission, Moment, Ticket};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, is_replayable, local};
-use crate::plan::{Breakers, Hop, Kind, Look, Plan, Route, Terms, admit, chain};
+use crate::plan::{Breakers, Hop, Kind, Look, Owner, Plan, Route, Terms, admit, chain};
 use crate::registry::{ServerIndex, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
@@ -107,10 +107,16 @@ impl Gate {
             replayable: message.replayable,
             id: self.call.id.clone(),
             tool: tool.map(|tool| tool.name.clone()),
-            session_owner: owner.map(|owner| name(owner).to_owned()),
+            session_owner: match self.call.session {
+                Session::None => Owner::Nobody,
+                Session::Gate => Owner::Gate,
+                Session::Server(owner, _) => Owner::Server(name(owner).to_owned()),
+            },
             session_id: session,
             call_uuid: tool.and_then(|tool| tool.rest.as_ref()).and_then(|_| clock::random()).unwrap_or_default(),
             cursor: 0,
+            other_slot: false,
+            attempts: 0,
             hops: hops.iter().map(|(at, ticket)| Hop { server: name(*at).to_owned(), ticket: *ticket }).collect(),
         };
         host::set_filter_state("plan", &plan.encode());
@@ -143,9 +149,11 @@ impl Gate {
 
 /// Tells the router how often, when, and after which silence it may send this request again.
 fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) {
-    let retries = hops.len().saturating_sub(1);
+    // One attempt per server, and one more for each that has a second credential slot.
+    let slots = hops.iter().filter(|(server, _)| vm.registry.has_two_slots(*server)).count();
+    let retries = hops.len().saturating_sub(1).saturating_add(slots);
     Headers::Request.set("x-envoy-max-retries", retries.to_string().as_bytes());
-    if message.replayable && retries > 0 {
+    if message.replayable && hops.len() > 1 {
         Headers::Request.set("x-envoy-retry-on", b"reset");
     }
     let slowest = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.timeout).max();

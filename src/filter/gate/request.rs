@@ -72,7 +72,7 @@ impl Gate {
     fn session(&self, header: Option<&[u8]>) -> Session {
         match header.map(SessionId::parse) {
             None | Some(SessionId::Unknown(_)) => Session::None,
-            Some(SessionId::Gate) => Session::Gate,
+            Some(SessionId::Gate | SessionId::Forged) => Session::Gate,
             Some(SessionId::Server { server, original }) => match self.vm.registry.server_by_id(server) {
                 Some((index, _)) => Session::Server(index, original.to_vec()),
                 None => Session::Gate,
