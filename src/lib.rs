@@ -23,6 +23,8 @@
 #![warn(missing_docs)]
 
 pub mod breaker;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;
@@ -33,3 +35,6 @@ pub mod translate;
 
 #[cfg(feature = "filter")]
 mod filter;
+
+#[cfg(feature = "lab")]
+pub mod lab;

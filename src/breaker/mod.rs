@@ -1,4 +1,32 @@
-//! To be written.
-/// Placeholder.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy;
+//! The circuit breaker: one record per server in the host's shared data, seen and changed by every worker.
+//!
+//! [`step`] decides, without I/O: a record and an event give a new record. [`codec`] is the record's wire form.
+//! [`Breaker`] ties both to a [`SharedData`] by compare-and-swap, and is all that the filter needs to know.
+//!
+//! Two rules carry the design. Every admitted call takes a [`Ticket`] with the epoch of the record that admitted it, and
+//! a result of an older epoch is dropped, so that a late answer decides nothing. The probe of a half-open breaker is a
+//! lease that runs out, so that a call which never reports (its VM trapped, its client left) cannot block recovery.
+//!
+//! Whatever goes wrong in here, the call is let through: a broken breaker must not be an outage of its own.
+
+pub mod codec;
+mod counters;
+mod driver;
+mod policy;
+mod record;
+mod results;
+mod shared_record;
+pub mod step;
+mod window;
+
+pub use counters::Counters;
+pub use driver::{Admission, Breaker, FLUSH_AFTER_MS};
+pub use policy::{Policy, Slow};
+pub use record::{Lease, Reason, Record, State, Ticket};
+pub use results::{CallResult, Delta, Outcome};
+pub use shared_record::{HostError, SetError, SharedData};
+pub use step::{Moment, Refusal, Transition, View};
+pub use window::{Bucket, Counts, Window};
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,22 @@
 //! The registry: one file that says which servers there are, how to reach them and which tools they offer.
 //!
-//! Two stages: [`reader`] walks the wire form and notes every problem; what comes out are the types of [`model`],
-//! which cannot hold nonsense.
+//! [`Registry::from_wire`] reads it in two stages. First each entity is read from the wire form with [`reader`], its
+//! references to others still text; then the references are resolved and the rules that span entities are checked. What
+//! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
+mod credentials;
+mod headers;
 mod model;
+mod names;
+mod parse;
 mod problem;
 pub mod reader;
+mod servers;
+mod settings;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tools;
+mod url;
 
 pub use model::*;
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, Violation};

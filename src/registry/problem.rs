@@ -30,6 +30,27 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A rule that a value breaks, while it is not yet known where the value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule, as in [`Problem::rule`].
+    pub rule: String,
+    /// How to keep it, as in [`Problem::hint`].
+    pub hint: Option<String>,
+}
+
+impl Violation {
+    /// The violation of `rule`.
+    pub fn of(rule: impl Into<String>) -> Self {
+        Violation { rule: rule.into(), hint: None }
+    }
+
+    /// The same violation with a way to mend it.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Violation { hint: Some(hint.into()), ..self }
+    }
+}
+
 /// Collects every problem of one registry, so that all are shown at once.
 #[derive(Debug, Default)]
 pub struct Problems(RefCell<Vec<Problem>>);

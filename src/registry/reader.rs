@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::problem::{Problem, Problems};
+use super::names::suggest;
+use super::problem::{Problem, Problems, Violation};
 
 /// A value of the wire form together with its path.
 #[derive(Clone)]
@@ -14,12 +15,26 @@ pub struct Node<'v> {
     path: String,
     value: &'v Value,
     problems: &'v Problems,
+    veiled: bool,
 }
 
 impl<'v> Node<'v> {
     /// The whole document; its path is empty.
     pub fn root(value: &'v Value, problems: &'v Problems) -> Self {
-        Node { path: String::new(), value, problems }
+        Node { path: String::new(), value, problems, veiled: false }
+    }
+
+    /// The same value, but no problem about it or anything below it shows what stands there: it may be a secret, put
+    /// where only the name of one belongs.
+    pub fn veiled(mut self) -> Self {
+        self.veiled = true;
+        self
+    }
+
+    /// The same value below a veiled one, shown nonetheless: what belongs here is a name.
+    pub fn unveiled(mut self) -> Self {
+        self.veiled = false;
+        self
     }
 
     /// Where this value stands.
@@ -42,15 +57,24 @@ impl<'v> Node<'v> {
         self.note(rule.into(), Some(hint.into()));
     }
 
+    /// Notes what a rule that knows no paths has found.
+    pub fn violates(&self, violation: Violation) {
+        self.note(violation.rule, violation.hint);
+    }
+
     fn note(&self, rule: String, hint: Option<String>) {
         let path = if self.path.is_empty() { "registry".to_owned() } else { self.path.clone() };
-        self.problems.add(Problem { path, value: shown(self.value), rule, hint });
+        let scalar = !self.value.is_object() && !self.value.is_array();
+        let value = if self.veiled && scalar { VEIL.to_owned() } else { shown(self.value) };
+        self.problems.add(Problem { path, value, rule, hint });
     }
 
     /// This value as a mapping.
     pub fn table(&self) -> Option<Table<'v>> {
         match self.value {
-            Value::Object(map) => Some(Table { node: self.clone(), map, read: RefCell::default() }),
+            Value::Object(map) => {
+                Some(Table { node: self.clone(), map, read: RefCell::default(), refused: RefCell::default() })
+            }
             _ => {
                 self.refuse("must be a mapping");
                 None
@@ -65,7 +89,7 @@ impl<'v> Node<'v> {
                 values
                     .iter()
                     .enumerate()
-                    .map(|(i, value)| Node { path: format!("{}[{i}]", self.path), value, problems: self.problems })
+                    .map(|(i, value)| Node { path: format!("{}[{i}]", self.path), value, ..self.clone() })
                     .collect(),
             ),
             _ => {
@@ -162,6 +186,7 @@ pub struct Table<'v> {
     node: Node<'v>,
     map: &'v Map<String, Value>,
     read: RefCell<Vec<String>>,
+    refused: RefCell<Vec<String>>,
 }
 
 impl<'v> Table<'v> {
@@ -172,8 +197,19 @@ impl<'v> Table<'v> {
 
     /// The value under `key`, if the mapping has it.
     pub fn optional(&self, key: &str) -> Option<Node<'v>> {
-        self.read.borrow_mut().push(key.to_owned());
+        let mut read = self.read.borrow_mut();
+        if !read.iter().any(|known| known == key) {
+            read.push(key.to_owned());
+        }
         self.map.get(key).map(|value| self.child(key, value))
+    }
+
+    /// The value under `key` if there is one, for a key that is refused with a reason; unlike [`Table::optional`] this
+    /// does not make it a known key in hints. [`Table::done`] passes over it.
+    pub fn refused(&self, key: &str) -> Option<Node<'v>> {
+        let value = self.map.get(key)?;
+        self.refused.borrow_mut().push(key.to_owned());
+        Some(self.child(key, value))
     }
 
     /// The value under `key`, which the mapping must have.
@@ -195,23 +231,20 @@ impl<'v> Table<'v> {
         self.map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect()
     }
 
-    /// Notes every key that was never asked for.
+    /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
     pub fn done(self) {
-        let known = self.read.into_inner();
+        let (known, refused) = (self.read.borrow(), self.refused.borrow());
         for (key, value) in self.map {
-            if !known.iter().any(|k| k == key) {
-                self.node.problems.add(Problem {
-                    path: join(&self.node.path, key),
-                    value: shown(value),
-                    rule: "is not a known key".to_owned(),
-                    hint: Some(format!("known here: {}", known.join(", "))),
-                });
+            if !known.iter().chain(refused.iter()).any(|k| k == key) {
+                let node = self.child(key, value);
+                let node = if value.is_string() { node.veiled() } else { node };
+                node.refuse_with("is not a known key", suggest(key, known.iter().map(String::as_str)));
             }
         }
     }
 
     fn child(&self, key: &str, value: &'v Value) -> Node<'v> {
-        Node { path: join(&self.node.path, key), value, problems: self.node.problems }
+        Node { path: join(&self.node.path, key), value, ..self.node.clone() }
     }
 }
 
@@ -219,9 +252,21 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// A value as JSON, cut after 60 characters.
+/// What is shown of a veiled scalar.
+const VEIL: &str = "(not shown)";
+
+/// A value as JSON, cut after 60 characters; of a mapping only the keys, sorted, of a list only the length.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    let text = match value {
+        Value::Object(map) => {
+            // Whether a mapping keeps the order in which it was written depends on features of serde_json.
+            let mut keys: Vec<_> = map.keys().map(String::as_str).collect();
+            keys.sort_unstable();
+            format!("{{{}}}", keys.join(", "))
+        }
+        Value::Array(values) => format!("[{} elements]", values.len()),
+        scalar => scalar.to_string(),
+    };
     match text.char_indices().nth(60) {
         Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
         None => text,
@@ -258,8 +303,11 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
 
     #[test]
     fn a_duration_without_a_unit_is_refused_with_a_hint() {
@@ -287,5 +335,24 @@ mod tests {
         table.done();
         let paths: Vec<_> = problems.into_vec().into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["b", "c"]);
+    }
+    #[test]
+    fn a_veiled_value_is_not_shown_nor_is_anything_below_it() {
+        let problems = Problems::default();
+        let value = json!({"a": "hunter2", "b": ["hunter2"], "c": "shown"});
+        let table = Node::root(&value, &problems).veiled().table().unwrap();
+        table.optional("a").unwrap().boolean();
+        table.optional("b").unwrap().list().unwrap()[0].boolean();
+        table.optional("c").unwrap().unveiled().boolean();
+        let shown: Vec<_> = problems.into_vec().into_iter().map(|problem| problem.value).collect();
+        assert_eq!(shown, ["(not shown)", "(not shown)", "\"shown\""]);
+    }
+
+    #[test]
+    fn text_under_an_unknown_key_is_not_shown() {
+        let problems = Problems::default();
+        let value = json!({"tokn": "hunter2"});
+        Node::root(&value, &problems).table().unwrap().done();
+        assert_eq!(problems.into_vec()[0].value, "(not shown)");
     }
 }

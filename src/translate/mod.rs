@@ -1,4 +1,84 @@
-//! To be written.
-/// Placeholder.
+//! The direct path: an MCP `tools/call` written as a REST request, and the REST answer written as a `CallToolResult`.
+//!
+//! A tool's `rest:` value in the registry is a *mapping*: a method and templates for path, query, headers, body and
+//! answer. [`Mapping::read`] checks it once; [`request`] and [`answer`] then work on borrowed bytes and never panic,
+//! whatever the client or the API sent. Presets are mappings too, kept as data in the very form an operator writes.
+//!
+//! # Templates
+//!
+//! A template is JSON. A string in it may hold placeholders:
+//!
+//! | written | means |
+//! |---|---|
+//! | `"${arguments.limit}"` | the whole value, type and digits kept (`90071992547409931` stays what it is) |
+//! | `"top ${arguments.limit}"` | the value as text; an object or a list as its JSON, in JSON strings only |
+//! | `${arguments.a.b}`, `${response.choices.0}` | members of objects, positions in lists |
+//! | `${arguments.limit?}` | if absent or null, the key, element, pair or header around it is left out |
+//! | `${response.data??}` | the same, and also if it is `""`, `[]` or `{}` |
+//! | `${arguments.limit\|10}` | a default, read as JSON if it is JSON and as text otherwise |
+//! | `${with.warehouse}` | a constant from the tool's own `with:` |
+//! | `${call.uuid}` | a UUID v4, the same for every attempt of one call |
+//! | `$${` | the two characters `${` |
+//!
+//! `{"$first": [a, b, ...]}` is the first of the templates that is present.
+//!
+//! Request templates know `arguments`, `with` and `call.uuid`; answer templates know `response` and `with`. In a path a
+//! value is always exactly one segment (or part of one), in a query exactly one value, in a header one line.
+
+mod answer;
+mod place;
+mod preset;
+mod read;
+mod render;
+mod request;
+mod scope;
+mod syntax;
+mod template;
+mod with;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{AnswerError, ToolAnswer, answer, respond};
+pub use request::{CallerError, RestRequest, request};
+
+use template::{Piece, Template};
+
+/// How one tool is called through a REST API: the parsed form of its `rest:` value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mapping;
+pub struct Mapping {
+    method: &'static str,
+    path: Vec<Piece>,
+    /// Names are percent-encoded already.
+    query: Vec<(String, Vec<Piece>)>,
+    /// Names are lower case.
+    headers: Vec<(String, Vec<Piece>)>,
+    body: Option<Template>,
+    answer: AnswerMapping,
+}
+
+impl Mapping {
+    /// The names of the headers that requests of this mapping may carry, lower case, so that the registry can refuse
+    /// one that belongs to the server's credential.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// How an API's answer becomes a `CallToolResult`.
+#[derive(Debug, Clone, PartialEq)]
+struct AnswerMapping {
+    /// One text item each.
+    content: Vec<Template>,
+    structured: Option<Template>,
+    meta: Option<Template>,
+    error: ErrorMapping,
+}
+
+/// Where an API's error answer keeps what a person wants to know.
+#[derive(Debug, Clone, PartialEq)]
+struct ErrorMapping {
+    message: Template,
+    code: Template,
+    request_id: Template,
+}

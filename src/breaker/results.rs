@@ -1,0 +1,96 @@
+//! How a call ended, and the results that a worker has not written yet.
+
+use super::policy::Policy;
+use super::record::Lease;
+use super::window::Counts;
+
+/// What a call's end says about the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server did its work, even if the answer is an error of the caller's or the tool's own.
+    Success,
+    /// The server did not do its work.
+    Failure,
+    /// The server refused for load. Counts for the rate and ends the run.
+    Limited {
+        /// When it may be asked again, in ms from now.
+        retry_after_ms: Option<u64>,
+    },
+    /// Nothing: cancelled, refused for its credential, never sent.
+    Neutral,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallResult {
+    /// What it says about the server.
+    pub outcome: Outcome,
+    /// Time to the answer's first byte, ms. 0 where it should not be judged.
+    pub took_ms: u64,
+}
+
+/// Results of normal calls, added up until they are written. All of one epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// The epoch that admitted the calls.
+    pub epoch: u32,
+    /// How many there were.
+    pub counts: Counts,
+    /// Whether one of them ended the run of failures.
+    pub broke_run: bool,
+    /// Failures after that, or all failures if none ended the run.
+    pub tail_run: u16,
+    /// The longest time that a server asked for.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Delta {
+    /// No results yet.
+    pub fn new(epoch: u32) -> Self {
+        Delta { epoch, ..Delta::default() }
+    }
+
+    /// Adds one result.
+    pub fn add(&mut self, result: CallResult, policy: &Policy) {
+        match result.outcome {
+            Outcome::Neutral => return,
+            Outcome::Success => {
+                self.counts.ok = self.counts.ok.saturating_add(1);
+                (self.broke_run, self.tail_run) = (true, 0);
+            }
+            Outcome::Limited { retry_after_ms } => {
+                self.counts.fail = self.counts.fail.saturating_add(1);
+                (self.broke_run, self.tail_run) = (true, 0);
+                self.retry_after_ms = self.retry_after_ms.max(retry_after_ms);
+            }
+            Outcome::Failure => {
+                self.counts.fail = self.counts.fail.saturating_add(1);
+                self.tail_run = self.tail_run.saturating_add(1);
+            }
+        }
+        if policy.is_slow(result.took_ms) {
+            self.counts.slow = self.counts.slow.saturating_add(1);
+        }
+    }
+
+    /// Whether there is anything that may open the breaker, and so should not wait.
+    pub fn is_adverse(&self) -> bool {
+        self.counts.fail > 0 || self.counts.slow > 0
+    }
+
+    /// The run of failures that follows on `run`.
+    pub(super) fn run_after(&self, run: u16) -> u16 {
+        if self.broke_run { self.tail_run } else { run.saturating_add(self.tail_run) }
+    }
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The epoch that issued the lease.
+    pub epoch: u32,
+    /// The lease.
+    pub lease: Lease,
+    /// How the call ended.
+    pub result: CallResult,
+}

@@ -1,0 +1,74 @@
+//! What do the results of calls change?
+
+use super::{Moment, Step};
+use crate::breaker::policy::Policy;
+use crate::breaker::record::{Reason, Record, State};
+use crate::breaker::results::{Delta, Outcome, Verdict};
+
+/// What became of reported results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// They were taken into account.
+    Counted,
+    /// The breaker has changed its state since the calls were admitted: dropped.
+    Stale,
+    /// The probe's lease ran out and was issued again: dropped.
+    Fenced,
+}
+
+/// Counts results of normal calls, and opens the breaker if they reach a limit.
+///
+/// Only a failure or a slow call can open it. A success that merely completes the smallest number of calls cannot.
+pub fn count(record: &Record, delta: &Delta, moment: Moment, policy: &Policy) -> Step<Effect> {
+    if record.epoch != delta.epoch || record.state != State::Closed {
+        return Step::unchanged(Effect::Stale);
+    }
+    let mut next = record.clone();
+    next.rebase(policy, moment.now_ms);
+    next.window.add(delta.counts, moment.now_ms);
+    next.run = delta.run_after(next.run);
+    let limit = if delta.is_adverse() { limit_reached(&next, moment.now_ms, policy) } else { None };
+    let transition = limit.map(|reason| next.open(reason, delta.retry_after_ms, policy, moment));
+    Step { record: Some(next), answer: Effect::Counted, transition }
+}
+
+/// Takes the verdict of a probe. Only the holder of the current lease has one.
+pub fn judge(record: &Record, verdict: &Verdict, moment: Moment, policy: &Policy) -> Step<Effect> {
+    if record.epoch != verdict.epoch {
+        return Step::unchanged(Effect::Stale);
+    }
+    if record.state != State::HalfOpen || !record.lease.is_live() || record.lease != verdict.lease {
+        return Step::unchanged(Effect::Fenced);
+    }
+    let mut next = record.clone();
+    next.rebase(policy, moment.now_ms);
+    next.lease = next.lease.ended();
+    next.deadline_ms = 0;
+    let slow = policy.is_slow(verdict.result.took_ms);
+    let transition = match verdict.result.outcome {
+        Outcome::Neutral => None,
+        Outcome::Success if !slow => {
+            next.streak = next.streak.saturating_add(1);
+            (next.streak >= policy.probe_successes).then(|| next.close(policy, moment.now_ms))
+        }
+        Outcome::Limited { retry_after_ms } => Some(next.open(Reason::ProbeFailed, retry_after_ms, policy, moment)),
+        Outcome::Success | Outcome::Failure => Some(next.open(Reason::ProbeFailed, None, policy, moment)),
+    };
+    Step { record: Some(next), answer: Effect::Counted, transition }
+}
+
+/// The first limit that the evidence meets. Where several do, the run is named: it says most.
+fn limit_reached(record: &Record, now_ms: u64, policy: &Policy) -> Option<Reason> {
+    if policy.consecutive.is_some_and(|limit| record.run >= limit) {
+        return Some(Reason::Consecutive);
+    }
+    let counts = record.window.counts(now_ms);
+    if counts.total() < policy.min_calls.max(1) {
+        return None;
+    }
+    let reaches = |part: u32, rate: f64| f64::from(part) >= rate * f64::from(counts.total());
+    if policy.failure_rate.is_some_and(|rate| reaches(counts.fail, rate)) {
+        return Some(Reason::FailureRate);
+    }
+    policy.slow.filter(|slow| reaches(counts.slow, slow.rate)).map(|_| Reason::SlowRate)
+}

@@ -1,0 +1,36 @@
+//! What the breaker promises, and the bugs of other breakers that it must not have.
+
+mod codec;
+mod driver;
+mod interleaving;
+mod invariants;
+mod policy;
+mod step;
+mod store;
+
+use super::*;
+
+const FAILURE: CallResult = CallResult { outcome: Outcome::Failure, took_ms: 0 };
+const SUCCESS: CallResult = CallResult { outcome: Outcome::Success, took_ms: 0 };
+const NEUTRAL: CallResult = CallResult { outcome: Outcome::Neutral, took_ms: 0 };
+
+fn limited(retry_after_ms: u64) -> CallResult {
+    CallResult { outcome: Outcome::Limited { retry_after_ms: Some(retry_after_ms) }, took_ms: 0 }
+}
+
+/// Two failures in a row open for 1 s, doubling to 8 s; a probe has 500 ms; no rate, no jitter.
+fn policy() -> Policy {
+    Policy {
+        consecutive: Some(2),
+        failure_rate: None,
+        base_open_ms: 1_000,
+        max_open_ms: 8_000,
+        jitter: 0.0,
+        lease_ms: 500,
+        ..Policy::default()
+    }
+}
+
+fn at(now_ms: u64) -> Moment {
+    Moment { now_ms, random: 0 }
+}

@@ -1,0 +1,152 @@
+//! `dualpath check`: what a registry says, and what about it is legal but unwise.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use super::{load, print, report};
+use crate::registry::{Credential, Registry, Server, ServerKind, Source, Tool};
+
+/// Check a registry and say what was read.
+///
+/// Prints servers by tier, tools with the servers that answer them in the order in which they are tried, credentials with
+/// the sources of their slots, and warnings. If the registry breaks rules, prints every problem with its path, the value
+/// there, the rule and a hint. Secrets are never read and never printed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Registry file, YAML or JSON; - reads standard input
+    registry: String,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> ExitCode {
+    match load(&args.registry) {
+        Ok((registry, _)) => {
+            let mut text = summary(&registry);
+            for warning in warnings(&registry, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+                let _ = writeln!(text, "warning: {warning}");
+            }
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => report(&error),
+    }
+}
+
+/// What a registry says, in a few lines for people.
+pub fn summary(registry: &Registry) -> String {
+    let (listener, envoy) = (&registry.listener, &registry.envoy);
+    let mut lines = vec![
+        format!("listener     http://{}{}", socket(&listener.address, listener.port), listener.path),
+        format!("admin        http://{}", socket(&envoy.admin_address, envoy.admin_port)),
+    ];
+    let mut servers: Vec<&Server> = registry.servers.iter().collect();
+    servers.sort_by_key(|server| (server.kind == ServerKind::Rest, server.tier));
+    lines.extend(section("servers", servers.into_iter().map(|server| server_line(registry, server))));
+    lines.extend(section("tools", registry.tools.iter().map(|tool| tool_line(registry, tool))));
+    lines.extend(section("credentials", registry.credentials.iter().map(credential_line)));
+    lines.join("\n") + "\n"
+}
+
+fn section(title: &str, entries: impl Iterator<Item = String>) -> Vec<String> {
+    let titled = std::iter::once(title).chain(std::iter::repeat(""));
+    titled.zip(entries).map(|(title, entry)| format!("{title:<12} {entry}")).collect()
+}
+
+fn socket(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+fn server_line(registry: &Registry, server: &Server) -> String {
+    let url = &server.url;
+    let scheme = if url.tls { "https" } else { "http" };
+    let credential = server.credential.and_then(|at| registry.credential(at));
+    let credential =
+        credential.map_or("no credential".to_owned(), |credential| format!("credential {}", credential.id));
+    let (kind, tier) = (kind_name(server.kind), server.tier.as_str());
+    format!("{}: {kind}, {tier}, {scheme}://{}{}, {credential}", server.id, url.authority(), url.path)
+}
+
+fn kind_name(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Mcp => "mcp",
+        ServerKind::Rest => "rest",
+    }
+}
+
+fn tool_line(registry: &Registry, tool: &Tool) -> String {
+    let replayable = if tool.replayable { ", replayable" } else { "" };
+    format!("{} (task {}{replayable}): {}", tool.name, tool.task, path(registry, tool).join(" -> "))
+}
+
+/// The servers that answer a tool, in the order in which they are tried.
+fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
+    let servers = tool.mcp.iter().copied().chain(tool.rest.iter().map(|direct| direct.server));
+    servers.filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
+}
+
+fn credential_line(credential: &Credential) -> String {
+    let slots = named_slots(credential).map(|(slot, source)| match source {
+        Source::SdsFile(file) => format!("slot {slot} from SDS file {file}"),
+        Source::Environment(name) => format!("slot {slot} from environment variable {name}"),
+    });
+    format!("{}: header {}, {}", credential.id, credential.header, slots.collect::<Vec<_>>().join(", "))
+}
+
+fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'static str, &Source)> {
+    let slots = ["a", "b"].into_iter().zip(&credential.slots);
+    slots.filter_map(|(slot, source)| Some((slot, source.as_ref()?)))
+}
+
+/// What is legal but unwise. `is_set` tells whether an environment variable has a value where Envoy will run, as far as
+/// that is known here.
+pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for tool in &registry.tools {
+        match (path(registry, tool).as_slice(), &tool.rest) {
+            ([only], _) => {
+                found.push(format!("tool {} has only one path, {only}: nothing takes over for it", tool.name))
+            }
+            (_, None) => found.push(format!("tool {} has no direct path: it fails when its MCP servers do", tool.name)),
+            _ => {}
+        }
+    }
+    if registry.tools.is_empty() {
+        found.push("there are no tools: no call has a direct path or may be sent again".to_owned());
+    }
+    for (at, server) in (0u16..).zip(&registry.servers) {
+        let used = |tool: &Tool| tool.rest.as_ref().is_some_and(|direct| direct.server.0 == at);
+        if server.kind == ServerKind::Rest && !registry.tools.iter().any(used) {
+            found.push(format!("server {} is not used by any tool", server.id));
+        }
+        if !server.url.tls && !server.url.is_loopback() {
+            found.push(format!("server {} is reached without TLS: anyone on the way can read its calls", server.id));
+        }
+    }
+    for (at, credential) in (0u16..).zip(&registry.credentials) {
+        if !registry.servers.iter().any(|server| server.credential.is_some_and(|used| used.0 == at)) {
+            found.push(format!("credential {} is not used by any server", credential.id));
+        }
+        found.extend(source_warnings(credential, &is_set));
+    }
+    let admin = &registry.envoy.admin_address;
+    if !admin.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+        found.push(format!("Envoy's admin interface at {admin} is open to the network: it can stop Envoy"));
+    }
+    found
+}
+
+fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (slot, source) in named_slots(credential) {
+        if let Source::Environment(name) = source {
+            let place = format!("credential {} slot {slot}", credential.id);
+            found.push(format!(
+                "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
+            ));
+            if !is_set(name) {
+                found.push(format!("{place}: environment variable {name} is not set here"));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,73 @@
+//! The operator's command-line tool: is this registry right, and what does Envoy need to run it?
+//!
+//! Each subcommand is a module with its `Args` and a `run` that answers the process's exit status.
+
+mod check;
+mod load;
+pub mod render;
+mod render_command;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use check::{summary, warnings};
+pub use load::{LoadError, load};
+
+/// Exit status when the registry has problems.
+const PROBLEMS: u8 = 1;
+/// Exit status when the command line is wrong or a file cannot be read or written; clap uses it as well.
+const UNUSABLE: u8 = 2;
+
+/// Keeps MCP tool calls answered inside an Envoy sidecar.
+///
+/// A registry file says which MCP and REST servers there are, how to authenticate to them and which tools they answer.
+/// This tool checks a registry; envoy/registry.yaml in the source tree is a commented example that explains every key.
+#[derive(Debug, Parser)]
+#[command(name = "dualpath", version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  the registry is right
+  1  the registry has problems; all of them are printed to standard error
+  2  the command line is wrong, or a file cannot be read or written";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Args),
+    Render(render_command::Args),
+}
+
+/// Runs the tool with the arguments of this process.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Render(args) => render_command::run(&args),
+    }
+}
+
+/// Prints why a registry could not be loaded and answers the exit status that says so.
+fn report(error: &LoadError) -> ExitCode {
+    complain(&format!("{error}\n"));
+    ExitCode::from(match error {
+        LoadError::Read { .. } => UNUSABLE,
+        LoadError::Syntax { .. } | LoadError::Problems { .. } => PROBLEMS,
+    })
+}
+
+/// Prints a result. A reader that went away (`| head`) wants no more of it, which is no error.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Prints a complaint, as [`print`] does, to standard error.
+fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

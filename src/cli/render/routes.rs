@@ -1,0 +1,127 @@
+//! The routes of the MCP endpoint. Which server an attempt goes to is decided by the filter, attempt by attempt.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::extension::extension;
+use super::{credentials, duration, runtime, size};
+use crate::registry::{Registry, Server, ServerKind};
+
+/// Filter state that names the server of the next attempt. Envoy puts `wasm.` before the property that the filter sets.
+const NEXT_SERVER: &str = "wasm.next";
+
+/// Response header with which the attempt filter asks for the next server.
+const FAILOVER: &str = "x-dualpath-failover";
+
+/// What is retried without the filter asking for it: only what a server has certainly never seen.
+const RETRY_ON: &str = "connect-failure,refused-stream,reset-before-request,retriable-headers";
+
+/// How long a stream may be silent. Event streams are, for long; clients that are gone are found by TCP keepalive.
+const STREAM_IDLE: Duration = Duration::from_secs(3600);
+
+/// The one virtual host. Paths other than the endpoint's get 404 from Envoy.
+pub(super) fn configuration(registry: &Registry) -> Value {
+    json!({
+        "name": "mcp",
+        "virtual_hosts": [{
+            "name": "mcp",
+            "domains": ["*"],
+            "include_request_attempt_count": true,
+            "request_headers_to_remove": removed_headers(),
+            "routes": [mcp(registry), direct_only(registry)],
+        }],
+    })
+}
+
+/// Request headers that end at this Envoy. The removal comes before the upstream filters.
+fn removed_headers() -> Vec<&'static str> {
+    // The client's address, set by the connection manager: it is no concern of the servers.
+    let mut removed = vec!["x-envoy-external-address"];
+    // The injector of an empty slot leaves a header of this name alone: a client must not fill the slot.
+    removed.extend(credentials::SLOTS.map(|(_, header)| header));
+    removed
+}
+
+/// The route that may use every server, open while the kill switch is on.
+fn mcp(registry: &Registry) -> Value {
+    json!({
+        "name": "mcp",
+        "match": {"path": registry.listener.path, "runtime_fraction": runtime::mcp_enabled()},
+        "request_body_buffer_limit": size::request_buffer(&registry.limits),
+        "route": action(registry, &registry.servers.iter().collect::<Vec<_>>()),
+    })
+}
+
+/// The route that takes over while the kill switch is off: it names no MCP server, so none can be reached whatever the
+/// filter chooses.
+fn direct_only(registry: &Registry) -> Value {
+    let rest: Vec<_> = registry.servers.iter().filter(|server| server.kind == ServerKind::Rest).collect();
+    let mut route = Map::new();
+    route.insert("name".to_owned(), json!("direct-only"));
+    route.insert("match".to_owned(), json!({"path": registry.listener.path}));
+    if rest.is_empty() {
+        // Nothing to route to. What the gate does not answer itself ends here.
+        route.insert("direct_response".to_owned(), json!({"status": 503}));
+    } else {
+        route.insert("request_body_buffer_limit".to_owned(), json!(size::request_buffer(&registry.limits)));
+        route.insert("route".to_owned(), action(registry, &rest));
+    }
+    Value::Object(route)
+}
+
+fn action(registry: &Registry, servers: &[&Server]) -> Value {
+    json!({
+        "inline_cluster_specifier_plugin": {"extension": by_filter_state(servers)},
+        // An answer may be an event stream without end; attempts have a time limit of their own.
+        "timeout": "0s",
+        "idle_timeout": duration(STREAM_IDLE),
+        "retry_policy": {
+            "retry_on": RETRY_ON,
+            "retriable_headers": [{"name": FAILOVER, "present_match": true}],
+            // The gate sets the exact number per call, with x-envoy-max-retries.
+            "num_retries": servers.len().saturating_sub(1).max(1),
+            // The gate sets a shorter one per call. It ends with the headers of the answer, which are held until the
+            // first event or the whole JSON body has been judged.
+            "per_try_timeout": duration(longest_timeout(registry)),
+            // Every retry asks the filter state again, so that it can go to another cluster.
+            "refresh_cluster_on_retry": true,
+            // The next attempt goes to another server: there is nothing to wait for.
+            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
+        },
+    })
+}
+
+/// The cluster is the one that the filter state names; without a plan, the direct path.
+fn by_filter_state(servers: &[&Server]) -> Value {
+    let map: Map<_, _> = servers.iter().map(|server| (server.id.to_string(), choose(server))).collect();
+    let fallback = servers.iter().find(|server| server.kind == ServerKind::Rest).or(servers.first());
+    extension(
+        "envoy.router.cluster_specifier_plugin.matcher",
+        "envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
+        json!({
+            "cluster_matcher": {
+                "matcher_tree": {
+                    "input": extension(
+                        "envoy.matching.inputs.filter_state",
+                        "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+                        json!({"key": NEXT_SERVER}),
+                    ),
+                    "exact_match_map": {"map": map},
+                },
+                "on_no_match": fallback.map(|server| choose(server)),
+            },
+        }),
+    )
+}
+
+fn choose(server: &Server) -> Value {
+    let cluster_action = "envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction";
+    json!({"action": extension("cluster", cluster_action, json!({"cluster": server.id.as_str()}))})
+}
+
+fn longest_timeout(registry: &Registry) -> Duration {
+    let servers = registry.servers.iter().map(|server| server.timeout);
+    let tools = registry.tools.iter().filter_map(|tool| tool.timeout);
+    servers.chain(tools).max().unwrap_or(Duration::ZERO)
+}

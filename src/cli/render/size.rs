@@ -1,0 +1,17 @@
+//! How much Envoy must be able to hold of one message, in bytes.
+
+use crate::registry::Limits;
+
+/// Room above the registry's limits. A body is over the limit before Envoy's own limit is met, so that it is the
+/// filter that refuses it, in JSON-RPC, and translation and framing have room to grow.
+const SLACK: u32 = 64 * 1024;
+
+/// Buffer for request bodies, which are held to be sent again.
+pub(super) fn request_buffer(limits: &Limits) -> u32 {
+    limits.request_body.saturating_add(SLACK)
+}
+
+/// Buffer of a connection that carries requests one way and held answers the other.
+pub(super) fn connection_buffer(limits: &Limits) -> u32 {
+    limits.request_body.max(limits.response_body).saturating_add(SLACK)
+}

@@ -1,0 +1,25 @@
+//! Turns `.key.value` pairs in the filter's stat names into labels, and gives its histogram buckets in milliseconds.
+
+use serde_json::{Value, json};
+
+/// Labels that the filter writes into its stat names.
+const LABELS: [&str; 5] = ["mode", "task", "status", "server", "outcome"];
+
+/// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
+const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
+
+/// The bootstrap's `stats_config`.
+pub(super) fn config() -> Value {
+    json!({
+        "stats_tags": LABELS.map(|label| json!({"tag_name": label, "regex": pattern(label)})),
+        "histogram_bucket_settings": [
+            {"match": {"prefix": "wasmcustom.cortex_latency_ms"}, "buckets": LATENCY_BUCKETS},
+        ],
+    })
+}
+
+/// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
+/// the first group out of the name and the second as the label's value.
+fn pattern(label: &str) -> String {
+    format!(r"^wasmcustom\.(?:cortex|dualpath)_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
+}

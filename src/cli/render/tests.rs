@@ -1,0 +1,316 @@
+//! What the rendered bootstrap must say, rule by rule; that Envoy takes it is checked in `tests/rendered_bootstrap.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{bootstrap, document, to_yaml};
+use crate::breaker::Policy;
+use crate::registry::{
+    Credential, CredentialIndex, EnvoySettings, Id, Limits, Listener, Registry, Server, ServerKind, Source, Tier, Url,
+};
+
+fn url(tls: bool, host: &str, port: u16) -> Url {
+    Url { tls, host: host.to_owned(), port, path: "/mcp".to_owned() }
+}
+
+fn server(id: &str, kind: ServerKind, url: Url) -> Server {
+    Server {
+        id: Id::new(id).unwrap(),
+        kind,
+        tier: Tier::Primary,
+        url,
+        credential: Some(CredentialIndex(0)),
+        ca_file: None,
+        connect_timeout: Duration::from_millis(250),
+        timeout: Duration::from_secs(30),
+        breaker: Policy::default(),
+    }
+}
+
+/// Two MCP servers, one REST server, one credential with a secret file and an environment variable.
+fn registry() -> Registry {
+    Registry {
+        listener: Listener {
+            address: "127.0.0.1".to_owned(),
+            port: 10000,
+            path: "/mcp".to_owned(),
+            expose_headers: false,
+        },
+        envoy: EnvoySettings {
+            wasm_file: "build/dualpath.wasm".to_owned(),
+            admin_address: "127.0.0.1".to_owned(),
+            admin_port: 9901,
+        },
+        limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
+        credentials: vec![Credential {
+            id: Id::new("pat").unwrap(),
+            header: "authorization".to_owned(),
+            prefix: "Bearer ".to_owned(),
+            headers: vec![],
+            slots: [
+                Some(Source::SdsFile("/etc/dualpath/pat-a.yaml".to_owned())),
+                Some(Source::Environment("PAT_B".to_owned())),
+            ],
+        }],
+        servers: vec![
+            server("first", ServerKind::Mcp, url(true, "mcp.example.com", 443)),
+            server("second", ServerKind::Mcp, url(false, "127.0.0.1", 8080)),
+            server("direct", ServerKind::Rest, url(true, "10.0.0.7", 8443)),
+        ],
+        tools: vec![],
+    }
+}
+
+fn wire() -> Value {
+    json!({"version": 1, "limits": {"request_body": 18_446_744_073_709_551_615_u64}, "servers": [{"id": "first"}]})
+}
+
+fn rendered(registry: &Registry) -> Value {
+    bootstrap(registry, &wire())
+}
+
+/// The value at a JSON pointer, which must be there.
+#[track_caller]
+fn at<'v>(tree: &'v Value, pointer: &str) -> &'v Value {
+    tree.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"))
+}
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+fn route(tree: &Value, n: usize) -> &Value {
+    at(tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes/{n}"))
+}
+
+fn specifier(route: &Value) -> &Value {
+    at(route, "/route/inline_cluster_specifier_plugin/extension/typed_config/cluster_matcher")
+}
+
+/// Filter state -> cluster, as the route maps them.
+fn choices(route: &Value) -> BTreeMap<String, String> {
+    let map = at(specifier(route), "/matcher_tree/exact_match_map/map").as_object().unwrap();
+    map.iter().map(|(state, action)| (state.clone(), cluster_of(action))).collect()
+}
+
+fn cluster_of(action: &Value) -> String {
+    at(action, "/action/typed_config/cluster").as_str().unwrap().to_owned()
+}
+
+fn upstream_filters(tree: &Value, cluster: usize) -> Vec<Value> {
+    let options = "typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    at(tree, &format!("/static_resources/clusters/{cluster}/{options}/http_filters")).as_array().unwrap().clone()
+}
+
+fn attempt(tree: &Value, cluster: usize) -> Value {
+    let filters = upstream_filters(tree, cluster);
+    at(&filters[filters.len() - 2], "/typed_config/config").clone()
+}
+
+fn gate(tree: &Value) -> &Value {
+    at(tree, &format!("{MANAGER}/http_filters/0/typed_config/config"))
+}
+
+fn prober(tree: &Value) -> &Value {
+    at(tree, "/bootstrap_extensions/0/typed_config/config")
+}
+
+fn configuration(plugin: &Value) -> Value {
+    serde_json::from_str(at(plugin, "/configuration/value").as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn gate_and_attempts_share_one_vm_config() {
+    let tree = rendered(&registry());
+    for cluster in 0..3 {
+        assert_eq!(at(&attempt(&tree, cluster), "/vm_config"), at(gate(&tree), "/vm_config"));
+    }
+}
+
+#[test]
+fn the_prober_has_a_vm_of_its_own() {
+    let tree = rendered(&registry());
+    assert_eq!(at(&tree, "/bootstrap_extensions/0/typed_config/singleton"), true);
+    assert_ne!(at(prober(&tree), "/vm_config"), at(gate(&tree), "/vm_config"));
+    assert_eq!(at(prober(&tree), "/vm_config/vm_id"), at(gate(&tree), "/vm_config/vm_id"), "one shared-data space");
+}
+
+#[test]
+fn every_plugin_reads_the_registry_exactly_as_written() {
+    let tree = rendered(&registry());
+    assert_eq!(configuration(gate(&tree)), json!({"role": "gate", "registry": wire()}));
+    assert_eq!(configuration(prober(&tree)), json!({"role": "prober", "registry": wire()}));
+    let second = json!({"role": "attempt", "server": "second", "registry": wire()});
+    assert_eq!(configuration(&attempt(&tree, 1)), second);
+}
+
+#[test]
+fn a_trap_neither_stops_the_worker_for_good_nor_lets_requests_pass() {
+    let tree = rendered(&registry());
+    for plugin in [gate(&tree), prober(&tree), &attempt(&tree, 0)] {
+        assert_eq!(plugin["failure_policy"], "FAIL_RELOAD");
+    }
+}
+
+#[test]
+fn every_server_can_be_chosen_by_filter_state() {
+    let tree = rendered(&registry());
+    assert_eq!(at(specifier(route(&tree, 0)), "/matcher_tree/input/typed_config/key"), "wasm.next");
+    let expected = ["direct", "first", "second"].map(|id| (id.to_owned(), id.to_owned()));
+    assert_eq!(choices(route(&tree, 0)), BTreeMap::from(expected));
+    let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
+    assert!(clusters.iter().map(|cluster| &cluster["name"]).eq(["first", "second", "direct"]));
+}
+
+#[test]
+fn without_a_plan_the_direct_path_is_taken() {
+    let tree = rendered(&registry());
+    assert_eq!(cluster_of(at(specifier(route(&tree, 0)), "/on_no_match")), "direct");
+
+    let mut only_mcp = registry();
+    only_mcp.servers.pop();
+    assert_eq!(cluster_of(at(specifier(route(&rendered(&only_mcp), 0)), "/on_no_match")), "first");
+}
+
+#[test]
+fn the_kill_switch_route_names_no_mcp_server() {
+    let tree = rendered(&registry());
+    assert_eq!(at(route(&tree, 0), "/match/runtime_fraction/runtime_key"), "dualpath.mcp_enabled");
+    assert_eq!(at(&tree, "/layered_runtime/layers/0/static_layer/dualpath.mcp_enabled"), 100);
+
+    let direct = route(&tree, 1);
+    assert_eq!(direct["match"], json!({"path": "/mcp"}));
+    assert_eq!(choices(direct), BTreeMap::from([("direct".to_owned(), "direct".to_owned())]));
+    assert_eq!(cluster_of(at(specifier(direct), "/on_no_match")), "direct");
+}
+
+#[test]
+fn without_a_rest_server_the_kill_switch_route_reaches_nobody() {
+    let mut registry = registry();
+    registry.servers.pop();
+    let tree = rendered(&registry);
+    assert_eq!(at(route(&tree, 1), "/direct_response/status"), 503);
+    assert!(route(&tree, 1).get("route").is_none());
+}
+
+#[test]
+fn only_what_was_never_sent_is_retried_without_being_asked_for() {
+    let tree = rendered(&registry());
+    let policy = at(route(&tree, 0), "/route/retry_policy");
+    assert_eq!(policy["retry_on"], "connect-failure,refused-stream,reset-before-request,retriable-headers");
+    assert_eq!(policy["retriable_headers"], json!([{"name": "x-dualpath-failover", "present_match": true}]));
+    assert_eq!(policy["refresh_cluster_on_retry"], true);
+    assert_eq!(policy["num_retries"], 2);
+}
+
+#[test]
+fn an_attempt_may_take_as_long_as_the_slowest_server_is_allowed_to() {
+    let mut registry = registry();
+    registry.servers[1].timeout = Duration::from_millis(90_500);
+    let tree = rendered(&registry);
+    assert_eq!(at(route(&tree, 0), "/route/retry_policy/per_try_timeout"), "90.5s");
+    assert_eq!(at(route(&tree, 0), "/route/timeout"), "0s", "the stream itself may last");
+}
+
+#[test]
+fn buffers_hold_more_than_the_limits() {
+    let tree = rendered(&registry());
+    let bytes = |pointer: &str| at(&tree, pointer).as_u64().unwrap();
+    assert!(bytes("/static_resources/listeners/0/per_connection_buffer_limit_bytes") > 4 << 20);
+    assert!(bytes("/static_resources/clusters/0/per_connection_buffer_limit_bytes") > 4 << 20);
+    assert!(route(&tree, 0)["request_body_buffer_limit"].as_u64().unwrap() > 1 << 20);
+}
+
+#[test]
+fn https_servers_check_the_certificate_name() {
+    let tree = rendered(&registry());
+    let context = at(&tree, "/static_resources/clusters/0/transport_socket/typed_config");
+    assert_eq!(context["sni"], "mcp.example.com");
+    let validation = at(context, "/common_tls_context/validation_context");
+    let name = json!([{"san_type": "DNS", "matcher": {"exact": "mcp.example.com"}}]);
+    assert_eq!(validation["match_typed_subject_alt_names"], name);
+    assert!(at(validation, "/trusted_ca/filename").as_str().unwrap().starts_with("/etc/ssl/"));
+}
+
+#[test]
+fn an_address_is_checked_as_an_address_and_never_sent_as_sni() {
+    let mut registry = registry();
+    registry.servers[2].ca_file = Some("/etc/dualpath/ca.pem".to_owned());
+    let tree = rendered(&registry);
+    let context = at(&tree, "/static_resources/clusters/2/transport_socket/typed_config");
+    assert!(context.get("sni").is_none());
+    let validation = at(context, "/common_tls_context/validation_context");
+    let name = json!([{"san_type": "IP_ADDRESS", "matcher": {"exact": "10.0.0.7"}}]);
+    assert_eq!(validation["match_typed_subject_alt_names"], name);
+    assert_eq!(at(validation, "/trusted_ca/filename"), "/etc/dualpath/ca.pem");
+}
+
+#[test]
+fn plain_servers_have_no_tls_and_addresses_are_not_looked_up() {
+    let tree = rendered(&registry());
+    let [first, second] = [0, 1].map(|n| at(&tree, &format!("/static_resources/clusters/{n}")));
+    assert_eq!(first["cluster_type"]["name"], "envoy.clusters.dns");
+    assert_eq!(second["type"], "STATIC");
+    assert!(second.get("transport_socket").is_none());
+}
+
+#[test]
+fn injectors_stand_before_the_attempt_and_the_codec_ends_the_chain() {
+    let tree = rendered(&registry());
+    let names: Vec<_> = upstream_filters(&tree, 0).iter().map(|filter| filter["name"].clone()).collect();
+    assert_eq!(names, ["dualpath.slot_a", "dualpath.attempt", "envoy.filters.http.upstream_codec"]);
+}
+
+#[test]
+fn the_secret_of_the_server_before_is_overwritten() {
+    let tree = rendered(&registry());
+    let injector = &upstream_filters(&tree, 0)[0]["typed_config"];
+    assert_eq!(injector["overwrite"], true);
+    let generic = at(injector, "/credential/typed_config");
+    assert_eq!(generic["header"], "x-dualpath-slot-a");
+    assert_eq!(at(generic, "/credential/name"), "pat-a");
+    let source = at(generic, "/credential/sds_config/path_config_source");
+    assert_eq!(source["watched_directory"]["path"], "/etc/dualpath");
+}
+
+#[test]
+fn a_client_cannot_fill_an_empty_slot() {
+    let tree = rendered(&registry());
+    let removed = at(&tree, &format!("{MANAGER}/route_config/virtual_hosts/0/request_headers_to_remove"));
+    for header in ["x-dualpath-slot-a", "x-dualpath-slot-b"] {
+        assert!(removed.as_array().unwrap().contains(&json!(header)), "{removed}");
+    }
+}
+
+#[test]
+fn a_server_without_a_credential_has_no_injector() {
+    let mut registry = registry();
+    registry.servers[0].credential = None;
+    assert_eq!(upstream_filters(&rendered(&registry), 0).len(), 2);
+}
+
+#[test]
+fn the_module_sees_the_environment_variables_of_slots_and_the_switch_each_once() {
+    let mut registry = registry();
+    let credential = registry.credentials[0].clone();
+    registry.credentials.push(credential);
+    let tree = rendered(&registry);
+    let keys = at(gate(&tree), "/vm_config/environment_variables/host_env_keys");
+    assert_eq!(keys, &json!(["MCP_SNOWFLAKE_ENABLED", "PAT_B"]));
+}
+
+#[test]
+fn the_file_says_where_it_comes_from_and_reads_back_as_the_same_tree() {
+    let text = document(&registry(), &wire(), "envoy/registry.yaml\nnode: evil").unwrap();
+    assert!(text.contains("generated by `dualpath render envoy/registry.yaml"), "{text}");
+    let back: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(back, rendered(&registry()));
+}
+
+#[test]
+fn plugin_configurations_stay_readable_in_yaml() {
+    let text = to_yaml(&rendered(&registry())).unwrap();
+    assert!(text.contains("value: |-\n"), "a literal block");
+    assert!(text.lines().all(|line| line.len() < 200));
+    assert!(text.contains("18446744073709551615"), "numbers stay exact");
+}

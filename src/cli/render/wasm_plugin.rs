@@ -1,0 +1,98 @@
+//! The module's configuration in each of its places.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::extension::{extension, text};
+use super::json_text::readable;
+use crate::registry::{Id, Registry, Source};
+
+/// Name of the plugin in every role; Envoy's own stats about it are `wasm.dualpath.*`.
+const PLUGIN: &str = "dualpath";
+
+/// Scope of the shared data. All roles name the same one, so that they see the same breakers.
+const VM_ID: &str = "dualpath";
+
+/// Environment variable that takes the MCP servers out of use from the start when it is `false`.
+const MCP_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
+
+/// Where the module runs.
+#[derive(Clone, Copy)]
+pub(super) enum Role<'r> {
+    /// On the listener, once per request.
+    Gate,
+    /// On the cluster of this server, once per attempt.
+    Attempt(&'r Id),
+    /// On the main thread, once per process.
+    Prober,
+}
+
+impl Role<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Gate => "gate",
+            Role::Attempt(_) => "attempt",
+            Role::Prober => "prober",
+        }
+    }
+}
+
+/// The module as an HTTP filter.
+pub(super) fn filter(registry: &Registry, wire: &Value, role: Role) -> Value {
+    extension(
+        &format!("dualpath.{}", role.name()),
+        "envoy.extensions.filters.http.wasm.v3.Wasm",
+        json!({"config": config(registry, wire, role)}),
+    )
+}
+
+/// The `envoy.extensions.wasm.v3.PluginConfig` of `role`.
+pub(super) fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
+    json!({
+        "name": PLUGIN,
+        "root_id": role.name(),
+        "vm_config": vm_config(registry, role),
+        "configuration": text(readable(&configuration(wire, role))),
+        // After a trap the worker gets a new VM. The default would answer 503 until the next change of configuration,
+        // "fail open" would let requests pass without a credential.
+        "failure_policy": "FAIL_RELOAD",
+        // Without it a stream whose answer is held at its headers never gets a body, and hangs.
+        "allow_on_headers_stop_iteration": true,
+    })
+}
+
+/// What the module reads when it starts.
+fn configuration(wire: &Value, role: Role) -> Value {
+    let mut configuration = Map::new();
+    configuration.insert("role".to_owned(), json!(role.name()));
+    if let Role::Attempt(server) = role {
+        configuration.insert("server".to_owned(), json!(server.as_str()));
+    }
+    configuration.insert("registry".to_owned(), wire.clone());
+    Value::Object(configuration)
+}
+
+/// The VM. Gate and attempts must have equal ones to share a VM per worker. The prober's differs by its configuration:
+/// its calls run through attempts, and the SDK panics when a VM is entered a second time from within.
+fn vm_config(registry: &Registry, role: Role) -> Value {
+    let mut vm = Map::new();
+    vm.insert("vm_id".to_owned(), json!(VM_ID));
+    vm.insert("runtime".to_owned(), json!("envoy.wasm.runtime.v8"));
+    vm.insert("code".to_owned(), json!({"local": {"filename": registry.envoy.wasm_file}}));
+    if let Role::Prober = role {
+        vm.insert("configuration".to_owned(), text(role.name().to_owned()));
+    }
+    vm.insert("environment_variables".to_owned(), json!({"host_env_keys": environment(registry)}));
+    Value::Object(vm)
+}
+
+/// Names of the environment variables that the module may read. Envoy refuses a name given twice.
+fn environment(registry: &Registry) -> BTreeSet<&str> {
+    let slots = registry.credentials.iter().flat_map(|credential| credential.slots.iter().flatten());
+    let secrets = slots.filter_map(|source| match source {
+        Source::Environment(name) => Some(name.as_str()),
+        Source::SdsFile(_) => None,
+    });
+    secrets.chain([MCP_SWITCH]).collect()
+}

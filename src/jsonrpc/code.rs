@@ -1,0 +1,77 @@
+//! The error codes Dualpath answers with.
+
+/// A JSON-RPC error code Dualpath answers with.
+///
+/// Those below zero are JSON-RPC's own. Everything that is about Dualpath has a number outside -32768..-32000, the band
+/// that JSON-RPC and MCP keep for themselves: the HTTP status it travels with, then a running number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// -32700: the body is not JSON.
+    ParseError,
+    /// -32600: the body is not a JSON-RPC message.
+    InvalidRequest,
+    /// -32602: the method does not take these parameters.
+    InvalidParams,
+    /// 41301: the request is longer than what may be held.
+    BodyTooLarge,
+    /// 50301: no server that could answer takes calls at present; none was asked.
+    NoPath,
+    /// 50302: there is no usable credential for the server that would have to be asked.
+    CredentialUnavailable,
+    /// 50303: every server asked has failed, and none of them has executed the call.
+    UpstreamFailed,
+    /// 50304: the call was sent and its outcome is not known; it may have been executed.
+    OutcomeUnknown,
+    /// 50305: a server has answered, but nothing that can be passed on.
+    AnswerUnusable,
+    /// 50306: a server's answer is longer than what may be held to translate it.
+    AnswerTooLarge,
+    /// 50307: a fault of Dualpath's own.
+    Internal,
+}
+
+impl ErrorCode {
+    /// The `code` of the error.
+    pub fn number(self) -> i32 {
+        match self {
+            ErrorCode::ParseError => -32700,
+            ErrorCode::InvalidRequest => -32600,
+            ErrorCode::InvalidParams => -32602,
+            ErrorCode::BodyTooLarge => 41301,
+            ErrorCode::NoPath => 50301,
+            ErrorCode::CredentialUnavailable => 50302,
+            ErrorCode::UpstreamFailed => 50303,
+            ErrorCode::OutcomeUnknown => 50304,
+            ErrorCode::AnswerUnusable => 50305,
+            ErrorCode::AnswerTooLarge => 50306,
+            ErrorCode::Internal => 50307,
+        }
+    }
+
+    /// The name that `data.reason` and the logs give it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorCode::ParseError => "PARSE_ERROR",
+            ErrorCode::InvalidRequest => "INVALID_REQUEST",
+            ErrorCode::InvalidParams => "INVALID_PARAMS",
+            ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
+            ErrorCode::NoPath => "NO_PATH",
+            ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
+            ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
+            ErrorCode::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            ErrorCode::AnswerUnusable => "ANSWER_UNUSABLE",
+            ErrorCode::AnswerTooLarge => "ANSWER_TOO_LARGE",
+            ErrorCode::Internal => "INTERNAL",
+        }
+    }
+
+    /// The HTTP status it travels with. Never 400, 404 or 405: from those a client concludes which protocol version
+    /// the server speaks, or that its session is gone.
+    pub fn http_status(self) -> u16 {
+        match self {
+            ErrorCode::ParseError | ErrorCode::InvalidRequest | ErrorCode::InvalidParams => 200,
+            ErrorCode::BodyTooLarge => 413,
+            _ => 503,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Request ids, byte for byte.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::object::text;
+
+/// Up to here every integer has a `f64` of its own, so comparing numbers as `f64` is exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The `id` of a request: a JSON string or number, kept as the client wrote it.
+///
+/// JSON-RPC only advises against fractions, so they pass. `null` is what an answer says when it does not know the id,
+/// and is not a `RequestId`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct RequestId<'a>(&'a RawValue);
+
+impl<'a> RequestId<'a> {
+    /// The id written as `json`. `None` if that is not one JSON string or number.
+    pub fn from_json(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok().and_then(Self::from_raw)
+    }
+
+    /// As [`RequestId::from_json`], of a value already known to be JSON.
+    pub(super) fn from_raw(raw: &'a RawValue) -> Option<Self> {
+        let legal = raw.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
+        legal.then_some(RequestId(raw))
+    }
+
+    /// The id as JSON, byte for byte.
+    pub fn as_json(self) -> &'a str {
+        self.0.get()
+    }
+
+    /// Whether `other` means the same id, perhaps written differently (`"\u0061"` and `"a"`, `1.0` and `1`), as
+    /// servers do that parse an id and write it anew. Numbers too large to be compared exactly must be the same bytes.
+    pub fn matches(self, other: RequestId<'_>) -> bool {
+        if self.as_json() == other.as_json() {
+            return true;
+        }
+        match (text(self.0), text(other.0)) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            (None, None) => matches!((self.exact(), other.exact()), (Some(mine), Some(theirs)) if mine == theirs),
+            _ => false,
+        }
+    }
+
+    fn exact(self) -> Option<f64> {
+        let value: Value = serde_json::from_str(self.as_json()).ok()?;
+        value.as_f64().filter(|number| number.abs() <= EXACT)
+    }
+}

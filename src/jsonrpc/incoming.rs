@@ -1,0 +1,171 @@
+//! What a client's POST body is.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::object::{from_object, present, text};
+use super::{ErrorCode, RequestId};
+
+/// One POST body of a client.
+#[derive(Debug, Clone)]
+pub enum Incoming<'a> {
+    /// A call that wants an answer.
+    Request(Request<'a>),
+    /// A message that wants none.
+    Notification(Notification<'a>),
+    /// The client's answer to a request of a server.
+    Response,
+    /// Several messages in one body, which only MCP 2025-03-26 knows. They are counted, not looked into.
+    Batch {
+        /// How many; at least one.
+        messages: usize,
+    },
+    /// Nothing a JSON-RPC server could act on.
+    Invalid(Invalid),
+}
+
+/// A call that wants an answer.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// What the answer has to carry.
+    pub id: RequestId<'a>,
+    /// The method's name.
+    pub method: Cow<'a, str>,
+    /// The parameters, unread: an object or an array. `null` counts as absent.
+    pub params: Option<&'a RawValue>,
+}
+
+/// A message that wants no answer.
+#[derive(Debug, Clone)]
+pub struct Notification<'a> {
+    /// The method's name.
+    pub method: Cow<'a, str>,
+    /// The parameters, unread: an object or an array. `null` counts as absent.
+    pub params: Option<&'a RawValue>,
+}
+
+/// Why a body is not a JSON-RPC message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalid {
+    /// The bytes are not UTF-8.
+    NotUtf8,
+    /// The text is not one JSON value.
+    NotJson,
+    /// The value is neither an object nor an array.
+    NotAMessage,
+    /// A member of the message stands there twice, and two readers could take a different one.
+    RepeatedMember,
+    /// An empty array.
+    EmptyBatch,
+    /// `jsonrpc` is not `"2.0"`.
+    Version,
+    /// `id` is neither a string nor a number.
+    Id,
+    /// `method` is not a string.
+    Method,
+    /// `params` is neither an object nor an array.
+    Params,
+    /// Neither a call nor an answer, or both.
+    Ambiguous,
+}
+
+impl Invalid {
+    /// The JSON-RPC error that says so.
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Invalid::NotUtf8 | Invalid::NotJson => ErrorCode::ParseError,
+            _ => ErrorCode::InvalidRequest,
+        }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Invalid::NotUtf8 => "the body is not UTF-8",
+            Invalid::NotJson => "the body is not one JSON value",
+            Invalid::NotAMessage => "the body is neither a JSON object nor an array",
+            Invalid::RepeatedMember => "a member of the message is repeated",
+            Invalid::EmptyBatch => "the batch is empty",
+            Invalid::Version => "`jsonrpc` must be \"2.0\"",
+            Invalid::Id => "`id` must be a string or a number",
+            Invalid::Method => "`method` must be a string",
+            Invalid::Params => "`params` must be an object or an array",
+            Invalid::Ambiguous => "the message must be either a call or an answer",
+        })
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Looks at a POST body. One pass, nothing copied unless a method's name is written with escapes; the depth of nesting
+/// does not matter, since no value is built.
+pub fn parse(body: &[u8]) -> Incoming<'_> {
+    message(body).unwrap_or_else(Incoming::Invalid)
+}
+
+fn message(body: &[u8]) -> Result<Incoming<'_>, Invalid> {
+    let json = std::str::from_utf8(body).map_err(|_| Invalid::NotUtf8)?;
+    match json.trim_start_matches([' ', '\t', '\r', '\n']).chars().next() {
+        Some('{') => single(json),
+        Some('[') => batch(json),
+        _ if serde_json::from_str::<IgnoredAny>(json).is_ok() => Err(Invalid::NotAMessage),
+        _ => Err(Invalid::NotJson),
+    }
+}
+
+fn batch(json: &str) -> Result<Incoming<'_>, Invalid> {
+    // `IgnoredAny` has no size, so the vector only counts.
+    let messages: Vec<IgnoredAny> = serde_json::from_str(json).map_err(|_| Invalid::NotJson)?;
+    if messages.is_empty() { Err(Invalid::EmptyBatch) } else { Ok(Incoming::Batch { messages: messages.len() }) }
+}
+
+fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
+    let envelope: Envelope<'_> = from_object(json).map_err(|error| match error.classify() {
+        // Every member is taken as it stands, so a repeated one is the only error of meaning there is.
+        Category::Data => Invalid::RepeatedMember,
+        _ => Invalid::NotJson,
+    })?;
+    if envelope.jsonrpc.and_then(text).as_deref() != Some("2.0") {
+        return Err(Invalid::Version);
+    }
+    let answers = [envelope.result, envelope.error].into_iter().flatten().count();
+    let Some(method) = envelope.method else {
+        // An answer to a request that the client could not read has a `null` id or none.
+        return if answers == 1 { Ok(Incoming::Response) } else { Err(Invalid::Ambiguous) };
+    };
+    if answers > 0 {
+        return Err(Invalid::Ambiguous);
+    }
+    let method = text(method).ok_or(Invalid::Method)?;
+    let params = envelope.params;
+    if params.is_some_and(|raw| !raw.get().starts_with(['{', '['])) {
+        return Err(Invalid::Params);
+    }
+    let Some(id) = envelope.id else {
+        return Ok(Incoming::Notification(Notification { method, params }));
+    };
+    let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;
+    Ok(Incoming::Request(Request { id, method, params }))
+}

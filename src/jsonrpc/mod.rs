@@ -1,0 +1,23 @@
+//! JSON-RPC 2.0 as MCP uses it: a borrowed look at what a client sent and at what a server answered, and the
+//! messages Dualpath writes itself.
+//!
+//! Looking never changes a message. What is forwarded are the bytes that arrived, and an `id` comes back exactly as
+//! it was written: `1`, `1.0` and `"1"` are three different ids to some clients.
+
+mod answer;
+mod code;
+mod id;
+mod incoming;
+mod object;
+mod writer;
+
+pub use answer::Answer;
+pub use code::ErrorCode;
+pub use id::RequestId;
+pub use incoming::{Incoming, Invalid, Notification, Request, parse};
+pub use writer::{Details, error, result};
+
+pub(crate) use object::{from_object, text};
+
+#[cfg(test)]
+mod tests;

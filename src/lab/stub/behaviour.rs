@@ -1,0 +1,130 @@
+//! What a stub does with the requests that reach it.
+
+use serde::{Deserialize, Serialize};
+
+/// How a stub answers. Everything but [`Behaviour::Normal`] is a way in which real servers fail or are slow.
+///
+/// The JSON form, used by `POST /_control`, is `{"do": "status", "status": 503}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Behaviour {
+    /// Answers as the real server would.
+    Normal,
+    /// Answers as the real server would, after a while.
+    Delay {
+        /// Milliseconds to wait before the answer.
+        ms: u64,
+    },
+    /// Answers every request with this status.
+    Status {
+        /// HTTP status code.
+        status: u16,
+        /// Headers to add, for instance `retry-after`.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        /// The body; an empty one is sent without content type.
+        #[serde(default)]
+        body: String,
+    },
+    /// Reads the request, then resets the connection.
+    ResetBeforeHeaders,
+    /// Declares a length, sends a part of the body, then resets the connection.
+    ResetMidBody,
+    /// Reads the request and never answers.
+    Hang,
+    /// Answers JSON-RPC requests with HTTP 200 and a JSON-RPC error.
+    RpcError {
+        /// `error.code`.
+        code: i64,
+        /// `error.message`.
+        message: String,
+    },
+    /// Answers JSON-RPC requests with HTTP 200 and a tool result that has `isError: true`.
+    ToolError {
+        /// The text of its only content block.
+        text: String,
+    },
+    /// HTTP 200, `application/json`, a body that is not JSON.
+    GarbageJson,
+    /// Bytes that are not HTTP.
+    GarbageHttp,
+    /// HTTP 200, an event stream whose first event is a JSON-RPC error.
+    SseError {
+        /// `error.code`.
+        code: i64,
+        /// `error.message`.
+        message: String,
+    },
+    /// HTTP 200, an event stream: progress notifications, then the result.
+    SseProgress {
+        /// How many notifications.
+        events: u32,
+        /// Milliseconds before each of them and before the result.
+        every_ms: u64,
+    },
+    /// HTTP 200, an event stream that is reset after its first event, a progress notification.
+    SseBreaks,
+    /// As [`Behaviour::Normal`], the answer padded to about this size.
+    Huge {
+        /// Bytes of padding.
+        bytes: usize,
+    },
+    /// As [`Behaviour::Normal`], the answer sent in small pieces.
+    Drip {
+        /// Bytes in a piece.
+        bytes: usize,
+        /// Milliseconds between pieces.
+        every_ms: u64,
+    },
+}
+
+impl Behaviour {
+    /// A bare status with no body and no headers.
+    pub fn status(status: u16) -> Self {
+        Behaviour::Status { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// 429, with `Retry-After` when `seconds` is given. Snowflake sends none.
+    pub fn too_many_requests(seconds: Option<u64>) -> Self {
+        let headers = seconds.map(|s| ("retry-after".to_owned(), s.to_string())).into_iter().collect();
+        Behaviour::Status {
+            status: 429,
+            headers,
+            body: r#"{"message":"Too many requests.","code":"390506"}"#.to_owned(),
+        }
+    }
+
+    /// An error in a tool's place: HTTP 200 with a JSON-RPC error.
+    pub fn rpc_error(code: i64, message: &str) -> Self {
+        Behaviour::RpcError { code, message: message.to_owned() }
+    }
+
+    /// HTTP 200 with `isError: true`, worded as Snowflake words it.
+    pub fn tool_error(cause: &str) -> Self {
+        let text = format!("MCP error calling tool search: MCP Server tool error: {cause}\nrequest-id: 01c0ffee");
+        Behaviour::ToolError { text }
+    }
+
+    /// An event stream that begins with a JSON-RPC error.
+    pub fn sse_error(code: i64, message: &str) -> Self {
+        Behaviour::SseError { code, message: message.to_owned() }
+    }
+}
+
+/// An order to a running stub; what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// The behaviour from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<Behaviour>,
+    /// With `behaviour`: go back to normal after this many requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// The bearer tokens accepted from now on; an empty list accepts anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Vec<String>>,
+    /// Forget every session, as a restarted server does.
+    #[serde(default)]
+    pub forget_sessions: bool,
+}

@@ -1,0 +1,166 @@
+//! A managed MCP server as Snowflake's is: tools only, no session unless asked for, `tools/call` answered as an event
+//! stream with `data: [DONE]` at its end, everything else as JSON.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, event};
+use super::record::Received;
+use super::server::{Message, Shared};
+use super::{Behaviour, Framing, Sessions};
+
+pub(super) fn answer(
+    shared: &Shared,
+    received: &Received,
+    message: Option<&Message<'_>>,
+    behaviour: &Behaviour,
+) -> Answer {
+    let path = received.path.split('?').next().unwrap_or_default();
+    if !path.ends_with("/mcp") && !path.contains("/mcp-servers/") {
+        return Answer::json(404, json!({ "message": "no such path", "code": "390404" }));
+    }
+    if received.method == "DELETE" && shared.config.sessions != Sessions::None {
+        let session = received.header("mcp-session-id").unwrap_or_default();
+        let known = shared.state.lock().unwrap().sessions.remove(session);
+        return Answer::empty(if known { 200 } else { 404 });
+    }
+    if received.method != "POST" {
+        return Answer::empty(405).header("allow", "POST");
+    }
+    let Some(message) = message else { return error(400, "null", -32700, "Parse error") };
+    let Some(method) = message.method.as_deref() else { return Answer::empty(202) };
+    if method != "initialize"
+        && let Some(refusal) = session_refusal(shared, received, message)
+    {
+        return refusal;
+    }
+    let Some(id) = message.id.map(|id| id.get()) else { return Answer::empty(202) };
+    match behaviour {
+        Behaviour::RpcError { code, message } => return error(200, id, *code, message),
+        Behaviour::SseError { code, message } => return Answer::events([error_text(id, *code, message)]),
+        _ => {}
+    }
+    match method {
+        "initialize" => initialize(shared, id, message),
+        "ping" => Answer::json(200, result_text(id, &json!({}))),
+        "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools() }))),
+        "tools/call" => call(shared, id, message, behaviour),
+        _ => error(200, id, -32601, "Method not found"),
+    }
+}
+
+fn session_refusal(shared: &Shared, received: &Received, message: &Message<'_>) -> Option<Answer> {
+    let id = message.id.map_or("null", |id| id.get());
+    let known = |session| shared.state.lock().unwrap().sessions.contains(session);
+    match (shared.config.sessions, received.header("mcp-session-id")) {
+        (Sessions::None, _) => None,
+        (_, None) => Some(error(400, id, -32600, "Bad Request: Missing session ID")),
+        (_, Some(session)) if known(session) => None,
+        (Sessions::BadRequest, _) => Some(error(400, id, -32000, "Bad Request: No valid session ID provided")),
+        (Sessions::NotFound, _) => Some(error(404, id, -32600, "Session not found")),
+    }
+}
+
+fn initialize(shared: &Shared, id: &str, message: &Message<'_>) -> Answer {
+    let name = &shared.config.name;
+    let version = message.params.get("protocolVersion").and_then(Value::as_str).unwrap_or("2025-11-25");
+    let result = json!({
+        "protocolVersion": version,
+        "capabilities": { "tools": { "listChanged": false } },
+        "serverInfo": { "name": name, "title": format!("Snowflake Server: {name}"), "version": "1.0.0" },
+    });
+    let answer = Answer::json(200, result_text(id, &result));
+    if shared.config.sessions == Sessions::None {
+        return answer;
+    }
+    let mut state = shared.state.lock().unwrap();
+    state.issued += 1;
+    let session = format!("{name}-session-{}", state.issued);
+    state.sessions.insert(session.clone());
+    answer.header("mcp-session-id", &session)
+}
+
+fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour) -> Answer {
+    let Some(mut result) = tool_result(&shared.config.name, &message.params) else {
+        return error(200, id, -32602, "Unknown tool");
+    };
+    match behaviour {
+        Behaviour::ToolError { text } => {
+            result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+        }
+        Behaviour::Huge { bytes } => result["padding"] = Value::String("x".repeat(*bytes)),
+        _ => {}
+    }
+    let result = result_text(id, &result);
+    let token = message.params.pointer("/_meta/progressToken").cloned().unwrap_or(json!("none"));
+    let progress = |n: u32, of: u32| {
+        let params = json!({ "progressToken": token, "progress": n, "total": of });
+        event(&json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params }).to_string())
+    };
+    match behaviour {
+        Behaviour::SseProgress { events, every_ms } => {
+            let answer =
+                (1..=*events).fold(Answer::stream(), |answer, n| answer.wait(*every_ms).send(progress(n, *events)));
+            answer.wait(*every_ms).send(event(&result)).send(event("[DONE]"))
+        }
+        Behaviour::SseBreaks => Answer::stream().send(progress(1, 2)).wait(30).reset(),
+        _ => match shared.config.framing {
+            Framing::Sse => Answer::events([result.as_str(), "[DONE]"]),
+            Framing::Json => Answer::json(200, result),
+        },
+    }
+}
+
+/// The tools' results in the shapes that Snowflake gives them: search without `content`, SQL as text that is JSON.
+fn tool_result(server: &str, params: &Value) -> Option<Value> {
+    let argument = |name: &str| params.pointer(&format!("/arguments/{name}")).and_then(Value::as_str);
+    Some(match params.get("name")?.as_str()? {
+        "search" => match argument("query") {
+            Some(query) => json!({ "results": [{ "CHUNK": format!("about {query}"), "SERVED_BY": server }] }),
+            None => tool_error("query request parameter is required and cannot be empty"),
+        },
+        "sql" => match argument("sql") {
+            Some(_) => {
+                let text = super::snowflake::result_set(server);
+                let text = json!({ "query_id": text["statementHandle"], "result_set": text }).to_string();
+                json!({ "content": [{ "type": "text", "text": text }], "isError": false })
+            }
+            None => tool_error("sql request parameter is required and cannot be empty"),
+        },
+        "complete" => {
+            let text = format!("{server} says: {}", argument("prompt").unwrap_or_default());
+            json!({ "content": [{ "type": "text", "text": text }], "isError": false })
+        }
+        _ => return None,
+    })
+}
+
+fn tool_error(cause: &str) -> Value {
+    let text = format!("MCP error calling tool: MCP Server tool error: {cause}\nrequest-id: 01c0ffee");
+    json!({ "content": [{ "type": "text", "text": text }], "isError": true })
+}
+
+fn tools() -> Value {
+    let tool = |name: &str, description: &str, argument: &str| {
+        let schema =
+            json!({ "type": "object", "properties": { argument: { "type": "string" } }, "required": [argument] });
+        json!({ "name": name, "description": description, "inputSchema": schema })
+    };
+    json!([
+        tool("search", "Searches the documents.", "query"),
+        tool("sql", "Executes a SQL query.", "sql"),
+        tool("complete", "Completes a prompt.", "prompt"),
+    ])
+}
+
+fn result_text(id: &str, result: &Value) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
+}
+
+fn error_text(id: &str, code: i64, message: &str) -> String {
+    let error = json!({ "code": code, "message": message });
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+}
+
+fn error(status: u16, id: &str, code: i64, message: &str) -> Answer {
+    Answer::json(status, error_text(id, code, message))
+}

@@ -1,0 +1,132 @@
+//! Snowflake's REST API, as far as the direct path uses it: Cortex search, SQL statements, `inference:complete`.
+
+use serde_json::{Value, json};
+
+use super::Behaviour;
+use super::answer::Answer;
+use super::record::Received;
+use super::server::Shared;
+
+const REQUEST_ID: &str = "01c0ffee-0000-4000-8000-000000000001";
+
+pub(super) fn answer(shared: &Shared, received: &Received, behaviour: &Behaviour) -> Answer {
+    let name = &shared.config.name;
+    let path = received.path.split('?').next().unwrap_or_default();
+    let body = received.json();
+    let answer = match (received.method.as_str(), path) {
+        // Both headers are required by the SQL API; every endpoint is held to it, so that none goes without.
+        _ if !received.header("accept").is_some_and(|accept| accept.contains("application/json")) => {
+            error(400, "391902", "Unsupported Accept header null is specified.")
+        }
+        _ if received.header("user-agent").is_none() => error(400, "391903", "User-Agent header is required."),
+        ("POST", path) if path.contains("/cortex-search-services/") && path.ends_with(":query") => search(name, &body),
+        ("POST", "/api/v2/statements") => statement(shared, &body),
+        ("GET", path) if path.starts_with("/api/v2/statements/") => poll(shared, path),
+        ("POST", "/api/v2/cortex/inference:complete") => complete(name, &body),
+        _ => error(404, "390404", "no such path"),
+    };
+    let answer = answer.header("x-snowflake-request-id", REQUEST_ID);
+    match behaviour {
+        Behaviour::Huge { bytes } => Answer::json(200, json!({ "results": ["x".repeat(*bytes)] })),
+        _ => answer,
+    }
+}
+
+/// What both the MCP server and the REST API answer to a token they do not know.
+pub(super) fn invalid_token() -> Answer {
+    error(401, "394400", "Programmatic access token is invalid.").header(
+        "www-authenticate",
+        r#"Bearer resource_metadata="https://stub.invalid/.well-known/oauth-protected-resource""#,
+    )
+}
+
+fn error(status: u16, code: &str, message: &str) -> Answer {
+    let body = json!({ "message": message, "code": code, "error_code": code, "request_id": REQUEST_ID });
+    Answer::json(status, body)
+}
+
+fn search(name: &str, body: &Value) -> Answer {
+    let Some(query) = body.get("query").and_then(Value::as_str) else {
+        return error(400, "370001", "query is required");
+    };
+    let result = json!({ "CHUNK": format!("about {query}"), "SERVED_BY": name });
+    Answer::json(200, json!({ "results": [result], "request_id": REQUEST_ID }))
+}
+
+/// A statement that names `no_such_table` fails to compile; one that says `slow` is still running when the answer is sent.
+fn statement(shared: &Shared, body: &Value) -> Answer {
+    let Some(statement) = body.get("statement").and_then(Value::as_str) else {
+        return error(400, "390142", "statement is required");
+    };
+    if statement.contains("no_such_table") {
+        let failure = json!({
+            "code": "002003", "sqlState": "42S02", "statementHandle": REQUEST_ID,
+            "message": "SQL compilation error:\nObject 'NO_SUCH_TABLE' does not exist or not authorized.",
+        });
+        return Answer::json(422, failure);
+    }
+    if statement.contains("slow") {
+        shared.state.lock().unwrap().pending.insert(REQUEST_ID.to_owned());
+        return running();
+    }
+    Answer::json(200, result_set(&shared.config.name))
+}
+
+/// The first question after a statement is answered with "still running", the next with the result.
+fn poll(shared: &Shared, path: &str) -> Answer {
+    let handle = path.rsplit('/').next().unwrap_or_default();
+    if handle != REQUEST_ID {
+        return error(404, "390404", "no such statement");
+    }
+    if shared.state.lock().unwrap().pending.remove(handle) {
+        return running();
+    }
+    Answer::json(200, result_set(&shared.config.name))
+}
+
+fn running() -> Answer {
+    let status = json!({
+        "code": "333334", "message": "Asynchronous execution in progress.", "statementHandle": REQUEST_ID,
+        "statementStatusUrl": format!("/api/v2/statements/{REQUEST_ID}"),
+    });
+    Answer::json(202, status)
+}
+
+/// One row that says who answered, as the SQL API returns it.
+pub(super) fn result_set(server: &str) -> Value {
+    json!({
+        "code": "090001",
+        "message": "Statement executed successfully.",
+        "statementHandle": REQUEST_ID,
+        "statementStatusUrl": format!("/api/v2/statements/{REQUEST_ID}"),
+        "resultSetMetaData": {
+            "format": "jsonv2", "numRows": 1, "partition": 0,
+            "partitionInfo": [{ "rowCount": 1, "uncompressedSize": 32 }],
+            "rowType": [
+                { "name": "N", "type": "fixed", "nullable": false },
+                { "name": "SERVED_BY", "type": "text", "nullable": false },
+            ],
+        },
+        "data": [["1", server]],
+    })
+}
+
+/// Streams unless told not to, which is the endpoint's default.
+fn complete(name: &str, body: &Value) -> Answer {
+    let prompt = body.pointer("/messages/0/content").and_then(Value::as_str);
+    let (Some(model), Some(prompt)) = (body.get("model").and_then(Value::as_str), prompt) else {
+        return error(400, "390142", "model and messages are required");
+    };
+    if model == "no-such-model" {
+        return error(400, "390400", "unknown model \"no-such-model\"");
+    }
+    let content = format!("{name} says: {prompt}");
+    let usage = json!({ "prompt_tokens": 7, "completion_tokens": 5, "guard_tokens": 0, "total_tokens": 12 });
+    let chunk = |choice: Value, usage: Value| json!({ "id": REQUEST_ID, "created": 1_760_000_000, "model": model, "choices": [choice], "usage": usage });
+    if body.get("stream") == Some(&Value::Bool(false)) {
+        return Answer::json(200, chunk(json!({ "message": { "role": "assistant", "content": content } }), usage));
+    }
+    let chunk =
+        |text: &str, usage: Value| chunk(json!({ "delta": { "type": "text", "content": text } }), usage).to_string();
+    Answer::events([chunk(&content, json!({})), chunk("", usage)])
+}

@@ -1,0 +1,77 @@
+//! Methods, and which of them may be sent twice.
+
+/// What a request asks for, as far as routing and repeating it depend on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `initialize`
+    Initialize,
+    /// `ping`
+    Ping,
+    /// `server/discover`
+    Discover,
+    /// `tools/call`
+    ToolsCall,
+    /// `tools/list`
+    ToolsList,
+    /// Any other `*/list`.
+    List,
+    /// Any `*/get`, such as `prompts/get`.
+    Get,
+    /// Any `*/read`, such as `resources/read`.
+    Read,
+    /// Any other.
+    Other,
+}
+
+impl Method {
+    /// The kind of the method with this name.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "initialize" => Method::Initialize,
+            "ping" => Method::Ping,
+            "server/discover" => Method::Discover,
+            "tools/call" => Method::ToolsCall,
+            "tools/list" => Method::ToolsList,
+            _ => match name.rsplit_once('/') {
+                Some((_, "list")) => Method::List,
+                Some((_, "get")) => Method::Get,
+                Some((_, "read")) => Method::Read,
+                _ => Method::Other,
+            },
+        }
+    }
+
+    /// The word metrics use for it, since a client could put anything into a method's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Initialize => "initialize",
+            Method::Ping => "ping",
+            Method::Discover => "discover",
+            Method::ToolsCall => "tools_call",
+            Method::ToolsList => "tools_list",
+            Method::List => "list",
+            Method::Get => "get",
+            Method::Read => "read",
+            Method::Other => "other",
+        }
+    }
+}
+
+/// Whether a request may be sent again although it may already have been executed.
+///
+/// Methods of the protocol that change nothing always may; a tool call only if the operator said so for the tool
+/// (`tool_replayable`); anything else never. `pinned` (see [`super::Params::pinned`]) forbids it for all of them.
+pub fn is_replayable(method: Method, tool_replayable: bool, pinned: bool) -> bool {
+    !pinned
+        && match method {
+            Method::Initialize
+            | Method::Ping
+            | Method::Discover
+            | Method::ToolsList
+            | Method::List
+            | Method::Get
+            | Method::Read => true,
+            Method::ToolsCall => tool_replayable,
+            Method::Other => false,
+        }
+}

@@ -1,0 +1,114 @@
+//! From the wire form to a [`Registry`].
+
+use serde_json::Value;
+
+use super::model::{Credential, EnvoySettings, Limits, Listener, Registry};
+use super::names::Names;
+use super::problem::{Problem, Problems};
+use super::reader::{Node, Table};
+use super::servers::WireServer;
+use super::settings::{check_sockets, or};
+use super::tools::{Linked, WireTool};
+use crate::breaker::Policy;
+
+/// The version of the wire form that this code reads.
+const VERSION: u64 = 1;
+
+/// Every worker keeps counters per server, and a route can name so many clusters; a file with more is a mistake.
+const MAX_SERVERS: usize = 100;
+const MAX_CREDENTIALS: usize = 100;
+const MAX_TOOLS: usize = 1000;
+
+impl Registry {
+    /// Reads a registry from its wire form, the tree that both YAML and JSON files hold.
+    ///
+    /// # Errors
+    /// Every problem that was found, never none. No problem shows a secret.
+    pub fn from_wire(value: &Value) -> Result<Registry, Vec<Problem>> {
+        let problems = Problems::default();
+        let registry = read(&Node::root(value, &problems));
+        match registry {
+            Some(registry) if problems.is_empty() => Ok(registry),
+            _ => Err(problems.into_vec()),
+        }
+    }
+}
+
+/// `None` only if at least one problem has been noted.
+fn read(root: &Node) -> Option<Registry> {
+    let table = root.table()?;
+    read_version(&table);
+    let listener = or(table.optional("listener"), Listener::default(), Listener::read);
+    let envoy = or(table.optional("envoy"), EnvoySettings::default(), EnvoySettings::read);
+    if let (Some(listener), Some(envoy)) = (&listener, &envoy) {
+        check_sockets(&table, listener, envoy);
+    }
+    let limits = or(table.optional("limits"), Limits::default(), Limits::read);
+    let breaker = or(table.optional("breaker"), Policy::default(), Policy::read);
+
+    let mut credential_names = Names::of("credential");
+    let credentials = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
+    let credentials: Option<Vec<_>> =
+        credentials.map(|nodes| nodes.iter().map(|node| Credential::read(node, &mut credential_names)).collect());
+    let mut server_names = Names::of("server");
+    let servers = read_servers(&table, &mut server_names);
+    let mut tool_names = Names::of("tool");
+    let tools = entries(table.optional("tools"), MAX_TOOLS);
+    let tools: Option<Vec<_>> =
+        tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
+    table.done();
+
+    // Tools are linked first: they need only names and kinds, and linking a server uses it up.
+    let servers = servers?;
+    let linked = Linked {
+        names: &server_names,
+        servers: &servers,
+        credential_names: &credential_names,
+        credentials: credentials.as_deref().unwrap_or_default(),
+    };
+    let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
+    let servers: Vec<_> = servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref())).collect();
+    Some(Registry {
+        listener: listener?,
+        envoy: envoy?,
+        limits: limits?,
+        credentials: whole(credentials?)?,
+        servers: whole(servers)?,
+        tools: whole(tools?)?,
+    })
+}
+
+fn read_version(table: &Table) {
+    if let Some(node) = table.required("version")
+        && node.value().as_u64() != Some(VERSION)
+    {
+        node.refuse_with(format!("must be {VERSION}"), "this release reads no other version");
+    }
+}
+
+fn read_servers<'v>(table: &Table<'v>, names: &mut Names) -> Option<Vec<Option<WireServer<'v>>>> {
+    let node = table.required("servers")?;
+    let nodes = entries(Some(node.clone()), MAX_SERVERS)?;
+    if nodes.is_empty() {
+        node.refuse("must have at least one server");
+        return None;
+    }
+    Some(nodes.iter().map(|node| WireServer::read(node, names)).collect())
+}
+
+/// The entries of a list; none where there is no list.
+fn entries(node: Option<Node>, max: usize) -> Option<Vec<Node>> {
+    or(node, Vec::new(), |node| {
+        let nodes = node.list()?;
+        if nodes.len() > max {
+            node.refuse(format!("must have at most {max} entries"));
+            return None;
+        }
+        Some(nodes)
+    })
+}
+
+/// All entries, if every one of them could be read.
+fn whole<T>(entries: Vec<Option<T>>) -> Option<Vec<T>> {
+    entries.into_iter().collect()
+}

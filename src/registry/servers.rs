@@ -1,0 +1,136 @@
+//! Reads `servers`.
+
+use std::time::Duration;
+
+use super::model::{CredentialIndex, Id, Server, ServerKind, Tier, Url};
+use super::names::{Names, read_id};
+use super::reader::{Node, Table};
+use super::settings::{or, read_file};
+use crate::breaker::Policy;
+
+/// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
+/// with `dualpath` is taken as well.
+const RESERVED: [&str; 7] = ["admin", "attempt", "direct", "direct-only", "gate", "none", "prober"];
+
+/// Bounds of every timeout.
+pub(super) const SHORTEST: Duration = Duration::from_millis(10);
+pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST_CONNECT: Duration = Duration::from_secs(60);
+
+/// A server as it was read, the name of its credential still text. `None` = a problem about it has been noted.
+pub(super) struct WireServer<'v> {
+    id: Option<Id>,
+    /// What it speaks; tools are linked by it.
+    pub kind: Option<ServerKind>,
+    /// Its tier; tools are linked by it.
+    pub tier: Option<Tier>,
+    url: Option<Url>,
+    url_node: Option<Node<'v>>,
+    /// Where it names its credential; the headers of direct paths are checked against that.
+    pub credential: Option<Node<'v>>,
+    ca_file: Option<Option<String>>,
+    connect_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+}
+
+impl<'v> WireServer<'v> {
+    /// Reads one server and adds its name to `names`.
+    pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
+        let Some(table) = node.table() else {
+            names.add(None);
+            return None;
+        };
+        let (id, id_node) = read_id(&table, "id");
+        names.add(id_node.as_ref());
+        let id = id.filter(|id| !is_reserved(id, id_node.as_ref()));
+        let kind = table
+            .required("kind")
+            .and_then(|node| choose(&node, &["mcp", "rest"], &[ServerKind::Mcp, ServerKind::Rest]));
+        let tier = or(table.optional("tier"), Tier::Primary, |node| {
+            let tiers = [Tier::Primary, Tier::Secondary, Tier::Tertiary];
+            choose(node, &tiers.map(Tier::as_str), &tiers)
+        });
+        let url_node = table.required("url");
+        let url = url_node.as_ref().and_then(read_url);
+        // What cannot be a name may be a secret.
+        let credential = table.optional("credential").map(|node| if is_name(&node) { node } else { node.veiled() });
+        let ca_file = or(table.optional("ca_file"), None, |node| read_ca_file(node, url.as_ref()).map(Some));
+        let connect_timeout = or(table.optional("connect_timeout"), Duration::from_secs(1), |node| {
+            node.duration(SHORTEST, LONGEST_CONNECT)
+        });
+        let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
+        check_timeouts(&table, connect_timeout, timeout);
+        table.done();
+        Some(WireServer { id, kind, tier, url, url_node, credential, ca_file, connect_timeout, timeout })
+    }
+
+    /// Resolves the credential's name and checks that its secret would not travel in the clear.
+    pub fn link(self, credentials: &Names, breaker: Option<&Policy>) -> Option<Server> {
+        let credential = or(self.credential, None, |node| {
+            let index = u16::try_from(credentials.resolve(node)?).ok()?;
+            Some(Some(CredentialIndex(index)))
+        });
+        if let (Some(Some(_)), Some(url), Some(node)) = (credential, &self.url, &self.url_node)
+            && !url.tls
+            && !url.is_loopback()
+        {
+            node.refuse_with(
+                "must be https, because a credential is sent there",
+                "http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
+            );
+        }
+        Some(Server {
+            id: self.id?,
+            kind: self.kind?,
+            tier: self.tier?,
+            url: self.url?,
+            credential: credential?,
+            ca_file: self.ca_file?,
+            connect_timeout: self.connect_timeout?,
+            timeout: self.timeout?,
+            breaker: breaker?.clone(),
+        })
+    }
+}
+
+fn is_name(node: &Node) -> bool {
+    node.value().as_str().is_some_and(|text| Id::new(text).is_some())
+}
+
+fn is_reserved(id: &Id, node: Option<&Node>) -> bool {
+    let reserved = RESERVED.contains(&id.as_str()) || id.as_str().starts_with("dualpath");
+    if let (true, Some(node)) = (reserved, node) {
+        let rule =
+            format!("must not be a name that the rendered bootstrap uses itself: {}, dualpath...", RESERVED.join(", "));
+        node.refuse_with(rule, "the id becomes the name of the server's cluster");
+    }
+    reserved
+}
+
+fn choose<T: Copy>(node: &Node, names: &[&str], values: &[T]) -> Option<T> {
+    values.get(node.one_of(names)?).copied()
+}
+
+fn read_url(node: &Node) -> Option<Url> {
+    let text = node.string()?;
+    // A password or a token may stand before the @ or in the query, where the rules do not allow them.
+    let node = if text.contains(['@', '?', '#']) { node.clone().veiled() } else { node.clone() };
+    Url::parse(text).map_err(|violation| node.violates(violation)).ok()
+}
+
+fn read_ca_file(node: &Node, url: Option<&Url>) -> Option<String> {
+    if url.is_some_and(|url| !url.tls) {
+        node.refuse("must not be given for an http server, which shows no certificate");
+        return None;
+    }
+    read_file(node)
+}
+
+fn check_timeouts(table: &Table, connect: Option<Duration>, whole: Option<Duration>) {
+    if let (Some(connect), Some(whole)) = (connect, whole)
+        && connect > whole
+        && let Some(node) = table.optional("connect_timeout").or_else(|| table.optional("timeout"))
+    {
+        node.refuse("must keep connect_timeout no longer than timeout");
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads the sections that stand alone: `listener`, `envoy` and `limits`.
+
+use std::net::IpAddr;
+
+use super::model::{EnvoySettings, Limits, Listener};
+use super::reader::{Node, Table};
+use super::url::check_path;
+
+const KIB: u32 = 1 << 10;
+const MIB: u32 = 1 << 20;
+
+impl Default for Listener {
+    fn default() -> Self {
+        Listener { address: "127.0.0.1".to_owned(), port: 10000, path: "/mcp".to_owned(), expose_headers: false }
+    }
+}
+
+impl Listener {
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let default = Self::default();
+        let address = or(table.optional("address"), default.address, read_address);
+        let port = or(table.optional("port"), default.port, read_port);
+        let path = or(table.optional("path"), default.path, |node| {
+            let path = node.string()?;
+            check_path(path).map_err(|violation| node.violates(violation)).ok()?;
+            Some(path.to_owned())
+        });
+        let expose_headers = or(table.optional("expose_headers"), default.expose_headers, Node::boolean);
+        table.done();
+        Some(Listener { address: address?, port: port?, path: path?, expose_headers: expose_headers? })
+    }
+}
+
+impl Default for EnvoySettings {
+    fn default() -> Self {
+        EnvoySettings {
+            wasm_file: "build/dualpath.wasm".to_owned(),
+            admin_address: "127.0.0.1".to_owned(),
+            admin_port: 9901,
+        }
+    }
+}
+
+impl EnvoySettings {
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let default = Self::default();
+        let wasm_file = or(table.optional("wasm_file"), default.wasm_file, read_file);
+        let admin_address = or(table.optional("admin_address"), default.admin_address, read_address);
+        let admin_port = or(table.optional("admin_port"), default.admin_port, read_port);
+        table.done();
+        Some(EnvoySettings { wasm_file: wasm_file?, admin_address: admin_address?, admin_port: admin_port? })
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { request_body: MIB, response_body: 4 * MIB }
+    }
+}
+
+impl Limits {
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let default = Self::default();
+        let read_size = |node: &Node| u32::try_from(node.bytes(KIB.into(), (16 * MIB).into())?).ok();
+        let request_body = or(table.optional("request_body"), default.request_body, read_size);
+        let response_body = or(table.optional("response_body"), default.response_body, read_size);
+        table.done();
+        Some(Limits { request_body: request_body?, response_body: response_body? })
+    }
+}
+
+/// Two listeners cannot share a socket.
+pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySettings) {
+    let any = |address: &str| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    let meet = listener.address == envoy.admin_address || any(&listener.address) || any(&envoy.admin_address);
+    if meet && listener.port == envoy.admin_port {
+        // The section that was left out has the default port; the problem is shown where something is written.
+        let written = table.optional("listener").or_else(|| table.optional("envoy"));
+        written
+            .as_ref()
+            .unwrap_or(table.node())
+            .refuse(format!("must not use port {} for both the listener and Envoy's admin interface", listener.port));
+    }
+}
+
+/// What `read` makes of the value, or the default where there is none.
+pub(super) fn or<N, T>(node: Option<N>, default: T, read: impl FnOnce(&N) -> Option<T>) -> Option<T> {
+    node.map_or(Some(default), |node| read(&node))
+}
+
+/// Reads the name of a file. That the file exists is not asked: it may be on another machine.
+pub(super) fn read_file(node: &Node) -> Option<String> {
+    let name = node.string()?;
+    if name.chars().any(char::is_control) {
+        node.refuse("must be a file name without control characters");
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn read_address(node: &Node) -> Option<String> {
+    let address = node.string()?.parse::<IpAddr>();
+    if address.is_err() {
+        node.refuse_with("must be an IP address", "127.0.0.1 for this machine only, 0.0.0.0 for all interfaces");
+    }
+    address.ok().map(|ip| ip.to_string())
+}
+
+fn read_port(node: &Node) -> Option<u16> {
+    u16::try_from(node.integer(1, u16::MAX.into())?).ok()
+}

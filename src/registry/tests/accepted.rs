@@ -1,0 +1,89 @@
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::*;
+use super::{full, with, without};
+
+fn read(registry: serde_json::Value) -> Registry {
+    Registry::from_wire(&registry).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let registry = read(json!({
+        "version": 1,
+        "credentials": [{"id": "pat", "slots": {"a": {"env": "PAT"}}}],
+        "servers": [{"id": "s", "kind": "mcp", "url": "https://host.example", "credential": "pat"}],
+        "tools": [{"name": "t", "task": "t"}]
+    }));
+    assert_eq!(registry.listener, Listener::default());
+    assert_eq!(registry.envoy, EnvoySettings::default());
+    assert_eq!(registry.limits, Limits { request_body: 1 << 20, response_body: 4 << 20 });
+    let credential = &registry.credentials[0];
+    assert_eq!((credential.header.as_str(), credential.prefix.as_str()), ("authorization", "Bearer "));
+    assert_eq!(credential.slots, [Some(Source::Environment("PAT".to_owned())), None]);
+    let server = &registry.servers[0];
+    assert_eq!((server.tier, server.url.path.as_str()), (Tier::Primary, "/"));
+    assert_eq!((server.connect_timeout, server.timeout), (Duration::from_secs(1), Duration::from_secs(30)));
+    let tool = &registry.tools[0];
+    assert!(!tool.replayable, "a tool is replayable only if the operator says so");
+    assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
+    assert_eq!(tool.listing, json!({"name": "t", "inputSchema": {"type": "object"}}));
+}
+
+#[test]
+fn names_become_positions() {
+    let registry = read(full());
+    let credentials: Vec<_> = registry.servers.iter().map(|server| server.credential).collect();
+    assert_eq!(credentials, [Some(CredentialIndex(0)), Some(CredentialIndex(0)), None]);
+    assert_eq!(registry.tools[0].rest.as_ref().map(|direct| direct.server), Some(ServerIndex(2)));
+}
+
+#[test]
+fn a_tools_servers_are_in_order_of_tier_then_file_whatever_the_order_it_names_them_in() {
+    let registry = read(full());
+    assert_eq!(registry.tools[0].mcp, [ServerIndex(1), ServerIndex(0)]);
+    assert_eq!(registry.tools[1].mcp, registry.mcp_servers(), "a tool that names none has all of them");
+}
+
+#[test]
+fn a_tool_may_do_without_mcp_if_it_has_a_direct_path() {
+    let registry = read(with(full(), "/tools/0/servers", json!([])));
+    assert!(registry.tools[0].mcp.is_empty());
+    assert!(registry.tools[0].rest.is_some());
+}
+
+#[test]
+fn a_tool_is_listed_as_mcp_writes_it() {
+    let listing = json!({
+        "name": "search",
+        "title": "Search",
+        "description": "Finds.",
+        "inputSchema": {"type": "object", "properties": {"query": {"type": "string"}}},
+        "annotations": {"readOnlyHint": true}
+    });
+    assert_eq!(read(full()).tools[0].listing, listing);
+}
+
+#[test]
+fn a_header_other_than_authorization_has_no_bearer_prefix_unless_it_is_asked_for() {
+    let api_key = without(with(full(), "/credentials/0/header", json!("x-api-key")), "/credentials/0/prefix");
+    assert_eq!(read(api_key).credentials[0].prefix, "");
+}
+
+#[test]
+fn a_credential_may_go_over_plain_http_to_this_machine_only() {
+    for host in ["127.0.0.1", "127.8.8.8", "[::1]", "localhost"] {
+        read(with(full(), "/servers/0/url", json!(format!("http://{host}:8080/mcp"))));
+    }
+    for host in ["10.0.0.1", "host.example", "0.0.0.0", "localhost.example", "[::]"] {
+        let registry = with(full(), "/servers/0/url", json!(format!("http://{host}:8080/mcp")));
+        let problems = super::problems(&registry);
+        assert_eq!(problems.len(), 1, "{host}");
+        assert_eq!(problems[0].rule, "must be https, because a credential is sent there");
+    }
+}

@@ -1,0 +1,71 @@
+//! What a registry may say, what it may not, and how an operator is told.
+
+mod accepted;
+mod mutation;
+mod refused;
+mod secrets;
+
+// The command line's tests change the example file in the same ways.
+#[cfg(feature = "cli")]
+pub(crate) use mutation::{assert_answered, change, changed};
+
+use serde_json::{Value, json};
+
+use super::{Problem, Registry};
+
+/// A registry that uses every section.
+pub(super) fn full() -> Value {
+    json!({
+        "version": 1,
+        "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": false},
+        "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
+        "limits": {"request_body": "1MiB", "response_body": 65536},
+        "breaker": {},
+        "credentials": [
+            {
+                "id": "pat",
+                "header": "authorization",
+                "prefix": "Bearer ",
+                "headers": {"x-snowflake-authorization-token-type": "PROGRAMMATIC_ACCESS_TOKEN"},
+                "slots": {"a": {"sds_file": "/etc/dualpath/pat-a.yaml"}, "b": {"env": "SNOWFLAKE_PAT"}}
+            }
+        ],
+        "servers": [
+            {"id": "second", "kind": "mcp", "tier": "secondary", "url": "http://127.0.0.1:2/mcp", "credential": "pat"},
+            {"id": "first", "kind": "mcp", "url": "https://host.example/mcp", "credential": "pat",
+             "connect_timeout": "250ms", "timeout": "10s", "ca_file": "/etc/ca.pem"},
+            {"id": "rest", "kind": "rest", "url": "https://host.example"}
+        ],
+        "tools": [
+            {
+                "name": "search", "task": "search", "replayable": true, "timeout": "20s", "servers": ["second", "first"],
+                "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
+                "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},
+                "rest": {"server": "rest", "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}
+            },
+            {"name": "sql", "task": "sql"}
+        ]
+    })
+}
+
+/// Puts `value` where the JSON pointer says; the parent must exist.
+pub(super) fn with(mut registry: Value, pointer: &str, value: Value) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').expect("a JSON pointer");
+    match registry.pointer_mut(parent).expect("the parent exists") {
+        Value::Array(list) => list[key.parse::<usize>().expect("a position")] = value,
+        parent => parent[key] = value,
+    }
+    registry
+}
+
+/// Removes the key that the JSON pointer names.
+pub(super) fn without(mut registry: Value, pointer: &str) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').expect("a JSON pointer");
+    let parent = registry.pointer_mut(parent).and_then(Value::as_object_mut).expect("the parent is a mapping");
+    parent.remove(key).expect("the key exists");
+    registry
+}
+
+pub(super) fn problems(registry: &Value) -> Vec<Problem> {
+    Registry::from_wire(registry).err().unwrap_or_default()
+}

@@ -1,0 +1,398 @@
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use serde_json::{Value, json};
+
+use super::{full, problems, with, without};
+
+/// One change to a registry that is right, and the problems that an operator then sees. Without a value the key is
+/// removed.
+type Case = (&'static str, Option<Value>, &'static [&'static str]);
+
+fn assert_each(cases: Vec<Case>) {
+    for (pointer, value, expected) in cases {
+        let registry = match value {
+            Some(value) => with(full(), pointer, value),
+            None => without(full(), pointer),
+        };
+        let found: Vec<String> = problems(&registry).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{pointer}");
+    }
+}
+
+#[test]
+fn problems_of_the_document_itself() {
+    assert_each(vec![
+        ("/version", None, &["version: is required"]),
+        ("/version", Some(json!(2)), &["version: 2: must be 1\n    hint: this release reads no other version"]),
+        ("/version", Some(json!("1")), &["version: \"1\": must be 1\n    hint: this release reads no other version"]),
+        (
+            "/serverss",
+            Some(json!([])),
+            &[
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, breaker, credentials, servers, tools",
+            ],
+        ),
+        ("/servers", None, &["servers: is required"]),
+        ("/servers", Some(json!([])), &["servers: [0 elements]: must have at least one server"]),
+        ("/servers", Some(json!({})), &["servers: {}: must be a list"]),
+    ]);
+}
+
+#[test]
+fn problems_of_the_sections_that_stand_alone() {
+    assert_each(vec![
+        (
+            "/listener/address",
+            Some(json!("localhost")),
+            &[
+                "listener.address: \"localhost\": must be an IP address\n    hint: 127.0.0.1 for this machine only, 0.0.0.0 for all interfaces",
+            ],
+        ),
+        ("/listener/port", Some(json!(0)), &["listener.port: 0: must be a whole number from 1 to 65535"]),
+        ("/listener/port", Some(json!(65536)), &["listener.port: 65536: must be a whole number from 1 to 65535"]),
+        (
+            "/listener/port",
+            Some(json!(9901)),
+            &[
+                "listener: {address, expose_headers, path, port}: must not use port 9901 for both the listener and Envoy's admin interface",
+            ],
+        ),
+        (
+            "/listener/prt",
+            Some(json!(1)),
+            &[
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers",
+            ],
+        ),
+        ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
+        (
+            "/envoy/admin_port",
+            Some(json!("9901")),
+            &["envoy.admin_port: \"9901\": must be a whole number from 1 to 65535"],
+        ),
+        ("/listener/path", Some(json!("mcp")), &["listener.path: \"mcp\": must be a path that begins with /"]),
+        (
+            "/listener/path",
+            Some(json!("/mcp?x=1")),
+            &["listener.path: \"/mcp?x=1\": must be a path without query and fragment"],
+        ),
+        ("/listener/expose_headers", Some(json!("yes")), &["listener.expose_headers: \"yes\": must be true or false"]),
+        (
+            "/limits/request_body",
+            Some(json!("1KB")),
+            &["limits.request_body: \"1KB\": must be a size such as 64KiB or 1MiB, from 1024 to 16777216 bytes"],
+        ),
+        (
+            "/limits/request_body",
+            Some(json!(1023)),
+            &["limits.request_body: 1023: must be a size such as 64KiB or 1MiB, from 1024 to 16777216 bytes"],
+        ),
+        (
+            "/limits/response_body",
+            Some(json!("17MiB")),
+            &["limits.response_body: \"17MiB\": must be a size such as 64KiB or 1MiB, from 1024 to 16777216 bytes"],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_credentials() {
+    assert_each(vec![
+        (
+            "/credentials/0/id",
+            Some(json!("PAT")),
+            &[
+                "credentials[0].id: \"PAT\": must be a name of at most 63 characters: a-z, 0-9, - and _, the first not - or _",
+                "servers[0].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT",
+                "servers[1].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT",
+            ],
+        ),
+        (
+            "/credentials/0/header",
+            Some(json!("Authorization")),
+            &[
+                "credentials[0].header: \"Authorization\": must be a header name in lower case\n    hint: write authorization",
+            ],
+        ),
+        (
+            "/credentials/0/header",
+            Some(json!("host")),
+            &["credentials[0].header: \"host\": must not be a header that Envoy, MCP or Dualpath sets itself"],
+        ),
+        (
+            "/credentials/0/header",
+            Some(json!("x-dualpath-slot-a")),
+            &[
+                "credentials[0].header: \"x-dualpath-slot-a\": must not be a header that Envoy, MCP or Dualpath sets itself",
+            ],
+        ),
+        (
+            "/credentials/0/header",
+            Some(json!(":path")),
+            &["credentials[0].header: \":path\": must not be a pseudo-header"],
+        ),
+        ("/credentials/0/prefix", Some(json!(1)), &["credentials[0].prefix: (not shown): must be a string"]),
+        (
+            "/credentials/0/prefix",
+            Some(json!("Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9")),
+            &[
+                "credentials[0].prefix: (not shown): must be at most 32 characters\n    hint: only what stands before the secret, not the secret",
+            ],
+        ),
+        (
+            "/credentials/0/prefix",
+            Some(json!("a\nb")),
+            &["credentials[0].prefix: (not shown): must be visible ASCII characters and spaces"],
+        ),
+        (
+            "/credentials/0/headers",
+            Some(json!({"Mcp": "a\r\nb", "authorization": "x"})),
+            &[
+                "credentials[0].headers.Mcp: (not shown): must be a header name in lower case\n    hint: write mcp",
+                "credentials[0].headers.Mcp: (not shown): must be visible ASCII characters and spaces",
+                "credentials[0].headers.authorization: (not shown): must not be the header that carries the secret",
+            ],
+        ),
+        ("/credentials/0/slots", None, &["credentials[0].slots: is required"]),
+        (
+            "/credentials/0/slots",
+            Some(json!({})),
+            &[
+                "credentials[0].slots: {}: must have slot a, slot b or both\n    hint: such as a: {sds_file: /etc/dualpath/pat.yaml}",
+            ],
+        ),
+        (
+            "/credentials/0/slots/a",
+            Some(json!({})),
+            &[
+                "credentials[0].slots.a: {}: must name its source by exactly one of sds_file and env\n    hint: sds_file can be replaced without a restart, env cannot",
+            ],
+        ),
+        (
+            "/credentials/0/slots/a",
+            Some(json!({"env": "A", "sds_file": "b"})),
+            &[
+                "credentials[0].slots.a: {env, sds_file}: must name its source by exactly one of sds_file and env\n    hint: sds_file can be replaced without a restart, env cannot",
+            ],
+        ),
+        (
+            "/credentials/0/slots/a",
+            Some(json!({"env": "SNOWFLAKE_PAT"})),
+            &[
+                "credentials[0].slots.b: {env}: must be another source than slot a\n    hint: leave one slot out until there is a second secret",
+            ],
+        ),
+        (
+            "/credentials/0/slots/a",
+            Some(json!({"env": "lower"})),
+            &[
+                "credentials[0].slots.a.env: (not shown): must be the name of an environment variable: A-Z, 0-9 and _\n    hint: the name only, never the secret",
+            ],
+        ),
+        (
+            "/credentials/0/slots/c",
+            Some(json!({"env": "A"})),
+            &["credentials[0].slots.c: {env}: is not a known key\n    hint: known here: a, b"],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_servers() {
+    assert_each(vec![
+        (
+            "/servers/0/id",
+            Some(json!("first")),
+            &[
+                "servers[1].id: \"first\": must be unique, and servers[0] has this name already",
+                "tools[0].servers[0]: \"second\": must be the id of a server in this registry\n    hint: known here: first, rest",
+            ],
+        ),
+        (
+            "/servers/1/id",
+            Some(json!("second")),
+            &[
+                "servers[1].id: \"second\": must be unique, and servers[0] has this name already",
+                "tools[0].servers[1]: \"first\": must be the id of a server in this registry\n    hint: known here: second, rest",
+            ],
+        ),
+        (
+            "/servers/2/id",
+            Some(json!("gate")),
+            &[
+                "servers[2].id: \"gate\": must not be a name that the rendered bootstrap uses itself: admin, attempt, direct, direct-only, gate, none, prober, dualpath...\n    hint: the id becomes the name of the server's cluster",
+                "tools[0].rest.server: \"rest\": must be the id of a server in this registry\n    hint: known here: second, first, gate",
+            ],
+        ),
+        (
+            "/servers/2/id",
+            Some(json!("dualpath-x")),
+            &[
+                "servers[2].id: \"dualpath-x\": must not be a name that the rendered bootstrap uses itself: admin, attempt, direct, direct-only, gate, none, prober, dualpath...\n    hint: the id becomes the name of the server's cluster",
+                "tools[0].rest.server: \"rest\": must be the id of a server in this registry\n    hint: known here: second, first, dualpath-x",
+            ],
+        ),
+        ("/servers/0/kind", Some(json!("grpc")), &["servers[0].kind: \"grpc\": must be one of mcp, rest"]),
+        (
+            "/servers/0/tier",
+            Some(json!("best")),
+            &["servers[0].tier: \"best\": must be one of primary, secondary, tertiary"],
+        ),
+        (
+            "/servers/0/url",
+            Some(json!("https://a_b.example/")),
+            &[
+                "servers[0].url: \"https://a_b.example/\": must be a URL whose host has no underscore\n    hint: use hyphens: TLS fails otherwise",
+            ],
+        ),
+        (
+            "/servers/0/url",
+            Some(json!("http://host.example/")),
+            &[
+                "servers[0].url: \"http://host.example/\": must be https, because a credential is sent there\n    hint: http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
+            ],
+        ),
+        (
+            "/servers/0/credential",
+            Some(json!("pta")),
+            &[
+                "servers[0].credential: \"pta\": must be the id of a credential in this registry\n    hint: did you mean pat? known here: pat",
+            ],
+        ),
+        (
+            "/servers/0/ca_file",
+            Some(json!("x")),
+            &["servers[0].ca_file: \"x\": must not be given for an http server, which shows no certificate"],
+        ),
+        (
+            "/servers/0/timeout",
+            Some(json!(30)),
+            &[
+                "servers[0].timeout: 30: must be a duration such as 500ms, 30s or 5m\n    hint: a number alone has no unit",
+            ],
+        ),
+        ("/servers/0/timeout", Some(json!("2h")), &["servers[0].timeout: \"2h\": must be a duration from 10ms to 1h"]),
+        (
+            "/servers/0/timeout",
+            Some(json!("500ms")),
+            &["servers[0].timeout: \"500ms\": must keep connect_timeout no longer than timeout"],
+        ),
+        (
+            "/servers/0/urll",
+            Some(json!("x")),
+            &[
+                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_tools() {
+    assert_each(vec![
+        (
+            "/tools/0/name",
+            Some(json!("a b")),
+            &[
+                "tools[0].name: \"a b\": must be an MCP tool name: 1 to 128 of the characters A-Z, a-z, 0-9, _, -, . and /",
+            ],
+        ),
+        (
+            "/tools/1/name",
+            Some(json!("search")),
+            &["tools[1].name: \"search\": must be unique, and tools[0] has this name already"],
+        ),
+        ("/tools/1/task", None, &["tools[1].task: is required"]),
+        ("/tools/0/replayable", Some(json!("true")), &["tools[0].replayable: \"true\": must be true or false"]),
+        (
+            "/tools/0/servers",
+            Some(json!(["first", "frist", "rest", "first"])),
+            &[
+                "tools[0].servers[1]: \"frist\": must be the id of a server in this registry\n    hint: did you mean first? known here: second, first, rest",
+                "tools[0].servers[2]: \"rest\": must be a server of kind mcp\n    hint: a rest server goes under rest.server",
+                "tools[0].servers[3]: \"first\": must be named only once",
+            ],
+        ),
+        (
+            "/tools/1/servers",
+            Some(json!([])),
+            &[
+                "tools[1]: {name, servers, task}: must have an MCP server or a rest mapping\n    hint: without either nothing can answer it",
+            ],
+        ),
+        (
+            "/tools/0/rest/server",
+            Some(json!("first")),
+            &[
+                "tools[0].rest.server: \"first\": must be a server of kind rest\n    hint: an mcp server goes under servers",
+            ],
+        ),
+        (
+            "/tools/0/rest/server",
+            Some(json!("nobody")),
+            &[
+                "tools[0].rest.server: \"nobody\": must be the id of a server in this registry\n    hint: known here: second, first, rest",
+            ],
+        ),
+        ("/tools/0/timeout", Some(json!("1ms")), &["tools[0].timeout: \"1ms\": must be a duration from 10ms to 1h"]),
+        ("/tools/0/title", Some(json!("")), &["tools[0].title: \"\": must be a non-empty string"]),
+        (
+            "/tools/0/input_schema",
+            Some(json!({"type": "string"})),
+            &[
+                "tools[0].input_schema: {type}: must be a JSON Schema with type: object\n    hint: MCP arguments are always an object",
+            ],
+        ),
+        (
+            "/tools/0/annotations",
+            Some(json!({"readOnly": true, "readOnlyHint": 1})),
+            &[
+                "tools[0].annotations.readOnlyHint: 1: must be true or false",
+                "tools[0].annotations.readOnly: true: is not a known key\n    hint: known here: readOnlyHint, destructiveHint, idempotentHint, openWorldHint",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn more_servers_than_a_bootstrap_should_hold_are_refused_at_once() {
+    let servers = vec![json!({"id": "a"}); 101];
+    let found = problems(&with(full(), "/servers", servers.into()));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].to_string(), "servers: [101 elements]: must have at most 100 entries");
+}
+
+#[test]
+fn problems_of_every_section_are_noted_at_once() {
+    let registry = json!({
+        "version": 3,
+        "listener": {"port": "x"},
+        "credentials": [{"id": "a"}, {"id": "a", "slots": {"a": {"env": "A"}}}],
+        "servers": [{"kind": "mcp", "url": "ftp://x"}, {"id": "s", "kind": "rest", "url": "http://h.example", "credential": "b"}],
+        "tools": [{"name": "t", "task": "T", "rest": {"server": "r"}}, 1]
+    });
+    let paths: Vec<_> = problems(&registry).into_iter().map(|problem| problem.path).collect();
+    let expected = [
+        "version",
+        "listener.port",
+        "credentials[0].slots",
+        "credentials[1].id",
+        "servers[0].id",
+        "servers[0].url",
+        "tools[0].task",
+        "tools[1]",
+        "tools[0].rest.server",
+        "servers[1].credential",
+    ];
+    assert!(expected.iter().all(|path| paths.iter().any(|found| found == path)), "{paths:?}");
+}
+
+#[test]
+fn what_is_no_mapping_at_all_is_refused() {
+    for value in [json!(null), json!([]), json!("text"), json!(1)] {
+        let found = problems(&value);
+        assert_eq!(found.len(), 1, "{value}");
+        assert_eq!((found[0].path.as_str(), found[0].rule.as_str()), ("registry", "must be a mapping"));
+    }
+}

@@ -1,0 +1,61 @@
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use serde_json::json;
+
+use super::{full, problems, with};
+
+const SECRET: &str = "eyJraWQiOiI0.hunter2";
+
+/// Every place where somebody might paste a secret that belongs elsewhere.
+#[test]
+fn a_misplaced_secret_is_refused_and_not_shown() {
+    let bearer = format!("Bearer {SECRET} {SECRET}");
+    let url = format!("https://user:{SECRET}@host.example/");
+    let query = format!("https://host.example/?token={SECRET}");
+    let misplaced = [
+        ("/credentials", json!(SECRET)),
+        ("/credentials", json!({"pat": SECRET})),
+        ("/credentials/0", json!(SECRET)),
+        ("/credentials/0/token", json!(SECRET)),
+        ("/credentials/0/unknown", json!(SECRET)),
+        ("/credentials/0/unknown", json!([SECRET])),
+        ("/credentials/0/prefix", json!(bearer)),
+        ("/credentials/0/headers", json!(SECRET)),
+        ("/credentials/0/headers", json!({"authorization": SECRET})),
+        ("/credentials/0/headers", json!({"x-key": format!("{SECRET}\n")})),
+        ("/credentials/0/slots", json!(SECRET)),
+        ("/credentials/0/slots", json!([SECRET])),
+        ("/credentials/0/slots/a", json!(SECRET)),
+        ("/credentials/0/slots/a", json!({"token": SECRET})),
+        ("/credentials/0/slots/a", json!({"value": SECRET, "env": "PAT"})),
+        ("/credentials/0/slots/a", json!({"env": SECRET})),
+        ("/credentials/0/slots/a", json!({"sds_file": format!("{SECRET}\n")})),
+        ("/credentials/0/slots/c", json!(SECRET)),
+        ("/servers/0/credential", json!(SECRET)),
+        ("/servers/0/credential", json!({"token": SECRET})),
+        ("/servers/0/token", json!(SECRET)),
+        ("/servers/0/url", json!(url)),
+        ("/servers/0/url", json!(query)),
+        ("/token", json!(SECRET)),
+    ];
+    for (pointer, value) in misplaced {
+        let found = problems(&with(full(), pointer, value.clone()));
+        assert!(!found.is_empty(), "{pointer}: {value} is accepted");
+        for problem in found {
+            let shown = format!("{problem} {problem:?}");
+            assert!(!shown.contains("hunter2"), "{pointer}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn an_inline_secret_is_refused_with_the_right_way_to_name_it() {
+    for key in ["token", "value"] {
+        let found = problems(&with(full(), "/credentials/0/slots/a", json!({key: SECRET, "env": "PAT"})));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].path, format!("credentials[0].slots.a.{key}"));
+        assert_eq!(found[0].rule, "must not be given: a registry never holds a secret");
+        assert_eq!(found[0].hint.as_deref(), Some("name its source in a slot: sds_file or env"));
+    }
+}

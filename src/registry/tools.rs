@@ -1,0 +1,207 @@
+//! Reads `tools`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::model::{Credential, Direct, Id, ServerIndex, ServerKind, Tool};
+use super::names::{Names, read_id};
+use super::reader::{Node, Table};
+use super::servers::{LONGEST, SHORTEST, WireServer};
+use super::settings::or;
+use crate::translate::Mapping;
+
+/// A tool as it was read, the names of its servers still text. `None` = a problem about it has been noted.
+pub(super) struct WireTool<'v> {
+    node: Node<'v>,
+    name: Option<String>,
+    task: Option<Id>,
+    replayable: Option<bool>,
+    timeout: Option<Option<Duration>>,
+    /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
+    servers: Option<Option<Vec<Node<'v>>>>,
+    rest: Option<Option<WireDirect<'v>>>,
+    listing: Option<Value>,
+}
+
+struct WireDirect<'v> {
+    node: Node<'v>,
+    server: Option<Node<'v>>,
+    mapping: Option<Mapping>,
+}
+
+/// What a tool's servers are linked against: names and servers by position.
+pub(super) struct Linked<'a, 'v> {
+    /// Names of the servers.
+    pub names: &'a Names,
+    /// The servers as they were read.
+    pub servers: &'a [Option<WireServer<'v>>],
+    /// Names of the credentials.
+    pub credential_names: &'a Names,
+    /// The credentials.
+    pub credentials: &'a [Option<Credential>],
+}
+
+impl<'v> WireTool<'v> {
+    /// Reads one tool and adds its name to `names`.
+    pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
+        let Some(table) = node.table() else {
+            names.add(None);
+            return None;
+        };
+        let name_node = table.required("name");
+        let name = name_node.as_ref().and_then(read_name);
+        names.add(name_node.as_ref());
+        let (task, _) = read_id(&table, "task");
+        let replayable = or(table.optional("replayable"), false, Node::boolean);
+        let timeout = or(table.optional("timeout"), None, |node| node.duration(SHORTEST, LONGEST).map(Some));
+        let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
+        let listing = read_listing(&table, name.as_deref());
+        let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
+        table.done();
+        Some(WireTool { node: node.clone(), name, task, replayable, timeout, servers, rest, listing })
+    }
+
+    /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
+    pub fn link(self, linked: &Linked) -> Option<Tool> {
+        let mcp = self.servers.and_then(|chosen| match chosen {
+            None => Some(linked.all_mcp()),
+            Some(nodes) => linked.chosen_mcp(&nodes),
+        });
+        let rest = self.rest.and_then(|rest| or(rest, None, |direct| direct.link(linked).map(Some)));
+        if rest.as_ref().is_some_and(Option::is_none) && mcp.as_ref().is_some_and(Vec::is_empty) {
+            self.node.refuse_with("must have an MCP server or a rest mapping", "without either nothing can answer it");
+        }
+        Some(Tool {
+            name: self.name?,
+            task: self.task?,
+            replayable: self.replayable?,
+            timeout: self.timeout?,
+            mcp: mcp?,
+            rest: rest?,
+            listing: self.listing?,
+        })
+    }
+}
+
+impl<'v> WireDirect<'v> {
+    fn read(node: &Node<'v>) -> Option<Self> {
+        let table = node.table()?;
+        let server = table.required("server");
+        let mapping = Mapping::read(&table);
+        table.done();
+        Some(WireDirect { node: node.clone(), server, mapping })
+    }
+
+    fn link(&self, linked: &Linked) -> Option<Direct> {
+        let server = linked.resolve(self.server.as_ref()?, ServerKind::Rest)?;
+        let mapping = self.mapping.clone()?;
+        if let Some(credential) = linked.credential_of(server) {
+            let owned =
+                |name: &&str| credential.header == *name || credential.headers.iter().any(|(set, _)| set == name);
+            for name in mapping.header_names().filter(owned) {
+                self.node
+                    .refuse(format!("must not set the header {name}, which belongs to credential {}", credential.id));
+            }
+        }
+        Some(Direct { server, mapping })
+    }
+}
+
+impl Linked<'_, '_> {
+    fn resolve(&self, node: &Node, kind: ServerKind) -> Option<ServerIndex> {
+        let index = self.names.resolve(node)?;
+        let found = self.servers.get(index)?.as_ref()?.kind?;
+        if found != kind {
+            let (wanted, place) = match kind {
+                ServerKind::Mcp => ("mcp", "a rest server goes under rest.server"),
+                ServerKind::Rest => ("rest", "an mcp server goes under servers"),
+            };
+            node.refuse_with(format!("must be a server of kind {wanted}"), place);
+            return None;
+        }
+        u16::try_from(index).ok().map(ServerIndex)
+    }
+
+    fn credential_of(&self, server: ServerIndex) -> Option<&Credential> {
+        let node = self.servers.get(usize::from(server.0))?.as_ref()?.credential.as_ref()?;
+        self.credentials.get(self.credential_names.position(node.value().as_str()?)?)?.as_ref()
+    }
+
+    fn all_mcp(&self) -> Vec<ServerIndex> {
+        let servers = (0u16..).zip(self.servers).map(|(at, server)| (ServerIndex(at), server.as_ref()));
+        let mcp = servers.filter(|(_, server)| server.is_some_and(|server| server.kind == Some(ServerKind::Mcp)));
+        self.in_order(mcp.map(|(at, _)| at).collect())
+    }
+
+    fn chosen_mcp(&self, nodes: &[Node]) -> Option<Vec<ServerIndex>> {
+        let mut chosen = Vec::new();
+        let mut complete = true;
+        for node in nodes {
+            match self.resolve(node, ServerKind::Mcp) {
+                Some(index) if chosen.contains(&index) => node.refuse("must be named only once"),
+                Some(index) => chosen.push(index),
+                None => complete = false,
+            }
+        }
+        complete.then(|| self.in_order(chosen))
+    }
+
+    /// By tier, then in file order.
+    fn in_order(&self, mut servers: Vec<ServerIndex>) -> Vec<ServerIndex> {
+        servers.sort_by_key(|at| (self.servers.get(usize::from(at.0)).and_then(|s| s.as_ref()?.tier), at.0));
+        servers
+    }
+}
+
+fn read_name(node: &Node) -> Option<String> {
+    let name = node.string()?;
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
+    if name.len() > 128 || !name.bytes().all(legal) {
+        node.refuse("must be an MCP tool name: 1 to 128 of the characters A-Z, a-z, 0-9, _, -, . and /");
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// The tool as the gate lists it: an MCP `Tool` object.
+fn read_listing(table: &Table, name: Option<&str>) -> Option<Value> {
+    let text = |node: &Node| node.string().map(|text| Some(Value::from(text)));
+    let title = or(table.optional("title"), None, text);
+    let description = or(table.optional("description"), None, text);
+    let schema = or(table.optional("input_schema"), json!({"type": "object"}), read_schema);
+    let annotations = or(table.optional("annotations"), None, |node| read_annotations(node).map(Some));
+    let members = [
+        ("name", Some(Value::from(name?))),
+        ("title", title?),
+        ("description", description?),
+        ("inputSchema", Some(schema?)),
+        ("annotations", annotations?),
+    ];
+    let present = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Some(Value::Object(present.collect()))
+}
+
+fn read_schema(node: &Node) -> Option<Value> {
+    let object = node.value().get("type").and_then(Value::as_str) == Some("object");
+    if !object {
+        node.refuse_with("must be a JSON Schema with type: object", "MCP arguments are always an object");
+    }
+    object.then(|| node.value().clone())
+}
+
+/// MCP's hints to the client, under MCP's names.
+fn read_annotations(node: &Node) -> Option<Value> {
+    let table = node.table()?;
+    let hints = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+    // Every hint is read before the first failure counts, so that all problems are noted.
+    let read = hints.map(|hint| (hint, or(table.optional(hint), None, |node| node.boolean().map(Some))));
+    table.done();
+    let mut annotations = Map::new();
+    for (hint, value) in read {
+        if let Some(value) = value? {
+            annotations.insert(hint.to_owned(), value.into());
+        }
+    }
+    Some(annotations.into())
+}

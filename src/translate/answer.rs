@@ -1,0 +1,180 @@
+//! From an API's answer to the result of the tool call.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::place::json_string;
+use super::render::Unfilled;
+use super::request::CallerError;
+use super::scope::{Scope, plain_text};
+use super::template::Template;
+use super::{ErrorMapping, Mapping};
+
+/// Longest error text that is passed on from an API, in characters.
+const MAX_ERROR_TEXT: usize = 4096;
+
+/// An MCP `CallToolResult`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolAnswer {
+    result: String,
+    is_error: bool,
+}
+
+impl ToolAnswer {
+    /// The result object as JSON text.
+    pub fn result(&self) -> &str {
+        &self.result
+    }
+
+    /// Whether the tool failed (`isError`).
+    pub fn is_error(&self) -> bool {
+        self.is_error
+    }
+
+    /// A failed call, with a text for the model or the person that made it.
+    pub fn failure(text: &str) -> Self {
+        ToolAnswer::build(&[json_string(text)], None, None, true)
+    }
+
+    /// `texts` are JSON strings, `structured` and `meta` JSON objects.
+    fn build(texts: &[String], structured: Option<&str>, meta: Option<&str>, is_error: bool) -> Self {
+        let items: Vec<String> = texts.iter().map(|text| format!("{{\"type\":\"text\",\"text\":{text}}}")).collect();
+        let mut result = format!("{{\"content\":[{}]", items.join(","));
+        for (key, object) in [("structuredContent", structured), ("_meta", meta)] {
+            if let Some(object) = object {
+                result.push_str(&format!(",\"{key}\":{object}"));
+            }
+        }
+        // MCP 2026-07-28 requires resultType; before it, results may have members that a client does not know.
+        result.push_str(&format!(",\"isError\":{is_error},\"resultType\":\"complete\"}}"));
+        ToolAnswer { result, is_error }
+    }
+}
+
+/// Arguments that do not fit are a failure of the tool call, as an MCP server would report it.
+impl From<&CallerError> for ToolAnswer {
+    fn from(error: &CallerError) -> Self {
+        ToolAnswer::failure(&error.to_string())
+    }
+}
+
+/// The API's answer has no result for the client: a failure of the server, for the shell to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerError {
+    /// A status that says nothing about the call itself: 1xx, 3xx, 401, 407, 429, 5xx. The body is not passed on, since
+    /// it may be about the proxy's own credential.
+    Status(u16),
+    /// A success whose body is not what the mapping expects; the text says in what way and quotes nothing of it.
+    Unreadable(String),
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AnswerError::Status(status) => write!(f, "the API answered HTTP {status}"),
+            AnswerError::Unreadable(reason) => write!(f, "the API's answer is unreadable: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {}
+
+impl From<Unfilled> for AnswerError {
+    fn from(unfilled: Unfilled) -> Self {
+        let Unfilled { name, rule } = unfilled;
+        AnswerError::Unreadable(if name.is_empty() { format!("it {rule}") } else { format!("\"{name}\" {rule}") })
+    }
+}
+
+/// The result of the tool call that an HTTP answer stands for.
+///
+/// 2xx becomes a result through the mapping's answer templates (an empty body leaves out what is optional). 202 means that
+/// the API is still at it, and 4xx that it refused the call: both become a result with `isError`, with the API's
+/// message, code and request id.
+///
+/// # Errors
+/// [`AnswerError`] where the answer is a failure of the server or of its credential rather than of the call.
+pub fn answer(mapping: &Mapping, status: u16, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
+    match status {
+        202 => Ok(failure(
+            &mapping.answer.error,
+            "the API has accepted the call but not finished it, and its result cannot be fetched yet",
+            status,
+            body,
+        )),
+        200..=299 => success(mapping, body),
+        401 | 407 | 429 => Err(AnswerError::Status(status)),
+        400..=499 => Ok(failure(&mapping.answer.error, "the API refused the call", status, body)),
+        _ => Err(AnswerError::Status(status)),
+    }
+}
+
+fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
+    let document: Option<&RawValue> = if body.trim_ascii().is_empty() {
+        None
+    } else {
+        Some(serde_json::from_slice(body).map_err(|_| AnswerError::Unreadable("it is not JSON".to_owned()))?)
+    };
+    let scope = Scope::new(document, "");
+    let mut texts = Vec::with_capacity(mapping.answer.content.len());
+    for template in &mapping.answer.content {
+        if let Some(json) = template.render(&scope)? {
+            texts.push(if json.starts_with('"') { json } else { json_string(&json) });
+        }
+    }
+    let structured = object(mapping.answer.structured.as_ref(), &scope, "structured")?;
+    let meta = object(mapping.answer.meta.as_ref(), &scope, "meta")?;
+    Ok(ToolAnswer::build(&texts, structured.as_deref(), meta.as_deref(), false))
+}
+
+fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<Option<String>, AnswerError> {
+    let rendered = match template {
+        Some(template) => template.render(scope)?,
+        None => None,
+    };
+    match rendered {
+        Some(json) if !json.starts_with('{') => {
+            Err(AnswerError::Unreadable(format!("what the mapping takes for {name} is not an object")))
+        }
+        rendered => Ok(rendered),
+    }
+}
+
+fn failure(mapping: &ErrorMapping, what: &str, status: u16, body: &[u8]) -> ToolAnswer {
+    let document: Option<&RawValue> = serde_json::from_slice(body).ok();
+    let scope = Scope::new(document, "");
+    // An error answer in an unexpected shape is still one: its text stands in for the message.
+    let message = field(&mapping.message, &scope).unwrap_or_else(|| shortened(String::from_utf8_lossy(body).trim()));
+    let mut text = format!("{what} (HTTP {status}");
+    if let Some(code) = field(&mapping.code, &scope) {
+        text.push_str(&format!(", code {code}"));
+    }
+    text.push(')');
+    if !message.is_empty() {
+        text.push_str(&format!(": {message}"));
+    }
+    if let Some(id) = field(&mapping.request_id, &scope) {
+        text.push_str(&format!("\nrequest-id: {id}"));
+    }
+    ToolAnswer::failure(&text)
+}
+
+/// A template of an error answer as text, shortened; `None` if it has none.
+fn field(template: &Template, scope: &Scope<'_>) -> Option<String> {
+    let json = template.render(scope).ok()??;
+    let text = shortened(&plain_text(&json).ok()?);
+    (!text.is_empty()).then_some(text)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_ERROR_TEXT).collect()
+}
+
+/// The whole JSON-RPC response for an answer. `id` is the request's id as it was written; it is repeated byte for byte.
+pub fn respond(id: &str, answer: &ToolAnswer) -> Vec<u8> {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{}}}", answer.result).into_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! End to end: stub upstreams, the real Envoy, the built module.
+//!
+//! Every test has its own stubs and its own Envoy. Envoy is found through `ENVOY`, `build/tools/bin/envoy` or the `PATH`,
+//! the module through `DUALPATH_WASM` or `build/dualpath.wasm`.
+
+#[path = "e2e/breaker.rs"]
+mod breaker;
+#[path = "e2e/clients.rs"]
+mod clients;
+#[path = "e2e/credentials.rs"]
+mod credentials;
+#[path = "e2e/envoy_handle.rs"]
+mod envoy_handle;
+#[path = "e2e/failover.rs"]
+mod failover;
+#[path = "e2e/gate.rs"]
+mod gate;
+#[path = "e2e/identity.rs"]
+mod identity;
+#[path = "e2e/sessions.rs"]
+mod sessions;
+#[path = "e2e/streams.rs"]
+mod streams;
+#[path = "e2e/stubs.rs"]
+mod stubs;
+#[path = "e2e/world.rs"]
+mod world;

@@ -1,0 +1,135 @@
+//! What every test starts from: two MCP stubs, a REST stub, and an Envoy with the module in front of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dualpath::lab::client::Client;
+use dualpath::lab::envoy::{Envoy, Settings};
+use dualpath::lab::registry::Builder;
+use dualpath::lab::scratch::Scratch;
+use dualpath::lab::stub::{Behaviour, Config, Stub};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Worlds at a time, whatever the number of test threads: compiling the module takes a processor for a while.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// The secret of each server.
+pub const PRIMARY_PAT: &str = "pat-of-primary-9f2c81";
+/// See [`PRIMARY_PAT`].
+pub const SECONDARY_PAT: &str = "pat-of-secondary-41d7aa";
+/// See [`PRIMARY_PAT`].
+pub const REST_PAT: &str = "pat-of-rest-c03e5b";
+
+/// Stubs, Envoy and a client of it.
+pub struct World {
+    pub primary: Stub,
+    pub secondary: Stub,
+    pub rest: Stub,
+    pub envoy: Envoy,
+    pub client: Client,
+    _turn: SemaphorePermit<'static>,
+}
+
+/// What a test may change before the start.
+pub struct Options {
+    pub primary: Config,
+    pub secondary: Config,
+    pub rest: Config,
+    /// Environment variables of Envoy. The secrets of primary and rest are among them.
+    pub env: Vec<(String, String)>,
+    pub scratch: Arc<Scratch>,
+    changes: Vec<(String, Value)>,
+}
+
+impl Options {
+    /// Changes the registry at a JSON pointer.
+    pub fn set(&mut self, pointer: &str, value: Value) {
+        self.changes.push((pointer.to_owned(), value));
+    }
+}
+
+impl World {
+    /// The usual world: its breakers do not open, so that many failures can be played in a row.
+    pub async fn start() -> World {
+        World::start_with(|_| {}).await
+    }
+
+    /// A world with changes.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> World {
+        let turn = TURNS.acquire().await.expect("a semaphore that is never closed");
+        let scratch = Arc::new(Scratch::new().expect("a directory"));
+        let mut options = Options {
+            primary: Config::mcp("primary").token(PRIMARY_PAT),
+            secondary: Config::mcp("secondary").token(SECONDARY_PAT),
+            rest: Config::rest("rest").token(REST_PAT),
+            env: [("LAB_PAT_PRIMARY", PRIMARY_PAT), ("LAB_PAT_REST", REST_PAT)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+            scratch: Arc::clone(&scratch),
+            changes: Vec::new(),
+        };
+        change(&mut options);
+        let primary = Stub::start(options.primary).await.expect("a stub");
+        let secondary = Stub::start(options.secondary).await.expect("a stub");
+        let rest = Stub::start(options.rest).await.expect("a stub");
+        let secret =
+            scratch.write_secret("pat-secondary.json", "pat-secondary-a", SECONDARY_PAT).expect("a secret file");
+
+        let path = |name: &str| format!("/api/v2/databases/D/schemas/S/mcp-servers/{name}");
+        let registry = Builder::new(&module())
+            .set("/breaker", json!({"consecutive": 1000, "failure_rate": 0}))
+            .credential("pat-primary", json!({"a": {"env": "LAB_PAT_PRIMARY"}}))
+            .credential("pat-secondary", json!({"a": {"sds_file": secret}}))
+            .credential("pat-rest", json!({"a": {"env": "LAB_PAT_REST"}}))
+            .mcp("primary", "primary", &primary.url(&path("one")), Some("pat-primary"))
+            .mcp("secondary", "secondary", &secondary.url(&path("two")), Some("pat-secondary"))
+            .rest("rest", &rest.url(""), Some("pat-rest"))
+            .stub_tools(Some("rest"));
+        let change = |registry: Builder, (pointer, value): (String, Value)| registry.set(&pointer, value);
+        let registry = options.changes.into_iter().fold(registry, change);
+        let settings = Settings { env: options.env, ..Settings::default() };
+        let envoy = match Envoy::launch(&registry, &scratch, &settings).await {
+            Ok(envoy) => envoy,
+            Err(error) => panic!("{error}"),
+        };
+        let client = Client::new(envoy.addr(), "/mcp");
+        World { primary, secondary, rest, envoy, client, _turn: turn }
+    }
+
+    /// The three stubs with the secret that each is meant to see.
+    pub fn stubs(&self) -> [(&Stub, &'static str); 3] {
+        [(&self.primary, PRIMARY_PAT), (&self.secondary, SECONDARY_PAT), (&self.rest, REST_PAT)]
+    }
+
+    /// How many calls each stub has seen: primary, secondary, rest.
+    pub fn calls(&self) -> [usize; 3] {
+        [self.primary.calls(), self.secondary.calls(), self.rest.calls()]
+    }
+
+    /// Ends both MCP servers.
+    pub async fn stop_mcp(&self) {
+        self.primary.stop().await.expect("stop");
+        self.secondary.stop().await.expect("stop");
+    }
+
+    /// Everybody well again.
+    pub fn heal(&self) {
+        for (stub, pat) in self.stubs() {
+            stub.set(Behaviour::Normal);
+            stub.accept(&[pat]);
+            stub.resume().expect("resume");
+        }
+    }
+}
+
+/// The calls that the stubs saw while `calls` ran: primary, secondary, rest.
+pub fn since(before: [usize; 3], after: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|at| after[at] - before[at])
+}
+
+/// The built module, as an absolute path.
+fn module() -> PathBuf {
+    let path = std::env::var_os("DUALPATH_WASM").map_or_else(|| "build/dualpath.wasm".into(), PathBuf::from);
+    path.canonicalize().unwrap_or_else(|error| panic!("the module {}: {error}; `make wasm` builds it", path.display()))
+}

@@ -1,0 +1,113 @@
+//! The rendered bootstrap against the real Envoy, and the one in `envoy/` against the registry it is rendered from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dualpath::cli::load;
+use dualpath::cli::render::document;
+
+/// The smallest module that Envoy loads as a proxy-wasm plugin: a memory, the version of the interface, an allocator.
+/// With it the configuration can be checked before the filter has been built.
+const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0\
+    \x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\
+    \x03\x03\x02\0\x01\
+    \x05\x03\x01\0\x01\
+    \x07\x3f\x03\x06memory\x02\0\x17proxy_abi_version_0_2_1\0\0\x18proxy_on_memory_allocate\0\x01\
+    \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
+
+/// An SDS file as an operator writes it; the secret is named by credential and slot.
+const SECRET_FILE: &str = r#"resources:
+- "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+  name: pat-a
+  generic_secret: {secret: {inline_string: not-a-secret}}
+"#;
+
+/// Every kind of server and slot: name and address, with and without TLS, with and without a credential, and names that
+/// YAML would take for something else if they were not quoted.
+const EVERY_KIND: &str = r#"
+version: 1
+envoy: {wasm_file: DIR/dualpath.wasm}
+credentials:
+  - {id: pat, slots: {a: {sds_file: DIR/pat-a.yaml}, b: {env: DUALPATH_TEST_PAT}}}
+servers:
+  - {id: by-name, kind: mcp, url: "https://mcp.example.com/mcp", credential: pat}
+  - {id: by-address, kind: mcp, tier: secondary, url: "https://192.0.2.7:8443/mcp", credential: pat, timeout: 1500ms}
+  - {id: by-ipv6, kind: mcp, tier: tertiary, url: "http://[::1]:8080/mcp", credential: pat}
+  - {id: plain, kind: mcp, tier: tertiary, url: "http://localhost:8081/mcp"}
+  - {id: "1e3", kind: mcp, tier: tertiary, url: "http://localhost:8082/mcp"}
+  - {id: "null", kind: mcp, tier: tertiary, url: "http://localhost:8083/mcp"}
+  - {id: "007", kind: mcp, tier: tertiary, url: "http://localhost:8084/mcp"}
+tools: []
+"#;
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn render(registry: &Path, source: &str) -> String {
+    let (registry, wire) = load(registry.to_str().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    document(&registry, &wire, source).unwrap()
+}
+
+/// A directory of this test's own, with a module and a secret file in it.
+fn scratch(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("dualpath.wasm"), EMPTY_MODULE).unwrap();
+    fs::write(directory.join("pat-a.yaml"), SECRET_FILE).unwrap();
+    directory
+}
+
+/// Has the Envoy that `ENVOY` names check a configuration; it must accept it without a warning about deprecation.
+fn validate(directory: &Path, bootstrap: &str) {
+    let envoy = std::env::var_os("ENVOY").expect("ENVOY must name an Envoy binary, 1.40.0 or later");
+    let file = directory.join("bootstrap.yaml");
+    fs::write(&file, bootstrap).unwrap();
+    let run = Command::new(envoy).args(["--mode", "validate", "-l", "warning", "-c"]).arg(&file).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{}: {said}", file.display());
+    assert!(!said.to_lowercase().contains("deprecated"), "{}: {said}", file.display());
+}
+
+#[test]
+fn the_rendered_example_is_up_to_date() {
+    let rendered = render(&project("envoy/registry.yaml"), "envoy/registry.yaml");
+    let kept = fs::read_to_string(project("envoy/bootstrap.yaml")).unwrap_or_default();
+    assert!(
+        kept == rendered,
+        "envoy/bootstrap.yaml is stale. Refresh it with\n  \
+         cargo run --features cli --bin dualpath -- render envoy/registry.yaml -o envoy/bootstrap.yaml"
+    );
+}
+
+#[test]
+fn envoy_accepts_the_rendered_example() {
+    let directory = scratch("example");
+    let module = directory.join("dualpath.wasm");
+    let bootstrap = render(&project("envoy/registry.yaml"), "envoy/registry.yaml");
+    let path = "filename: build/dualpath.wasm";
+    assert!(bootstrap.contains(path), "the example names the module where it is built");
+    validate(&directory, &bootstrap.replace(path, &format!("filename: {}", module.display())));
+}
+
+#[test]
+fn envoy_accepts_every_kind_of_server_and_credential() {
+    let directory = scratch("every-kind");
+    let registry = directory.join("registry.yaml");
+    fs::write(&registry, EVERY_KIND.replace("DIR", directory.to_str().unwrap())).unwrap();
+    validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+#[test]
+fn a_registry_with_problems_renders_nothing() {
+    let directory = scratch("problems");
+    let (registry, output) = (directory.join("registry.yaml"), directory.join("bootstrap.yaml"));
+    fs::write(&registry, "version: 2\nservers: []\n").unwrap();
+    fs::write(&output, "what was there").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+    let run = command.arg("render").arg(&registry).arg("-o").arg(&output).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("version: 2: must be 1"));
+    assert_eq!(fs::read_to_string(&output).unwrap(), "what was there");
+}

@@ -1,0 +1,75 @@
+//! Vectors of single functions: the record's bytes, the open period.
+
+use dualpath::breaker::codec::{Decoded, decode, encode};
+use dualpath::breaker::{Policy, Record};
+use serde_json::Value;
+
+use crate::{Run, Trouble, expect, fail};
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let nibbles: Vec<_> = hex.chars().map(|c| c.to_digit(16).expect("hex") as u8).collect();
+    nibbles.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn run_codec(vector: &Value) -> Run {
+    each_step(vector, |step| {
+        let stored = bytes(step["hex"].as_str().unwrap_or_default());
+        match decode(&stored) {
+            Decoded::Absent => expect(step, "status", "absent"),
+            Decoded::Corrupt(why) => expect(step, "status", format!("corrupt:{}", why.as_str())),
+            Decoded::Ok(record) => expect(step, "status", "ok").and_then(|()| fields(step, &record, &stored)),
+            Decoded::Newer(record) => {
+                expect(step, "status", "ok:newer_minor").and_then(|()| fields(step, &record, &stored))
+            }
+        }
+    })
+}
+
+fn fields(step: &Value, record: &Record, stored: &[u8]) -> Run {
+    if encode(record) != stored {
+        return fail("encoding the decoded record gives other bytes");
+    }
+    for (name, _) in step["fields"].as_object().into_iter().flatten() {
+        let actual: Value = match name.as_str() {
+            "epoch" => record.epoch.into(),
+            "deadline" => record.deadline_ms.into(),
+            "attempt" => record.attempt.into(),
+            "schema" => record.schema.into(),
+            "state" => record.state.as_str().into(),
+            "tail" => hex(&record.newer_tail).into(),
+            other => return fail(format!("the runner knows no field {other}")),
+        };
+        expect(&step["fields"], name, actual)?;
+    }
+    Ok(())
+}
+
+pub fn run_jitter(vector: &Value) -> Run {
+    let config = &vector["config"];
+    let policy = Policy {
+        base_open_ms: config["base_ms"].as_u64().expect("base_ms"),
+        max_open_ms: config["max_ms"].as_u64().expect("max_ms"),
+        jitter: config["ratio"].as_f64().expect("ratio"),
+        ..Policy::default()
+    };
+    each_step(vector, |step| {
+        let attempt = step["attempt"].as_u64().expect("attempt") as u8;
+        let random = (step["u"].as_f64().expect("u") * f64::from(u32::MAX)) as u32;
+        expect(step, "duration", policy.open_period_ms(attempt, None, random))
+    })
+}
+
+/// Runs `check` on every step; a failure says in which.
+pub fn each_step(vector: &Value, mut check: impl FnMut(&Value) -> Run) -> Run {
+    for (number, step) in vector["steps"].as_array().into_iter().flatten().enumerate() {
+        check(step).map_err(|trouble| match trouble {
+            Trouble::Fail(why) => Trouble::Fail(format!("step {number}: {why}")),
+            skip => skip,
+        })?;
+    }
+    Ok(())
+}
