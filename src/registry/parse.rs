@@ -1,5 +1,7 @@
 //! From the wire form to a [`Registry`].
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::model::{Credential, EnvoySettings, Limits, Listener, Registry};
@@ -68,14 +70,28 @@ fn read(root: &Node) -> Option<Registry> {
     };
     let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
     let servers: Vec<_> = servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref())).collect();
-    Some(Registry {
+    let mut registry = Registry {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
         credentials: whole(credentials?)?,
         servers: whole(servers)?,
         tools: whole(tools?)?,
-    })
+    };
+    stretch_leases(&mut registry);
+    Some(registry)
+}
+
+/// A probe's lease must not run out while the probe may still be answered, or a slow server that is well again would be
+/// taken for one that loses its probes.
+fn stretch_leases(registry: &mut Registry) {
+    const GRACE: Duration = Duration::from_secs(1);
+    let slowest_tool = registry.tools.iter().filter_map(|tool| tool.timeout).max().unwrap_or_default();
+    for server in &mut registry.servers {
+        let longest_call = server.timeout.max(slowest_tool).saturating_add(GRACE);
+        let lease = u64::try_from(longest_call.as_millis()).unwrap_or(u64::MAX);
+        server.breaker.lease_ms = server.breaker.lease_ms.max(lease);
+    }
 }
 
 fn read_version(table: &Table) {

@@ -87,3 +87,14 @@ fn a_credential_may_go_over_plain_http_to_this_machine_only() {
         assert_eq!(problems[0].rule, "must be https, because a credential is sent there");
     }
 }
+
+#[test]
+fn a_probe_keeps_its_lease_for_as_long_as_the_slowest_call_may_take() {
+    let mut registry = full();
+    registry["servers"][0]["timeout"] = json!("2m");
+    registry["tools"][0]["timeout"] = json!("1m");
+    let registry = read(registry);
+    let lease = |id: &str| registry.server_by_id(id).map(|(_, server)| server.breaker.lease_ms);
+    assert_eq!(lease("second"), Some(121_000));
+    assert_eq!(lease("first"), Some(61_000));
+}
