@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,7 @@ struct Story(Instant);
 
 impl Story {
     fn tell(&self, line: fmt::Arguments<'_>) {
-        println!("{:6.2} s  {line}", self.0.elapsed().as_secs_f64());
+        print_line(format_args!("{:6.2} s  {line}", self.0.elapsed().as_secs_f64()));
     }
 }
 
@@ -132,12 +133,17 @@ fn attempts(metrics: &Metrics, server: &str) -> f64 {
 
 /// The counters and gauges behind the story.
 fn print_metrics(metrics: &Metrics) {
-    println!();
+    print_line(format_args!(""));
     for name in
         ["cortex_calls_total", "cortex_fallback_total", "cortex_circuit_breaker_state", "dualpath_attempts_total"]
     {
         for (series, value) in metrics.series(name, &[]) {
-            println!("{series} {value}");
+            print_line(format_args!("{series} {value}"));
         }
     }
+}
+
+/// Prints a line. A reader that went away (`| head`) ends neither the story nor the clean-up after it.
+fn print_line(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,7 +1,7 @@
 //! The stubs themselves: what they claim to do to a client, they do.
 
 use dualpath::lab::client::Client;
-use dualpath::lab::stub::{Behaviour, Config, End, Sessions, Stub};
+use dualpath::lab::stub::{Behaviour, Config, Control, End, Process, Sessions, Stub};
 use serde_json::json;
 
 async fn stub_and_client(config: Config) -> (Stub, Client) {
@@ -181,4 +181,18 @@ async fn the_rest_stub_answers_search_sql_and_complete() {
     let message = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": false});
     let (status, body) = post("/api/v2/cortex/inference:complete", message).await;
     assert_eq!((status, &body["choices"][0]["message"]["content"]), (200, &json!("rest says: hi")));
+}
+
+#[tokio::test]
+async fn a_stub_as_a_child_process_is_steered_asked_and_killed() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_dualpath-lab"));
+    let mut process = Process::spawn(program, &Config::mcp("child").token("t")).expect("a child");
+    let client = Client::new(process.addr, "/mcp").header("authorization", "Bearer t");
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("child"));
+    let order = Control { behaviour: Some(Behaviour::status(503)), times: Some(1), ..Control::default() };
+    process.control(&order).await.expect("an order");
+    assert_eq!(client.search("q").await.status(), 503);
+    assert_eq!(process.received().await.expect("a list").len(), 2, "orders and questions are not recorded");
+    process.kill().expect("kill");
+    assert!(client.request("1", "ping", &json!({})).await.is_err());
 }

@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::answer::{Answer, event};
+use super::message::Message;
 use super::record::Received;
-use super::server::{Message, Shared};
+use super::shared::Shared;
 use super::{Behaviour, Framing, Sessions};
 
 pub(super) fn answer(

@@ -7,9 +7,11 @@
 mod answer;
 mod behaviour;
 mod mcp;
+mod message;
 mod process;
 mod record;
 mod server;
+mod shared;
 mod snowflake;
 
 use std::io;
@@ -25,7 +27,7 @@ pub use process::{Process, run as run_process};
 pub use record::{End, Received};
 
 use record::Recorder;
-use server::Shared;
+use shared::Shared;
 
 /// What a stub pretends to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

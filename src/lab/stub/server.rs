@@ -1,9 +1,8 @@
 //! The stub's HTTP server: connections, recording, and the behaviours that do not depend on what the stub pretends to be.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full, channel::Channel};
 use hyper::body::{Bytes, Incoming};
@@ -11,85 +10,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use super::answer::{Answer, Inner, Step, Tracked};
-use super::record::{End, Exchange, Received, Recorder};
-use super::{Behaviour, Config, Control, Kind, mcp, snowflake};
-
-/// What all connections of a stub share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) recorder: Recorder,
-    pub(super) state: Mutex<State>,
-}
-
-/// What may change while it runs.
-#[derive(Debug)]
-pub(super) struct State {
-    behaviour: Behaviour,
-    /// How many more requests `behaviour` is for; `None` = all.
-    times: Option<u32>,
-    tokens: Vec<String>,
-    pub(super) sessions: HashSet<String>,
-    /// Number of sessions issued so far, so that no id is issued twice.
-    pub(super) issued: u32,
-    /// Statements that were answered with 202 and have not been asked for again.
-    pub(super) pending: HashSet<String>,
-}
-
-impl Shared {
-    pub(super) fn new(config: Config, recorder: Recorder) -> Self {
-        let state = State {
-            behaviour: Behaviour::Normal,
-            times: None,
-            tokens: config.tokens.clone(),
-            sessions: HashSet::new(),
-            issued: 0,
-            pending: HashSet::new(),
-        };
-        Shared { config, recorder, state: Mutex::new(state) }
-    }
-
-    pub(super) fn control(&self, order: Control) {
-        let mut state = self.state.lock().unwrap();
-        if let Some(behaviour) = order.behaviour {
-            state.behaviour = behaviour;
-            state.times = order.times;
-        }
-        if let Some(tokens) = order.tokens {
-            state.tokens = tokens;
-        }
-        if order.forget_sessions {
-            state.sessions.clear();
-        }
-    }
-
-    /// The behaviour for one more request.
-    fn next_behaviour(&self) -> Behaviour {
-        let mut state = self.state.lock().unwrap();
-        match &mut state.times {
-            None => state.behaviour.clone(),
-            Some(0) => Behaviour::Normal,
-            Some(left) => {
-                *left -= 1;
-                state.behaviour.clone()
-            }
-        }
-    }
-
-    /// Whether the request carries a token this stub accepts.
-    fn admits(&self, received: &Received) -> bool {
-        let tokens = &self.state.lock().unwrap().tokens;
-        let sent = received.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        tokens.is_empty() || sent.is_some_and(|sent| tokens.iter().any(|t| t == sent))
-    }
-}
+use super::message::Message;
+use super::record::{End, Exchange, Received};
+use super::shared::Shared;
+use super::{Behaviour, Kind, mcp, snowflake};
 
 /// How a handler has its connection cut.
 enum Cut {
@@ -135,16 +64,6 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: w
             let _ = stream.shutdown().await;
         }
     }
-}
-
-/// The parts of a JSON-RPC message that matter to a stub. `id` stays text, to be sent back byte for byte.
-#[derive(Debug, Deserialize)]
-pub(super) struct Message<'a> {
-    #[serde(borrow)]
-    pub(super) id: Option<&'a RawValue>,
-    pub(super) method: Option<String>,
-    #[serde(default)]
-    pub(super) params: serde_json::Value,
 }
 
 async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::UnboundedSender<Cut>) -> Response<Tracked> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Behaviour;
 use super::answer::Answer;
 use super::record::Received;
-use super::server::Shared;
+use super::shared::Shared;
 
 const REQUEST_ID: &str = "01c0ffee-0000-4000-8000-000000000001";
 

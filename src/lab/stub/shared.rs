@@ -1,0 +1,77 @@
+//! What a stub's connections share: its configuration, its record, and what an order can change while it runs.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use super::record::{Received, Recorder};
+use super::{Behaviour, Config, Control};
+
+/// What all connections of a stub share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) recorder: Recorder,
+    pub(super) state: Mutex<State>,
+}
+
+/// What may change while it runs.
+#[derive(Debug)]
+pub(super) struct State {
+    behaviour: Behaviour,
+    /// How many more requests `behaviour` is for; `None` = all.
+    times: Option<u32>,
+    tokens: Vec<String>,
+    pub(super) sessions: HashSet<String>,
+    /// Number of sessions issued so far, so that no id is issued twice.
+    pub(super) issued: u32,
+    /// Statements that were answered with 202 and have not been asked for again.
+    pub(super) pending: HashSet<String>,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, recorder: Recorder) -> Self {
+        let state = State {
+            behaviour: Behaviour::Normal,
+            times: None,
+            tokens: config.tokens.clone(),
+            sessions: HashSet::new(),
+            issued: 0,
+            pending: HashSet::new(),
+        };
+        Shared { config, recorder, state: Mutex::new(state) }
+    }
+
+    pub(super) fn control(&self, order: Control) {
+        let mut state = self.state.lock().unwrap();
+        if let Some(behaviour) = order.behaviour {
+            state.behaviour = behaviour;
+            state.times = order.times;
+        }
+        if let Some(tokens) = order.tokens {
+            state.tokens = tokens;
+        }
+        if order.forget_sessions {
+            state.sessions.clear();
+        }
+    }
+
+    /// The behaviour for one more request.
+    pub(super) fn next_behaviour(&self) -> Behaviour {
+        let mut state = self.state.lock().unwrap();
+        match &mut state.times {
+            None => state.behaviour.clone(),
+            Some(0) => Behaviour::Normal,
+            Some(left) => {
+                *left -= 1;
+                state.behaviour.clone()
+            }
+        }
+    }
+
+    /// Whether the request carries a token this stub accepts.
+    pub(super) fn admits(&self, received: &Received) -> bool {
+        let tokens = &self.state.lock().unwrap().tokens;
+        let sent = received.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        tokens.is_empty() || sent.is_some_and(|sent| tokens.iter().any(|t| t == sent))
+    }
+}
