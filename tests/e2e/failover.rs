@@ -73,13 +73,14 @@ fn not_an_outage() -> Vec<Failure> {
         Behaviour::tool_error("SQL compilation error"),
         Behaviour::Status { status: 400, headers: Vec::new(), body: r#"{"message":"bad request"}"#.to_owned() },
         Behaviour::status(422),
+        Behaviour::status(404),
     ];
     behaviours.map(Failure::Behaves).to_vec()
 }
 
 fn assert_error_of_dualpath(reply: &Reply, failure: &dyn std::fmt::Debug) {
     let text = reply.answer.text();
-    assert_eq!(reply.status(), 503, "{failure:?}: {text}");
+    assert!(matches!(reply.status(), 502..=504), "{failure:?}: {} {text}", reply.status());
     assert_eq!(reply.error()["data"]["source"], json!("dualpath"), "{failure:?}: {text}");
     assert_eq!(reply.id().as_deref(), Some("1"), "{failure:?}: {text}");
     let code = reply.error()["code"].as_i64().expect("a code");
@@ -213,4 +214,15 @@ async fn a_call_walks_the_whole_chain_in_order() {
     assert_eq!(reply.served_by().as_deref(), Some("rest"), "{}", reply.answer.text());
     assert_eq!(world.calls(), [1, 1, 1]);
     assert_eq!(world.rest.received()[0].header("x-dualpath-slot-a"), None);
+}
+
+#[tokio::test]
+async fn a_call_whose_last_server_hangs_is_told_that_it_may_have_been_executed() {
+    let world = World::start_with(|options| options.set("/servers/2/timeout", json!("600ms"))).await;
+    world.stop_mcp().await;
+    world.rest.set(Behaviour::Hang);
+    let reply = world.client.call("sql", json!({"sql": "insert"})).await;
+    assert_eq!(reply.error()["data"]["class"], json!("lost"), "{}", reply.answer.text());
+    assert_eq!(reply.error()["data"]["reason"], json!("OUTCOME_UNKNOWN"), "{}", reply.answer.text());
+    assert_eq!(reply.error()["data"]["server"], json!("rest"), "{}", reply.answer.text());
 }

@@ -2,18 +2,18 @@
 
 use proxy_wasm::types::Action;
 
+use super::super::clock;
 use super::super::host::{self, Body, Headers};
 use super::super::mark::{ANSWER_MARK, FAILOVER_MARK, Mark};
 use super::super::metrics::{Metric, Mode, Status};
-use super::super::{clock, host::filter_state};
-use super::Gate;
 use super::call::Session;
 use super::request::mint_session;
+use super::{Gate, attempts};
 use crate::conclusion::{Conclusion, Ending, conclude};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details};
 use crate::mcp::local::LocalAnswer;
-use crate::plan::{Kind, Plan};
+use crate::plan::Kind;
 use crate::registry::ServerKind;
 
 /// What becomes of the response's body.
@@ -44,6 +44,7 @@ impl Rewrite {
 impl Gate {
     pub(super) fn response_headers(&mut self, end_of_stream: bool) -> Action {
         let mark = Headers::Response.get(ANSWER_MARK).and_then(|value| Mark::decode(&value));
+        let mark = mark.or_else(attempts::unanswered);
         self.show_way(mark.as_ref());
         let class = mark.as_ref().map_or(Class::NotSent, |mark| mark.class);
         if class == Class::Success {
@@ -83,9 +84,15 @@ impl Gate {
             }
             Conclusion::Error { status, code } => {
                 self.settle(mark.as_ref(), Status::Failed);
-                let (message, attempts) = self.failure(mark.as_ref(), class);
-                let server = mark.as_ref().map(|mark| mark.server.as_str());
-                let details = Details { server, class: Some(class.as_str()), attempts, retry_after_ms: None };
+                let asked = attempts::asked().join(", ");
+                let message =
+                    format!("no server could answer this call (asked: {asked}; the last one: {})", class.explanation());
+                let details = Details {
+                    server: mark.as_ref().map(|mark| mark.server.as_str()),
+                    class: Some(class.as_str()),
+                    attempts: mark.as_ref().map(|mark| u32::from(mark.attempt)),
+                    retry_after_ms: None,
+                };
                 let body = jsonrpc::error(self.call.request_id(), code, &message, &details);
                 self.rewrite(status, body, end_of_stream)
             }
@@ -128,19 +135,6 @@ impl Gate {
         self.call.fell_back = status != Status::Failed && server.is_some_and(|(index, _)| Some(index) != first);
         let status = if status == Status::Success && self.call.fell_back { Status::Fallback } else { status };
         self.call.end = Some((mode, status));
-    }
-
-    /// Which servers were tried, so that the client's owner knows whom to ask.
-    fn failure(&self, mark: Option<&Mark>, class: Class) -> (String, Option<u32>) {
-        let tried: Vec<_> = filter_state("plan")
-            .and_then(|bytes| Plan::decode(&bytes))
-            .map(|plan| {
-                plan.hops.into_iter().take(usize::from(plan.cursor).saturating_add(1)).map(|hop| hop.server).collect()
-            })
-            .unwrap_or_default();
-        let last = mark.map_or("no answer came", |_| class.explanation());
-        let attempts = mark.map(|mark| u32::from(mark.attempt)).or(u32::try_from(tried.len()).ok());
-        (format!("no server could answer this call (tried {}; in the end: {last})", tried.join(", ")), attempts)
     }
 
     /// Puts an answer of the gate in the place of the response that is being passed on.

@@ -115,18 +115,18 @@ pub struct Stub {
     /// Where it listens.
     pub addr: SocketAddr,
     shared: Arc<Shared>,
-    /// Present while stopped: holds the port without listening, so that connections are refused and nobody else gets it.
-    parked: Mutex<Option<TcpSocket>>,
+    /// Holds the port without listening, so that nobody else gets it while the stub is stopped.
+    _port: TcpSocket,
     running: Mutex<Option<watch::Sender<()>>>,
 }
 
 impl Stub {
     /// Starts a stub inside the current tokio runtime.
     pub async fn start(config: Config) -> io::Result<Stub> {
-        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, config.port)))?;
-        let addr = socket.local_addr()?;
+        let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, config.port)))?;
+        let addr = port.local_addr()?;
         let shared = Arc::new(Shared::new(config, Recorder::new()));
-        let stub = Stub { addr, shared, parked: Mutex::new(Some(socket)), running: Mutex::new(None) };
+        let stub = Stub { addr, shared, _port: port, running: Mutex::new(None) };
         stub.resume()?;
         Ok(stub)
     }
@@ -202,24 +202,27 @@ impl Stub {
         let Some(running) = self.running.lock().unwrap().take() else { return Ok(()) };
         let _ = running.send(());
         running.closed().await;
-        *self.parked.lock().unwrap() = Some(bind(self.addr)?);
         Ok(())
     }
 
     /// Comes back on the same port.
     pub fn resume(&self) -> io::Result<()> {
-        let Some(socket) = self.parked.lock().unwrap().take() else { return Ok(()) };
+        let mut running = self.running.lock().unwrap();
+        if running.is_some() {
+            return Ok(());
+        }
         let (stop, stopped) = watch::channel(());
-        tokio::spawn(server::serve(socket.listen(1024)?, Arc::clone(&self.shared), stopped));
-        *self.running.lock().unwrap() = Some(stop);
+        tokio::spawn(server::serve(bind(self.addr)?.listen(1024)?, Arc::clone(&self.shared), stopped));
+        *running = Some(stop);
         Ok(())
     }
 }
 
-/// A socket that holds `addr` and does not listen yet. Address reuse lets it have a port with connections in TIME_WAIT.
+/// A socket that holds `addr`, together with others of this kind, and does not listen yet.
 fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(addr)?;
     Ok(socket)
 }

@@ -1,0 +1,33 @@
+//! The attempts of a call that has ended, as far as the gate can tell from the plan they left behind.
+
+use super::super::host;
+use super::super::mark::Mark;
+use crate::failure::judge_no_answer;
+use crate::plan::Plan;
+
+/// Envoy's response flags for a request that never left: no healthy host, no connection, too many requests under way, no
+/// route, no cluster.
+const NOT_SENT: u64 = 0x2 | 0x20 | 0x80 | 0x100 | 0x100_0000;
+
+/// The servers that were asked, in order, each once.
+pub(super) fn asked() -> Vec<String> {
+    let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
+    let Some(plan) = plan else { return Vec::new() };
+    let made = number("upstream", "request_attempt_count");
+    // An attempt that has a successor leaves the successor's plan, whether that is made or not.
+    let ahead = made > 0 && u64::from(plan.attempts) >= made;
+    let count = usize::from(plan.cursor).saturating_add(usize::from(!ahead && made > 0));
+    plan.hops.into_iter().take(count).map(|hop| hop.server).collect()
+}
+
+/// What an attempt would have noted that got no answer to note it on. `None` if no attempt was made.
+pub(super) fn unanswered() -> Option<Mark> {
+    let server = asked().pop()?;
+    let sent = number("response", "flags") & NOT_SENT == 0;
+    let attempt = u8::try_from(number("upstream", "request_attempt_count")).unwrap_or(u8::MAX);
+    Some(Mark { server, class: judge_no_answer(sent, false).class, readable: false, attempt })
+}
+
+fn number(group: &str, name: &str) -> u64 {
+    host::attribute(&[group, name]).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
