@@ -12,6 +12,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// -32602: the method does not take these parameters.
     InvalidParams,
+    /// 40301: the request comes from a web page that may not call this endpoint.
+    OriginNotAllowed,
     /// 40401: the client's session is over; it has to initialize again.
     SessionEnded,
     /// 41301: the request is longer than what may be held.
@@ -39,6 +41,7 @@ impl ErrorCode {
             ErrorCode::ParseError => -32700,
             ErrorCode::InvalidRequest => -32600,
             ErrorCode::InvalidParams => -32602,
+            ErrorCode::OriginNotAllowed => 40301,
             ErrorCode::SessionEnded => 40401,
             ErrorCode::BodyTooLarge => 41301,
             ErrorCode::NoPath => 50301,
@@ -57,6 +60,7 @@ impl ErrorCode {
             ErrorCode::ParseError => "PARSE_ERROR",
             ErrorCode::InvalidRequest => "INVALID_REQUEST",
             ErrorCode::InvalidParams => "INVALID_PARAMS",
+            ErrorCode::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             ErrorCode::SessionEnded => "SESSION_ENDED",
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
             ErrorCode::NoPath => "NO_PATH",
@@ -74,6 +78,7 @@ impl ErrorCode {
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::ParseError | ErrorCode::InvalidRequest | ErrorCode::InvalidParams => 200,
+            ErrorCode::OriginNotAllowed => 403,
             ErrorCode::SessionEnded => 404,
             ErrorCode::BodyTooLarge => 413,
             _ => 503,

@@ -64,6 +64,9 @@ pub struct Listener {
     pub path: String,
     /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`).
     pub expose_headers: bool,
+    /// Origins of web pages that may call the endpoint. A request with any other `Origin` is refused, as MCP demands of
+    /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here.
+    pub allowed_origins: Vec<String>,
 }
 
 /// Settings of the rendered bootstrap that are not about MCP.

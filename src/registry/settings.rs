@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{EnvoySettings, Limits, Listener};
+use super::model::{EnvoySettings, Limits, Listener, Url};
 use super::reader::{Node, Table};
 use super::url::check_path;
 
@@ -11,7 +11,13 @@ const MIB: u32 = 1 << 20;
 
 impl Default for Listener {
     fn default() -> Self {
-        Listener { address: "127.0.0.1".to_owned(), port: 10000, path: "/mcp".to_owned(), expose_headers: false }
+        Listener {
+            address: "127.0.0.1".to_owned(),
+            port: 10000,
+            path: "/mcp".to_owned(),
+            expose_headers: false,
+            allowed_origins: Vec::new(),
+        }
     }
 }
 
@@ -27,9 +33,31 @@ impl Listener {
             Some(path.to_owned())
         });
         let expose_headers = or(table.optional("expose_headers"), default.expose_headers, Node::boolean);
+        let allowed_origins = or(table.optional("allowed_origins"), default.allowed_origins, |node| {
+            node.list()?.iter().map(read_origin).collect()
+        });
         table.done();
-        Some(Listener { address: address?, port: port?, path: path?, expose_headers: expose_headers? })
+        Some(Listener {
+            address: address?,
+            port: port?,
+            path: path?,
+            expose_headers: expose_headers?,
+            allowed_origins: allowed_origins?,
+        })
     }
+}
+
+/// An origin as browsers send it: compared byte for byte, so it has to be written the same way.
+fn read_origin(node: &Node) -> Option<String> {
+    let text = node.string()?;
+    let url = Url::parse(text).map_err(|violation| node.violates(violation)).ok()?;
+    let scheme = if url.tls { "https" } else { "http" };
+    let origin = format!("{scheme}://{}", url.authority());
+    if origin != text {
+        node.refuse_with("must be an origin as browsers send it", format!("did you mean {origin}?"));
+        return None;
+    }
+    Some(origin)
 }
 
 impl Default for EnvoySettings {

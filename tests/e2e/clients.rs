@@ -7,6 +7,20 @@ use serde_json::json;
 use crate::world::World;
 
 #[tokio::test]
+async fn a_web_page_that_is_not_allowed_gets_403_and_reaches_no_server() {
+    let world = World::start_with(|options| {
+        options.set("/listener/allowed_origins", json!(["https://tools.example"]));
+    })
+    .await;
+    let from = |origin: &str| world.client.clone().header("origin", origin);
+    let reply = from("https://evil.example").search("q").await;
+    assert_eq!(reply.status(), 403, "{}", reply.answer.text());
+    assert_eq!(reply.error()["data"]["reason"], json!("ORIGIN_NOT_ALLOWED"));
+    assert_eq!(world.primary.received().len(), 0);
+    assert_eq!(from("https://tools.example").search("q").await.served_by().as_deref(), Some("primary"));
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_takes_its_call_along_and_leaves_the_breaker_alone() {
     let world = World::start_with(|options| {
         options.set("/breaker", json!({"consecutive": 1, "failure_rate": 0, "base_open": "20s"}));

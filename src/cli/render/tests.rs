@@ -37,6 +37,7 @@ fn registry() -> Registry {
             port: 10000,
             path: "/mcp".to_owned(),
             expose_headers: false,
+            allowed_origins: Vec::new(),
         },
         envoy: EnvoySettings {
             wasm_file: "build/dualpath.wasm".to_owned(),

@@ -47,6 +47,13 @@ impl Gate {
             return Action::Continue;
         }
         self.call.started = clock::now_ms();
+        if get("origin").is_some_and(|origin| !self.is_allowed(origin)) {
+            return self.refuse(
+                ErrorCode::OriginNotAllowed,
+                "listener.allowed_origins does not name this origin",
+                None,
+            );
+        }
         self.call.session = self.session(get("mcp-session-id"));
         for (name, _) in &headers {
             if is_reserved(name) {
@@ -64,7 +71,11 @@ impl Gate {
             return self.refuse_too_large();
         }
         self.phase = Phase::Reading;
-        if end_of_stream { self.request_complete() } else { Action::Pause }
+        if end_of_stream { self.plan_message(b"") } else { Action::Pause }
+    }
+
+    fn is_allowed(&self, origin: &[u8]) -> bool {
+        self.vm.registry.listener.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin)
     }
 
     /// Whose session the client is in. A server that has left the registry can't be asked any more, so its sessions

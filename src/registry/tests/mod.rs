@@ -17,7 +17,8 @@ use super::{Problem, Registry};
 pub(super) fn full() -> Value {
     json!({
         "version": 1,
-        "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": false},
+        "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": false,
+            "allowed_origins": ["https://tools.example"]},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "limits": {"request_body": "1MiB", "response_body": 65536},
         "breaker": {},

@@ -55,14 +55,14 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/port",
             Some(json!(9901)),
             &[
-                "listener: {address, expose_headers, path, port}: must not use port 9901 for both the listener and Envoy's admin interface",
+                "listener: {address, allowed_origins, expose_headers, path, port}: must not use port 9901 for both the listener and Envoy's admin interface",
             ],
         ),
         (
             "/listener/prt",
             Some(json!(1)),
             &[
-                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers",
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins",
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
@@ -76,6 +76,13 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/path",
             Some(json!("/mcp?x=1")),
             &["listener.path: \"/mcp?x=1\": must be a path without query and fragment"],
+        ),
+        (
+            "/listener/allowed_origins/0",
+            Some(json!("https://tools.example/")),
+            &[
+                "listener.allowed_origins[0]: \"https://tools.example/\": must be an origin as browsers send it\n    hint: did you mean https://tools.example?",
+            ],
         ),
         ("/listener/expose_headers", Some(json!("yes")), &["listener.expose_headers: \"yes\": must be true or false"]),
         (
