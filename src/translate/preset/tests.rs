@@ -68,10 +68,12 @@ fn a_statement_carries_the_calls_uuid_so_that_it_runs_once() {
         json!({"warehouse": "W", "timeout": 60, "database": "D", "schema": "S", "role": "READER"}),
     );
     let (made, body) = sent(&sql, json!({"sql": "select 1"}));
-    assert_eq!(
-        made.path_and_query,
-        "/api/v2/statements?async=false&nullable=true&requestId=ffffffff-ffff-4fff-bfff-ffffffffffff&retry=true"
-    );
+    let (path, query) = made.path_and_query.split_once('?').unwrap();
+    assert_eq!(path, "/api/v2/statements");
+    let mut query: Vec<_> = query.split('&').collect();
+    query.sort_unstable();
+    let uuid = "requestId=ffffffff-ffff-4fff-bfff-ffffffffffff";
+    assert_eq!(query, ["async=false", "nullable=true", uuid, "retry=true"]);
     assert_eq!(
         body,
         json!({"statement": "select 1", "timeout": 60, "database": "D", "schema": "S", "warehouse": "W", "role": "READER"})
