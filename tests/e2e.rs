@@ -9,6 +9,8 @@ mod breaker;
 mod clients;
 #[path = "e2e/credentials.rs"]
 mod credentials;
+#[path = "e2e/edges.rs"]
+mod edges;
 #[path = "e2e/envoy_handle.rs"]
 mod envoy_handle;
 #[path = "e2e/failover.rs"]
