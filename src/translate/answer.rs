@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::place::json_string;
@@ -49,6 +50,12 @@ impl ToolAnswer {
         // MCP 2026-07-28 requires resultType; before it, results may have members that a client does not know.
         result.push_str(&format!(",\"isError\":{is_error},\"resultType\":\"complete\"}}"));
         ToolAnswer { result, is_error }
+    }
+}
+
+impl Serialize for ToolAnswer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.result).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -169,11 +176,6 @@ fn field(template: &Template, scope: &Scope<'_>) -> Option<String> {
 
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_ERROR_TEXT).collect()
-}
-
-/// The whole JSON-RPC response for an answer. `id` is the request's id as it was written; it is repeated byte for byte.
-pub fn respond(id: &str, answer: &ToolAnswer) -> Vec<u8> {
-    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{}}}", answer.result).into_bytes()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ mod with;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{AnswerError, ToolAnswer, answer, respond};
+pub use answer::{AnswerError, ToolAnswer, answer};
 pub use request::{CallerError, RestRequest, request};
 
 use template::{Piece, Template};

@@ -6,7 +6,7 @@ use super::super::host::{self, Body, Headers};
 use super::super::mark::ANSWER_MARK;
 use super::Attempt;
 use crate::failure::{Class, Head, Verdict};
-use crate::jsonrpc::{Incoming, parse};
+use crate::jsonrpc::{self, Incoming, RequestId, parse};
 use crate::mcp::ToolCall;
 use crate::registry::Direct;
 use crate::translate::{self, RestRequest, ToolAnswer};
@@ -87,7 +87,7 @@ impl Attempt {
 
     /// Tells the client what is wrong with its call. Every server would say the same, so this ends it.
     fn refuse_call(&mut self, answer: &ToolAnswer) {
-        let body = translate::respond(self.request_id(), answer);
+        let body = self.response(answer);
         self.settle(Class::Caller, None);
         self.rest = Some(RestCall::Refused);
         let mark = self.mark(Class::Caller, true).encode();
@@ -106,7 +106,7 @@ impl Attempt {
             return Action::Continue;
         };
         let class = if answer.is_error() { Class::Caller } else { verdict.class };
-        let body = translate::respond(self.request_id(), &answer);
+        let body = self.response(&answer);
         if head.bodiless {
             // There is no body to replace, so only a local reply can bring one.
             self.settle(class, None);
@@ -124,8 +124,9 @@ impl Attempt {
         Action::Continue
     }
 
-    /// The request's id as it was written.
-    pub(super) fn request_id(&self) -> &str {
-        self.plan.as_ref().and_then(|plan| plan.id.as_deref()).unwrap_or("null")
+    /// The JSON-RPC response that carries `answer`.
+    fn response(&self, answer: &ToolAnswer) -> Vec<u8> {
+        let id = self.plan.as_ref().and_then(|plan| RequestId::from_json(plan.id.as_deref()?));
+        id.map(|id| jsonrpc::result(id, answer)).unwrap_or_default()
     }
 }
