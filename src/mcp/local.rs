@@ -94,7 +94,7 @@ impl Initialize {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Discover {
-    supported_versions: [&'static str; ProtocolVersion::ALL.len()],
+    supported_versions: Vec<&'static str>,
     capabilities: Capabilities,
     #[serde(rename = "_meta")]
     meta: DiscoverMeta,
@@ -103,9 +103,13 @@ struct Discover {
 }
 
 impl Discover {
+    /// Names the versions with a handshake only. A client keeps to the version that it finds here, and of those a
+    /// server that returns may speak the older ones only: from them its client comes back by way of `initialize`, from a
+    /// stateless one it never would. Clients of both kinds fall back to `initialize`; one that is stateless only has no
+    /// need to ask.
     fn new() -> Self {
-        let mut supported_versions = ProtocolVersion::ALL.map(ProtocolVersion::as_str);
-        supported_versions.reverse();
+        let with_handshake = ProtocolVersion::ALL.into_iter().rev().filter(|version| !version.is_stateless());
+        let supported_versions = with_handshake.map(ProtocolVersion::as_str).collect();
         Discover {
             supported_versions,
             capabilities: Capabilities::OURS,
