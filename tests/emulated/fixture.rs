@@ -19,8 +19,8 @@ unsafe extern "C" {
 
 fn registry() -> Value {
     let credential = |id: &str| {
-        let variable = id.to_ascii_uppercase().replace('-', "_");
-        json!({"id": id, "slots": {"a": {"env": format!("{variable}_A")}, "b": {"env": format!("{variable}_B")}}})
+        let slot = |slot: &str| json!({"sds_file": format!("/etc/dualpath/{id}-{slot}.yaml")});
+        json!({"id": id, "slots": {"a": slot("a"), "b": slot("b")}})
     };
     let input = json!({"type": "object", "properties": {"query": {"type": "string"}}});
     let rest = json!({"server": "api", "preset": "snowflake.search", "with": {"database": "D", "schema": "S", "service": "V"}});

@@ -4,9 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::Write;
 use std::marker::PhantomData;
+use std::panic::PanicHookInfo;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -57,8 +58,8 @@ pub(super) enum Callback {
 
 /// Context ids differ over the whole test process, for the dispatcher of a reused thread keeps its old root contexts.
 static LAST_CONTEXT: AtomicU32 = AtomicU32::new(0);
-/// The SDK installs its logger on the first initialisation and must not do so twice at once.
-static ENTRY: Mutex<()> = Mutex::new(());
+
+type PanicHook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;
 
 thread_local! {
     static IN_GUEST: Cell<bool> = const { Cell::new(false) };
@@ -76,17 +77,26 @@ fn enter<T>(context: u32, guest: impl FnOnce() -> T) -> T {
 }
 
 /// The default hook prints into the captured output, which an abort loses.
-fn print_traps() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let default = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if IN_GUEST.get() {
-                let _ = writeln!(std::io::stderr(), "trap in the filter: {panic}");
-            }
-            default(panic);
-        }));
-    });
+fn print_traps(default: PanicHook) {
+    std::panic::set_hook(Box::new(move |panic| {
+        if IN_GUEST.get() {
+            let _ = writeln!(std::io::stderr(), "trap in the filter: {panic}");
+        }
+        default(panic);
+    }));
+}
+
+/// Runs the module's entry point. The first time, the SDK installs a panic hook that writes into Envoy's log; here it
+/// would swallow the message of every failed assertion, also on threads that have no VM.
+fn initialize(entry: fn()) {
+    static HOOKED: Mutex<bool> = Mutex::new(false);
+    let mut hooked = HOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let default = (!*hooked).then(std::panic::take_hook);
+    entry();
+    if let Some(default) = default {
+        print_traps(default);
+        *hooked = true;
+    }
 }
 
 /// The VM of the current thread. Neither sent nor shared: the SDK's dispatcher is thread-local.
@@ -107,7 +117,6 @@ impl Worker {
         plugins: &[Plugin],
         clusters: &[&str],
     ) -> Result<Self, String> {
-        print_traps();
         let vm = Vm {
             process: process.clone(),
             vm_id: vm_id.to_owned(),
@@ -119,10 +128,7 @@ impl Worker {
         };
         let before = VM.replace(Some(vm));
         assert!(before.is_none(), "one VM per thread");
-        {
-            let _alone = ENTRY.lock().unwrap_or_else(PoisonError::into_inner);
-            entry();
-        }
+        initialize(entry);
         let mut worker = Worker { process: process.clone(), roots: HashMap::new(), not_send: PhantomData };
         for plugin in plugins {
             let plugin = Rc::new(plugin.clone());
