@@ -18,6 +18,7 @@ mod router;
 mod shared_data;
 mod stream;
 mod unsupported;
+mod upstream;
 mod worker;
 
 use std::cell::RefCell;

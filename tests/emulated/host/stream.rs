@@ -42,6 +42,8 @@ pub struct Attempt {
     pub body: Vec<u8>,
     /// Whether the request reached the server: no for a failed connection or a local reply of the upstream chain.
     pub sent: bool,
+    /// Headers of the server's answer; empty if none came.
+    pub answer: Headers,
 }
 
 /// Everything that is known once a stream is over.
