@@ -31,6 +31,11 @@ impl Headers {
         hostcalls::get_map_value_bytes(self.map(), name).ok().flatten()
     }
 
+    /// The HTTP status; `None` also for one that is no number.
+    pub fn status(self) -> Option<u16> {
+        std::str::from_utf8(&self.get(":status")?).ok()?.parse().ok()
+    }
+
     /// Replaces every value of `name` by `value`.
     pub fn set(self, name: &str, value: &[u8]) {
         let _ = hostcalls::set_map_value_bytes(self.map(), name, Some(value));

@@ -63,7 +63,7 @@ pub struct Plan {
     pub session_id: Option<Vec<u8>>,
     /// Random bits that stay the same over all attempts of the call; an idempotency key for APIs that know one.
     pub call_uuid: [u8; 16],
-    /// The position in `hops` of the attempt that is under way.
+    /// The position in `hops` of the attempt that is under way; behind the last one once there is none left.
     pub cursor: u8,
     /// Whether that attempt is the second one on its server, with the other credential slot.
     pub other_slot: bool,
@@ -85,6 +85,11 @@ impl Plan {
     /// The hop after the one that is under way.
     pub fn next(&self) -> Option<&Hop> {
         self.hops.get(usize::from(self.cursor).saturating_add(1))
+    }
+
+    /// Whether every hop has had its attempt.
+    pub fn is_spent(&self) -> bool {
+        usize::from(self.cursor) >= self.hops.len()
     }
 
     /// The same plan, one hop further.

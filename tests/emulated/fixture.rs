@@ -17,7 +17,8 @@ unsafe extern "C" {
     fn _initialize();
 }
 
-fn registry() -> Value {
+/// The registry of the tests.
+pub fn registry() -> Value {
     let credential = |id: &str| {
         let slot = |slot: &str| json!({"sds_file": format!("/etc/dualpath/{id}-{slot}.yaml")});
         json!({"id": id, "slots": {"a": slot("a"), "b": slot("b")}})
@@ -78,8 +79,8 @@ pub fn route() -> Route {
     }
 }
 
-fn plugin(name: String, role: &str, cluster: Option<&str>) -> Plugin {
-    let mut configuration = json!({"role": role, "registry": registry()});
+fn plugin(registry: &Value, name: String, role: &str, cluster: Option<&str>) -> Plugin {
+    let mut configuration = json!({"role": role, "registry": registry});
     if let Some(server) = cluster {
         configuration["server"] = server.into();
     }
@@ -95,14 +96,19 @@ fn vm(process: &Arc<Process>, plugins: &[Plugin]) -> Worker {
 
 /// A worker VM with the gate and the three attempts.
 pub fn start(process: &Arc<Process>) -> Worker {
-    let mut plugins = vec![plugin("gate".into(), "gate", None)];
-    plugins.extend(SERVERS.map(|server| plugin(format!("attempt-{server}"), "attempt", Some(server))));
+    start_with(process, &registry())
+}
+
+/// The same under another registry.
+pub fn start_with(process: &Arc<Process>, registry: &Value) -> Worker {
+    let mut plugins = vec![plugin(registry, "gate".into(), "gate", None)];
+    plugins.extend(SERVERS.map(|server| plugin(registry, format!("attempt-{server}"), "attempt", Some(server))));
     vm(process, &plugins)
 }
 
 /// The VM of the singleton service.
 pub fn prober(process: &Arc<Process>) -> Worker {
-    vm(process, &[plugin("prober".into(), "prober", None)])
+    vm(process, &[plugin(&registry(), "prober".into(), "prober", None)])
 }
 
 /// A `tools/call` with this id, in JSON.
@@ -148,6 +154,11 @@ pub fn healthy() -> [Behaviour; 3] {
 pub fn first(behaviour: Behaviour) -> [Behaviour; 3] {
     let [_, second, third] = healthy();
     [behaviour, second, third]
+}
+
+/// The servers when all behave like this.
+pub fn all(behaviour: &Behaviour) -> [Behaviour; 3] {
+    std::array::from_fn(|_| behaviour.clone())
 }
 
 /// A JSON answer.

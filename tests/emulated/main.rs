@@ -3,9 +3,11 @@
 mod discipline;
 mod failover;
 mod fixture;
+mod framing;
 mod host;
 mod host_semantics;
 mod hostile;
+mod outcomes;
 mod workers;
 
 use dualpath as _;

@@ -65,7 +65,16 @@ impl HttpContext for Attempt {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match self.rest {
-            Some(RestCall::Awaited) => self.rest_body(size, end_of_stream),
+            Some(RestCall::Awaited(_)) => self.rest_body(size, end_of_stream),
+            Some(RestCall::Refused) => Action::Pause,
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        match self.rest {
+            // Trailers end the body, and Envoy has no other end to tell of.
+            Some(RestCall::Awaited(size)) => self.rest_body(size, true),
             Some(RestCall::Refused) => Action::Pause,
             _ => Action::Continue,
         }
@@ -77,5 +86,9 @@ impl HttpContext for Attempt {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         self.response_body(size, end_of_stream)
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.response_trailers()
     }
 }

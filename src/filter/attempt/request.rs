@@ -16,14 +16,16 @@ impl Attempt {
         let placement = std::rc::Rc::clone(&self.placement);
         let Some(server) = placement.server() else { return Action::Continue };
         let id = server.id.as_str();
-        self.plan = host::filter_state("plan")
-            .and_then(|bytes| Plan::decode(&bytes))
-            .filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
-        if let Some(plan) = &self.plan
-            && let Some(next) = plan.next()
-        {
+        let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
+        if let Some(plan) = plan.as_ref().filter(|plan| plan.is_spent()) {
+            return self.refuse_repetition(plan);
+        }
+        self.plan = plan.filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
+        if let Some(plan) = &self.plan {
             // Now, because a failed attempt may end without another callback in which this could be said.
-            host::set_filter_state("next", next.server.as_bytes());
+            if let Some(next) = plan.next() {
+                host::set_filter_state("next", next.server.as_bytes());
+            }
             host::set_filter_state("plan", &plan.clone().advanced().encode());
         }
         let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
@@ -40,7 +42,7 @@ impl Attempt {
                 Action::Continue
             }
             ServerKind::Rest => {
-                self.rest = Some(RestCall::Awaited);
+                self.rest = Some(RestCall::Awaited(0));
                 Action::Pause
             }
         }
@@ -54,6 +56,21 @@ impl Attempt {
         self.settle(Class::Credential, None);
         let mark = self.mark(Class::Credential, false).encode();
         host::reply(503, &[(ANSWER_MARK, &mark), ("content-type", "text/plain")], b"no credential");
+        Action::Pause
+    }
+
+    /// The router has retries left that were meant for other credential slots, and would use them up on the last server.
+    /// A local reply stops it.
+    fn refuse_repetition(&mut self, plan: &Plan) -> Action {
+        self.rest = Some(RestCall::Refused);
+        // What can't be repeated comes here only if it was never sent.
+        let class = if plan.replayable { Class::Lost } else { Class::NotSent };
+        let mark = Mark { server: self.server_id().to_owned(), class, readable: false, attempt: plan.attempts };
+        host::reply(
+            503,
+            &[(ANSWER_MARK, &mark.encode()), ("content-type", "text/plain")],
+            class.explanation().as_bytes(),
+        );
         Action::Pause
     }
 

@@ -10,7 +10,8 @@ use super::super::host::{Body, Headers};
 use super::Attempt;
 use super::rest::RestCall;
 use crate::failure::{
-    Class, EventJudgement, Expected, Head, Judgement, judge_body, judge_event, judge_head, retry_after,
+    Class, EventJudgement, Expected, Failover, Head, Judgement, Verdict, judge_body, judge_event, judge_head,
+    retry_after,
 };
 use crate::jsonrpc::{Answer, RequestId};
 use crate::mcp::SessionId;
@@ -25,10 +26,12 @@ const ERROR_BODY: usize = 64 * 1024;
 pub(super) enum Holding {
     /// Nothing: the answer passes.
     Nothing,
-    /// The whole body.
-    Whole(Head),
+    /// The whole body, of which so many bytes are there.
+    Whole(Head, usize),
     /// The first event with data; so many bytes have been searched.
     Event(Scanner, usize),
+    /// Nothing: a translation has gone out, and what is left of the original must not follow it.
+    Drop,
 }
 
 impl Attempt {
@@ -58,8 +61,15 @@ impl Attempt {
                 if end_of_stream {
                     self.translate_answer(&head, verdict, 0)
                 } else {
-                    self.hold(Holding::Whole(head))
+                    self.hold(Holding::Whole(head, 0))
                 }
+            }
+            // The gate will put its own answer in the place of this one, for which it needs the body's end. The router's
+            // clock runs only until it sees the headers, so they wait here.
+            Judgement::Decided(Verdict { class, .. })
+                if !end_of_stream && self.is_replaced_by_gate(class) && !self.would_go_on(class) =>
+            {
+                self.hold(Holding::Whole(head, 0))
             }
             Judgement::Decided(verdict) => {
                 self.conclude(verdict, verdict.class == Class::Success);
@@ -68,7 +78,7 @@ impl Attempt {
             Judgement::NeedsBody if head.status < 300 && get("content-type").is_some_and(is_event_stream) => {
                 self.hold(Holding::Event(Scanner::default(), 0))
             }
-            Judgement::NeedsBody => self.hold(Holding::Whole(head)),
+            Judgement::NeedsBody => self.hold(Holding::Whole(head, 0)),
         }
     }
 
@@ -80,15 +90,33 @@ impl Attempt {
     pub(super) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match std::mem::replace(&mut self.holding, Holding::Nothing) {
             Holding::Nothing => Action::Continue,
-            Holding::Whole(head) => self.whole_body(head, size, end_of_stream),
+            Holding::Whole(head, _) => self.whole_body(head, size, end_of_stream),
             Holding::Event(scanner, searched) => self.first_event(scanner, searched, size, end_of_stream),
+            Holding::Drop => {
+                Body::Response.replace(size, b"");
+                self.hold(Holding::Drop);
+                Action::Continue
+            }
+        }
+    }
+
+    /// Trailers end the body, and Envoy has no other end to tell of.
+    pub(super) fn response_trailers(&mut self) -> Action {
+        match std::mem::replace(&mut self.holding, Holding::Nothing) {
+            Holding::Nothing | Holding::Drop => Action::Continue,
+            Holding::Whole(head, size) => {
+                // Where no body came there is no buffer either that could take a translation.
+                let bodiless = size == 0;
+                self.whole_body(Head { bodiless, ..head }, size, true)
+            }
+            Holding::Event(scanner, size) => self.first_event(scanner, size, size, true),
         }
     }
 
     fn whole_body(&mut self, head: Head, size: usize, end_of_stream: bool) -> Action {
         let limit = if head.status < 300 { self.body_limit() } else { ERROR_BODY };
         if !end_of_stream && size <= limit {
-            return self.hold(Holding::Whole(head));
+            return self.hold(Holding::Whole(head, size));
         }
         if size > limit && head.status < 300 {
             // Too long to be held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
@@ -102,7 +130,8 @@ impl Attempt {
         if self.rest.is_some() && is_translated(verdict.class) {
             return self.translate_answer(&head, verdict, size);
         }
-        self.conclude(verdict, is_readable(&body));
+        let readable = self.is_readable(&body);
+        self.conclude(verdict, readable);
         Action::Continue
     }
 
@@ -116,7 +145,8 @@ impl Attempt {
                     return Action::Continue;
                 }
                 EventJudgement::Answer(verdict) => {
-                    self.conclude(verdict, is_readable(&event.data));
+                    let readable = self.is_readable(&event.data);
+                    self.conclude(verdict, readable);
                     return Action::Continue;
                 }
             }
@@ -147,6 +177,18 @@ impl Attempt {
         if self.rest.is_some() { ServerKind::Rest } else { ServerKind::Mcp }
     }
 
+    /// Whether the gate may answer in the place of a failure of this class.
+    fn is_replaced_by_gate(&self, class: Class) -> bool {
+        let kind = self.plan.as_ref().map(|plan| plan.kind);
+        matches!(kind, Some(Kind::Request | Kind::Notification)) && class.decisions().failover != Failover::Never
+    }
+
+    /// Whether an MCP client can read this as the answer to its call.
+    fn is_readable(&self, body: &[u8]) -> bool {
+        let id = self.plan.as_ref().and_then(|plan| plan.id.as_deref()).and_then(RequestId::from_json);
+        matches!(Answer::parse(body, id), Answer::Result { .. } | Answer::Error { .. })
+    }
+
     /// What the client's message wants from the server.
     fn expected(&self) -> Expected<'_> {
         match self.plan.as_ref().map(|plan| (plan.kind, plan.id.as_deref().and_then(RequestId::from_json))) {
@@ -160,11 +202,6 @@ impl Attempt {
 /// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault.
 fn is_translated(class: Class) -> bool {
     matches!(class, Class::Success | Class::Caller)
-}
-
-/// Whether an MCP client can read this.
-fn is_readable(body: &[u8]) -> bool {
-    matches!(Answer::parse(body, None), Answer::Result { .. } | Answer::Error { .. })
 }
 
 fn is_event_stream(content_type: &[u8]) -> bool {

@@ -5,6 +5,7 @@ use proxy_wasm::types::Action;
 use super::super::host::{self, Body, Headers};
 use super::super::mark::ANSWER_MARK;
 use super::Attempt;
+use super::response::Holding;
 use crate::failure::{Class, Head, Verdict};
 use crate::jsonrpc::{self, Incoming, RequestId, parse};
 use crate::mcp::ToolCall;
@@ -25,8 +26,8 @@ const OF_THE_API: [&str; 8] = [
 
 /// How far a call on the direct path has come.
 pub(super) enum RestCall {
-    /// The client's body is being collected.
-    Awaited,
+    /// The client's body is being collected; so many bytes of it are there.
+    Awaited(usize),
     /// Sent to the API.
     Sent,
     /// Answered here; nothing was sent.
@@ -36,6 +37,7 @@ pub(super) enum RestCall {
 impl Attempt {
     pub(super) fn rest_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if !end_of_stream {
+            self.rest = Some(RestCall::Awaited(size));
             return Action::Pause;
         }
         match self.translate_request(&Body::Request.read(0, size)) {
@@ -121,6 +123,8 @@ impl Attempt {
         Headers::Response.set("content-type", b"application/json");
         self.conclude(class.into(), true);
         Body::Response.replace(size, &body);
+        // Of an error that is too long to be held, more is to come.
+        self.holding = Holding::Drop;
         Action::Continue
     }
 

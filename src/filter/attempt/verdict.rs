@@ -9,8 +9,8 @@ use crate::breaker::{CallResult, Moment, Outcome};
 use crate::failure::{BreakerEffect, Class, Verdict, judge_no_answer, may_fail_over};
 use crate::plan::Owner;
 
-/// Envoy's response flag "downstream connection terminated".
-const DOWNSTREAM_GONE: u64 = 0x4000;
+/// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
+const DOWNSTREAM_GONE: u64 = 0x4000 | 0x1000_0000;
 
 impl Attempt {
     /// Settles an answered attempt while its response headers are held. `readable`: an MCP client could read the answer.
@@ -24,16 +24,25 @@ impl Attempt {
 
     /// Whether another attempt follows, and sees to it that it goes to the right place.
     fn goes_on(&self, class: Class) -> bool {
-        let Some(plan) = &self.plan else { return false };
-        if !may_fail_over(self.class_here(class), plan.replayable, false) {
-            return false;
-        }
-        if class.decisions().other_slot_first && self.other_slot {
+        let goes_on = self.would_go_on(class);
+        if let (true, true, Some(plan)) = (goes_on, self.tries_other_slot(class), &self.plan) {
             host::set_filter_state("next", self.server_id().as_bytes());
             host::set_filter_state("plan", &plan.clone().with_other_slot().encode());
-            return true;
         }
-        plan.next().is_some()
+        goes_on
+    }
+
+    /// Whether another attempt would follow this outcome.
+    pub(super) fn would_go_on(&self, class: Class) -> bool {
+        self.plan.as_ref().is_some_and(|plan| {
+            may_fail_over(self.class_here(class), plan.replayable, false)
+                && (self.tries_other_slot(class) || plan.next().is_some())
+        })
+    }
+
+    /// Whether that attempt would go to this server again, with its other credential slot.
+    fn tries_other_slot(&self, class: Class) -> bool {
+        class.decisions().other_slot_first && self.other_slot
     }
 
     /// A server that doesn't know a session which another server has opened has not executed anything: for the failover

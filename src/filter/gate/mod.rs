@@ -77,8 +77,12 @@ impl HttpContext for Gate {
         }
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.rewrite.body(size, end_of_stream)
+    fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        self.rewrite.body(size)
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.response_trailers()
     }
 
     fn on_log(&mut self) {

@@ -20,21 +20,23 @@ use crate::registry::ServerKind;
 pub(super) enum Rewrite {
     /// It goes through.
     Keep,
-    /// This takes its place once it has ended.
+    /// This takes its place. The headers are held until some of the body is there to be replaced.
     Replace(Vec<u8>),
+    /// It has been replaced; what is left of it must not follow.
+    Drop,
 }
 
 impl Rewrite {
-    pub(super) fn body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    pub(super) fn body(&mut self, size: usize) -> Action {
         match self {
             Rewrite::Keep => Action::Continue,
-            Rewrite::Replace(_) if !end_of_stream => {
-                // Dropped piece by piece: what nobody will see need not be kept either.
+            Rewrite::Drop => {
                 Body::Response.replace(size, b"");
                 Action::Continue
             }
             Rewrite::Replace(body) => {
                 Body::Response.replace(size, body);
+                *self = Rewrite::Drop;
                 Action::Continue
             }
         }
@@ -52,8 +54,7 @@ impl Gate {
             return Action::Continue;
         }
         Headers::Response.remove(FAILOVER_MARK);
-        let status =
-            Headers::Response.get(":status").and_then(|s| std::str::from_utf8(&s).ok()?.parse().ok()).unwrap_or(503);
+        let status = Headers::Response.status().unwrap_or(503);
         let ending = Ending {
             class,
             status,
@@ -99,11 +100,17 @@ impl Gate {
         }
     }
 
+    /// The response ends with trailers.
+    pub(super) fn response_trailers(&mut self) -> Action {
+        match std::mem::replace(&mut self.rewrite, Rewrite::Drop) {
+            // No piece of a body came that could have been replaced.
+            Rewrite::Replace(body) => reply_instead(&body),
+            Rewrite::Keep | Rewrite::Drop => Action::Continue,
+        }
+    }
+
     /// Takes the attempt's note off the answer, or turns it into the headers that the operator lets clients see.
     fn show_way(&self, mark: Option<&Mark>) {
-        if mark.is_none() {
-            return;
-        }
         Headers::Response.remove(ANSWER_MARK);
         if let (true, Some(mark)) = (self.vm.registry.listener.expose_headers, mark) {
             Headers::Response.set("x-dualpath-server", mark.server.as_bytes());
@@ -139,11 +146,6 @@ impl Gate {
 
     /// Puts an answer of the gate in the place of the response that is being passed on.
     fn rewrite(&mut self, status: u16, body: Vec<u8>, end_of_stream: bool) -> Action {
-        if end_of_stream {
-            // Without a body to replace, only a local reply can bring one.
-            host::reply(status, &[("content-type", "application/json")], &body);
-            return Action::Pause;
-        }
         Headers::Response.set(":status", status.to_string().as_bytes());
         for name in ["content-length", "content-encoding", "transfer-encoding", "www-authenticate", "set-cookie"] {
             Headers::Response.remove(name);
@@ -153,8 +155,11 @@ impl Gate {
         } else {
             Headers::Response.set("content-type", b"application/json");
         }
+        if end_of_stream {
+            return reply_instead(&body);
+        }
         self.rewrite = Rewrite::Replace(body);
-        Action::Continue
+        Action::Pause
     }
 
     /// Counts the call; called once, at its very end.
@@ -170,4 +175,16 @@ impl Gate {
             self.vm.metrics.count(Metric::Fallback);
         }
     }
+}
+
+/// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
+/// local reply can bring one.
+fn reply_instead(body: &[u8]) -> Action {
+    const KEPT: [&str; 5] =
+        ["content-type", "mcp-session-id", "retry-after", "x-dualpath-attempts", "x-dualpath-server"];
+    let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
+    let headers: Vec<_> =
+        KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+    host::reply(Headers::Response.status().unwrap_or(503), &headers, body);
+    Action::Pause
 }
