@@ -8,6 +8,7 @@ mod host;
 mod host_semantics;
 mod hostile;
 mod outcomes;
+mod random;
 mod workers;
 
 use dualpath as _;

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{call_body, exchange, first, healthy, prober, route, start};
+use dualpath::breaker::Breaker;
+use dualpath::registry::Registry;
+use serde_json::{Value, json};
+
+use crate::fixture::{call_body, exchange, first, healthy, prober, registry, route, start, start_with};
 use crate::host::{Behaviour, Played, Process, Worker, play};
 
 const WORKERS: usize = 8;
@@ -30,11 +34,16 @@ impl Gathering {
 
 /// Runs `work` on as many threads as there are workers, all started before any goes on.
 fn on_workers(process: &Arc<Process>, work: impl Fn(&Worker) + Sync) {
+    on_workers_with(process, &registry(), work);
+}
+
+/// The same under another registry.
+fn on_workers_with(process: &Arc<Process>, registry: &Value, work: impl Fn(&Worker) + Sync) {
     let ready = Gathering::default();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                let worker = start(process);
+                let worker = start_with(process, registry);
                 ready.arrive();
                 work(&worker);
             });
@@ -58,6 +67,77 @@ fn no_failure_is_lost_between_workers() {
         let expected = if failures < 5 { "mcp-a" } else { "mcp-b" };
         assert_eq!(played.servers(), [expected], "after {failures} failures in a row");
     }
+}
+
+/// The successes and failures in the record of `server`, whose layout the breaker's codec documents.
+fn counts(process: &Process, registry: &Value, server: &str) -> (u32, u32) {
+    let registry = Registry::from_wire(registry).expect("a registry");
+    let (_, server) = registry.server_by_id(server).expect("a server");
+    let breaker = Breaker::new(server.id.as_str(), server.breaker);
+    let record = process.shared_data().get("dualpath", breaker.key()).expect("a record").0.clone();
+    let number = |at: usize| u32::from(u16::from_le_bytes([record[at], record[at + 1]]));
+    let buckets = (0..usize::from(record[31])).map(|n| usize::from(record[2]) + 6 * n);
+    buckets.fold((0, 0), |(ok, fail), at| (ok + number(at), fail + number(at + 2)))
+}
+
+#[test]
+fn no_result_is_lost_between_workers() {
+    const CALLS: u32 = 40;
+    let process = Process::new();
+    let mut registry = registry();
+    registry["breaker"] = json!({"consecutive": 1000, "failure_rate": 0});
+    on_workers_with(&process, &registry, |worker| {
+        for n in 0..CALLS {
+            match n % 4 {
+                0 => failing_call(worker),
+                _ => play(worker, "gate", &route(), exchange(&call_body("search", "1"), healthy())),
+            };
+        }
+        // What could not be written at once for all the others is written by the tick.
+        worker.tick("gate");
+        worker.tick("gate");
+    });
+    let all = CALLS * u32::try_from(WORKERS).expect("few");
+    assert_eq!(counts(&process, &registry, "mcp-a"), (all / 4 * 3, all / 4));
+    assert_eq!(process.metric_sum("dualpath_breaker_events_total.server.mcp-a.event.lost_results"), 0);
+}
+
+#[test]
+fn a_breaker_opens_once_however_many_workers_see_the_failures() {
+    let process = Process::new();
+    on_workers(&process, |worker| {
+        for _ in 0..5 {
+            failing_call(worker);
+        }
+    });
+    let opened = "dualpath_breaker_transitions_total.server.mcp-a.from.closed.to.open";
+    assert_eq!(process.metric(opened), 1);
+    assert_eq!(process.metric("cortex_circuit_breaker_state.server.mcp-a"), 1);
+}
+
+#[test]
+fn a_failed_probe_opens_again_and_a_good_one_closes_for_everybody() {
+    let process = Process::new();
+    {
+        let worker = start(&process);
+        for _ in 0..5 {
+            failing_call(&worker);
+        }
+        process.advance(Duration::from_secs(11));
+        assert_eq!(failing_call(&worker).servers(), ["mcp-a", "mcp-b"], "the probe");
+        assert_eq!(failing_call(&worker).servers(), ["mcp-b"]);
+    }
+    process.advance(Duration::from_secs(25));
+    let asked = AtomicUsize::new(0);
+    on_workers(&process, |worker| {
+        for _ in 0..5 {
+            let played = play(worker, "gate", &route(), exchange(&call_body("search", "1"), healthy()));
+            assert_eq!(played.reply().status(), 200);
+            asked.fetch_add(usize::from(played.servers() == ["mcp-a"]), Ordering::SeqCst);
+        }
+    });
+    assert!(asked.load(Ordering::SeqCst) > 0);
+    assert_eq!(process.metric("cortex_circuit_breaker_state.server.mcp-a"), 0, "closed");
 }
 
 #[test]

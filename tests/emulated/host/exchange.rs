@@ -1,6 +1,7 @@
 //! A request, and how the world treats it: the script of a played stream.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use super::{Attempt, Headers};
@@ -21,7 +22,7 @@ pub struct Route {
 }
 
 /// A response of a server.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Response {
     /// Headers, `:status` among them.
     pub headers: Headers,
@@ -33,6 +34,15 @@ pub struct Response {
     pub reset: bool,
     /// Whether nothing more comes, until a timeout.
     pub stall: bool,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pieces: Vec<_> =
+            self.pieces.iter().map(|piece| format!("{:.200}", piece.escape_ascii().to_string())).collect();
+        let Response { headers, trailers, reset, stall, .. } = self;
+        write!(f, "{headers:?} {pieces:?} trailers {trailers:?} reset {reset} stall {stall}")
+    }
 }
 
 impl Response {

@@ -1,12 +1,21 @@
 //! Header maps: multi-valued, ordered, values any bytes.
 
+use std::fmt;
+
 use proxy_wasm::types::{MapType, Status};
 
 use super::{give, taken, violation, with_context};
 
 /// A header map. Names are lower case; a name may occur more than once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<(String, Vec<u8>)>);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |(name, value): &(String, Vec<u8>)| format!("{name}: {}", value.escape_ascii());
+        f.debug_list().entries(self.0.iter().map(text)).finish()
+    }
+}
 
 impl Headers {
     /// A map of these pairs, in order.

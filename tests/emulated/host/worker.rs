@@ -56,7 +56,7 @@ pub(super) enum Callback {
     ResponseTrailers(usize),
 }
 
-/// Context ids differ over the whole test process, for the dispatcher of a reused thread keeps its old root contexts.
+/// Context ids differ over the whole test process: contexts of a test that failed stay in the dispatcher of their thread.
 static LAST_CONTEXT: AtomicU32 = AtomicU32::new(0);
 
 type PanicHook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;
@@ -206,7 +206,14 @@ impl Worker {
 }
 
 impl Drop for Worker {
+    /// Ends the root contexts: a thread that is used again would otherwise find what they keep, such as the ids of
+    /// metrics of a process that is gone.
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for root in self.roots.values() {
+                finish(*root);
+            }
+        }
         VM.replace(None);
     }
 }
