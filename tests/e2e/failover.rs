@@ -210,6 +210,19 @@ async fn a_refused_secret_is_never_shown_as_the_client_s_own_401() {
 }
 
 #[tokio::test]
+async fn a_server_whose_name_does_not_resolve_is_passed_over() {
+    let world = World::start_with(|options| {
+        options.set("/servers/0/url", json!("https://no-such-host.invalid/mcp"));
+    })
+    .await;
+    for _ in 0..3 {
+        let reply = world.client.call("sql", json!({"sql": "insert"})).await;
+        assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{}", reply.answer.text());
+    }
+    assert_eq!(world.calls(), [0, 3, 0]);
+}
+
+#[tokio::test]
 async fn a_call_walks_the_whole_chain_in_order() {
     let world = World::start().await;
     world.primary.set(Behaviour::status(503));

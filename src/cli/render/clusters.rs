@@ -19,6 +19,10 @@ const CONNECTION_IDLE: &str = "60s";
 /// The certificate authorities of Debian, Ubuntu, Alpine and Envoy's own images.
 const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where connections are refused at once: nothing listens on this port (tcpmux), and what did would need the server's
+/// certificate.
+const REFUSES: (&str, u16) = ("127.0.0.1", 1);
+
 /// The clusters of all servers, in file order; each is named by its server's id.
 pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
     registry.servers.iter().map(|server| cluster(registry, wire, server)).collect()
@@ -60,13 +64,15 @@ fn by_name() -> Value {
     )
 }
 
+/// The server, and for a name one address more, which is used only while the name has none: Envoy answers a request to
+/// a cluster without hosts itself and never retries it, whereas a refused connection is failed over.
 fn endpoints(server: &Server) -> Value {
-    json!({
-        "cluster_name": server.id.as_str(),
-        "endpoints": [
-            {"lb_endpoints": [{"endpoint": {"address": socket_address(&server.url.host, server.url.port)}}]},
-        ],
-    })
+    let only = |host: &str, port| json!([{"endpoint": {"address": socket_address(host, port)}}]);
+    let mut endpoints = vec![json!({"lb_endpoints": only(&server.url.host, server.url.port)})];
+    if ip(&server.url).is_none() {
+        endpoints.push(json!({"priority": 1, "lb_endpoints": only(REFUSES.0, REFUSES.1)}));
+    }
+    json!({"cluster_name": server.id.as_str(), "endpoints": endpoints})
 }
 
 fn circuit_breakers() -> Value {

@@ -223,6 +223,18 @@ fn buffers_hold_more_than_the_limits() {
 }
 
 #[test]
+fn a_name_without_an_address_is_a_refused_connection_and_not_a_cluster_without_hosts() {
+    let tree = rendered(&registry());
+    let endpoints = at(&tree, "/static_resources/clusters/0/load_assignment/endpoints");
+    assert!(endpoints[0].get("priority").is_none());
+    assert_eq!(endpoints[1]["priority"], 1, "only while the name has no address");
+    assert_eq!(
+        at(&endpoints[1], "/lb_endpoints/0/endpoint/address/socket_address"),
+        &json!({"address": "127.0.0.1", "port_value": 1})
+    );
+}
+
+#[test]
 fn https_servers_check_the_certificate_name() {
     let tree = rendered(&registry());
     let context = at(&tree, "/static_resources/clusters/0/transport_socket/typed_config");
