@@ -36,6 +36,12 @@ impl Headers {
         std::str::from_utf8(&self.get(":status")?).ok()?.parse().ok()
     }
 
+    /// Whether the body is a stream of Server-Sent Events, which may stay open for hours.
+    pub fn are_of_events(self) -> bool {
+        let kind = self.get("content-type").unwrap_or_default();
+        kind.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+    }
+
     /// Replaces every value of `name` by `value`.
     pub fn set(self, name: &str, value: &[u8]) {
         let _ = hostcalls::set_map_value_bytes(self.map(), name, Some(value));

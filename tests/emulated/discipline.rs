@@ -64,6 +64,18 @@ fn what_the_client_sends_in_reserved_headers_reaches_nobody() {
 }
 
 #[test]
+fn of_two_session_ids_none_reaches_a_server() {
+    for ids in [["s", "dp1~mcp-b~secret"], ["dp1~mcp-a~s", "dp1~mcp-b~t"]] {
+        let mut exchange = exchange(&call_body("search", "1"), healthy());
+        for id in ids {
+            exchange.headers.add("mcp-session-id", id);
+        }
+        let played = World::new().play(exchange);
+        assert!(played.attempts.iter().all(|attempt| attempt.headers.count("mcp-session-id") == 0), "{ids:?}");
+    }
+}
+
+#[test]
 fn a_missing_credential_is_refused_and_never_replaced_by_the_clients() {
     let mut world = World::new();
     world.route.slots.clear();

@@ -139,9 +139,10 @@ fn an_open_breaker_spares_the_dead_server() {
 #[test]
 fn a_client_that_leaves_is_no_failure_of_the_server() {
     let world = World::new();
-    for _ in 0..10 {
+    for http2 in [true, false].repeat(5) {
         let mut exchange = exchange(&crate::fixture::call_body("search", "1"), crate::fixture::healthy());
         exchange.abort = Some(crate::host::Abort::Waiting(1));
+        exchange.http2 = http2;
         world.play(exchange);
     }
     assert_eq!(world.call("search", crate::fixture::healthy()).servers(), ["mcp-a"]);

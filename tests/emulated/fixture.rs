@@ -141,6 +141,7 @@ pub fn exchange<'a>(body: &str, servers: [Behaviour; 3]) -> Exchange<'a> {
             .zip(servers.map(|behaviour| VecDeque::from([behaviour])))
             .collect(),
         abort: None,
+        http2: false,
         waiting: None,
     }
 }

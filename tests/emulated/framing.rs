@@ -96,6 +96,14 @@ fn an_error_that_never_ends_does_not_keep_the_client_waiting() {
 }
 
 #[test]
+fn the_gates_error_ends_even_if_the_event_stream_it_replaces_does_not() {
+    let stray = "data: {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n\n";
+    let endless = Response { stall: true, ..Response::events(&[stray]) };
+    let played = World::new().call("write", first(Behaviour::Answer(endless)));
+    assert_eq!(message(&played)["error"]["data"]["source"], "dualpath");
+}
+
+#[test]
 fn of_an_api_error_too_long_to_be_held_nothing_follows_the_translation() {
     let piece = "x".repeat(40 << 10);
     for status in [400, 422] {

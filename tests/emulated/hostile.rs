@@ -56,6 +56,21 @@ fn request_trailers_do_not_hang_the_call() {
 }
 
 #[test]
+fn a_call_that_can_be_read_two_ways_is_never_repeated() {
+    let bodies = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","name":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","n\u0061me":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search"},"params":{"name":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search"}} {"id":2}"#,
+    ];
+    for body in bodies {
+        let played = World::new().play(exchange(body, first(Behaviour::Reset)));
+        assert_eq!(played.servers(), ["mcp-a"], "{body}");
+    }
+}
+
+#[test]
 fn every_shape_of_request_gets_some_answer() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let bodies = ["", "[]", "{}", "null", "1", "\"", "[1]", "[[]]", "\u{0}", "{\"jsonrpc\":\"2.0\"}", deep.as_str()];

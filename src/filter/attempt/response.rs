@@ -75,7 +75,7 @@ impl Attempt {
                 self.conclude(verdict, verdict.class == Class::Success);
                 Action::Continue
             }
-            Judgement::NeedsBody if head.status < 300 && get("content-type").is_some_and(is_event_stream) => {
+            Judgement::NeedsBody if head.status < 300 && Headers::Response.are_of_events() => {
                 self.hold(Holding::Event(Scanner::default(), 0))
             }
             Judgement::NeedsBody => self.hold(Holding::Whole(head, 0)),
@@ -202,8 +202,4 @@ impl Attempt {
 /// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault.
 fn is_translated(class: Class) -> bool {
     matches!(class, Class::Success | Class::Caller)
-}
-
-fn is_event_stream(content_type: &[u8]) -> bool {
-    content_type.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }

@@ -146,6 +146,7 @@ impl Gate {
 
     /// Puts an answer of the gate in the place of the response that is being passed on.
     fn rewrite(&mut self, status: u16, body: Vec<u8>, end_of_stream: bool) -> Action {
+        let endless = Headers::Response.are_of_events();
         Headers::Response.set(":status", status.to_string().as_bytes());
         for name in ["content-length", "content-encoding", "transfer-encoding", "www-authenticate", "set-cookie"] {
             Headers::Response.remove(name);
@@ -155,7 +156,7 @@ impl Gate {
         } else {
             Headers::Response.set("content-type", b"application/json");
         }
-        if end_of_stream {
+        if end_of_stream || endless {
             return reply_instead(&body);
         }
         self.rewrite = Rewrite::Replace(body);
@@ -178,7 +179,7 @@ impl Gate {
 }
 
 /// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
-/// local reply can bring one.
+/// local reply can bring one; and only a local reply ends where the body that it replaces does not.
 fn reply_instead(body: &[u8]) -> Action {
     const KEPT: [&str; 5] =
         ["content-type", "mcp-session-id", "retry-after", "x-dualpath-attempts", "x-dualpath-server"];

@@ -111,6 +111,8 @@ pub struct Exchange<'a> {
     pub servers: BTreeMap<String, VecDeque<Behaviour>>,
     /// Where the client goes away.
     pub abort: Option<Abort>,
+    /// Whether it speaks HTTP/2, in which it goes away by resetting the stream.
+    pub http2: bool,
     /// Called while the n-th attempt waits for its answer.
     pub waiting: Option<Waiting<'a>>,
 }

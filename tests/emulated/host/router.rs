@@ -192,8 +192,12 @@ impl Stream<'_> {
             }
             End::Aborted => {
                 aborted = true;
-                self.info.borrow_mut().set("response.code_details", "downstream_remote_disconnect");
-                self.info.borrow_mut().set_number("response.flags", 0x4000);
+                let (details, flags) = match self.exchange.http2 {
+                    true => ("http2.remote_reset", 0x1000_0000),
+                    false => ("downstream_remote_disconnect", 0x4000),
+                };
+                self.info.borrow_mut().set("response.code_details", details);
+                self.info.borrow_mut().set_number("response.flags", flags);
             }
             End::Hung => self.worker.process().violation("the stream hangs: held and never let go".to_owned()),
             End::Failed(_) | End::Marked => unreachable!("retried or turned into a reply"),

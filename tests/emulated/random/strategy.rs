@@ -61,6 +61,7 @@ impl Step {
             exchange.servers.insert((*server).to_owned(), script.iter().cloned().collect());
         }
         exchange.abort = self.abort;
+        exchange.http2 = self.late_end;
         exchange
     }
 
