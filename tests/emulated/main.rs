@@ -7,6 +7,7 @@ mod framing;
 mod host;
 mod host_semantics;
 mod hostile;
+mod interruptions;
 mod outcomes;
 mod random;
 mod workers;

@@ -7,9 +7,12 @@ use super::{Headers, Reply, with_vm};
 
 /// A piece of a message; `bool` = the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Frame {
+pub enum Frame {
+    /// The headers.
     Headers(Headers, bool),
+    /// A piece of the body.
     Data(Vec<u8>, bool),
+    /// The trailers, always last.
     Trailers(Headers),
 }
 

@@ -11,6 +11,7 @@ mod chain;
 mod exchange;
 mod foreign;
 mod headers;
+mod interrupted;
 mod metrics;
 mod process;
 mod properties;
@@ -29,8 +30,10 @@ use std::sync::Arc;
 use proxy_wasm::types::{BufferType, MapType};
 
 pub use calls::HttpCall;
+pub use chain::Frame;
 pub use exchange::{Abort, Behaviour, Exchange, Response, Route};
 pub use headers::Headers;
+pub use interrupted::interrupt;
 pub use process::Process;
 pub use properties::StreamInfo;
 pub use router::play;
