@@ -69,6 +69,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_is_spent_after_its_last_hop_unless_that_is_tried_again() {
+        let last = plan().advanced();
+        assert!(!plan().is_spent() && !last.is_spent());
+        assert!(last.clone().advanced().is_spent());
+        assert!(!last.with_other_slot().is_spent());
+    }
+
+    #[test]
     fn a_plan_of_another_version_is_no_plan() {
         let mut bytes = plan().encode();
         bytes[0] += 1;

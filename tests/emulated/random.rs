@@ -4,7 +4,9 @@
 
 mod strategy;
 
+use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::fixture::{SECRETS, SERVERS, World};
 use crate::host::{Abort, Attempt, Behaviour, Exchange, Played, Response};
@@ -35,6 +37,7 @@ fn no_secret_leaks(world: &World, played: &Played) {
         }
         assert!(!attempt.sent || !attempt.headers.contain(MARK), "a reserved header of the client: {attempt:?}");
     }
+    assert!(!played.logged_request.contain("x-dualpath-slot-"), "for the access log: {:?}", played.logged_request);
     let mut traces: Vec<Vec<u8>> = world.process.log().into_iter().map(|(_, line)| line.into_bytes()).collect();
     traces.extend(world.process.metric_names().into_iter().map(String::into_bytes));
     traces.extend(world.process.shared_data().all().into_iter().flat_map(|(key, value)| [key.into_bytes(), value]));
@@ -76,8 +79,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_promises_hold(history in history()) {
-        let world = World::new();
+    fn whatever_happens_the_promises_hold(history in history(), bare in option::weighted(0.2, select(SERVERS.to_vec()))) {
+        let mut world = World::new();
+        if let Some(server) = bare {
+            world.route.slots.remove(server);
+        }
         let mut attempts = Vec::new();
         for step in &history {
             world.process.advance(step.pause);
@@ -86,6 +92,7 @@ proptest! {
                 executed_at_most_once(step, &played);
             }
             no_secret_leaks(&world, &played);
+            prop_assert!(played.servers().iter().all(|server| Some(*server) != bare), "sent without a credential");
             one_answer(step, &played);
             world.worker.tick("gate");
             attempts.extend(played.attempts);

@@ -63,6 +63,8 @@ impl Placement {
             return Authentication::Done { other_slot: false };
         };
         let Some(value) = value else {
+            // What another server's attempt has left must not even be there to be logged.
+            Headers::Request.remove(&credential.header);
             self.vm.credentials.note_missing(self.index, now);
             return Authentication::Impossible;
         };

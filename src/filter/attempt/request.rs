@@ -63,6 +63,8 @@ impl Attempt {
     /// A local reply stops it.
     fn refuse_repetition(&mut self, plan: &Plan) -> Action {
         self.rest = Some(RestCall::Refused);
+        // Not for a server, but for the access log: it takes the slots' headers off.
+        let _ = self.placement.authenticate(false, clock::now_ms());
         // What can't be repeated comes here only if it was never sent.
         let class = if plan.replayable { Class::Lost } else { Class::NotSent };
         let mark = Mark { server: self.server_id().to_owned(), class, readable: false, attempt: plan.attempts };

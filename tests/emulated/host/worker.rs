@@ -209,7 +209,7 @@ impl Drop for Worker {
     /// Ends the root contexts: a thread that is used again would otherwise find what they keep, such as the ids of
     /// metrics of a process that is gone.
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !IN_GUEST.get() {
             for root in self.roots.values() {
                 finish(*root);
             }
