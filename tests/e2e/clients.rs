@@ -115,3 +115,14 @@ async fn an_answer_carries_no_private_header() {
     let private = |name: &str| name.starts_with("x-dualpath-") || name == "www-authenticate";
     assert!(!reply.answer.headers.iter().any(|(name, _)| private(name)), "{:?}", reply.answer.headers);
 }
+
+#[tokio::test]
+async fn cookies_stay_on_their_side_of_the_proxy() {
+    let world = World::start().await;
+    let headers = vec![("set-cookie".to_owned(), "of=primary".to_owned())];
+    world.primary.set(Behaviour::Status { status: 400, headers, body: "{}".to_owned() });
+    let reply = world.client.clone().header("cookie", "of=elsewhere").search("q").await;
+    assert_eq!((reply.status(), reply.answer.header("set-cookie")), (400, None));
+    let seen = &world.primary.received()[0];
+    assert!(!seen.headers.iter().any(|(name, _)| name == "cookie"), "{:?}", seen.headers);
+}

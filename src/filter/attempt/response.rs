@@ -42,8 +42,9 @@ impl Attempt {
         self.answered = true;
         let headers = Headers::Response.all();
         let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
-        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("x-dualpath-")) {
-            // Only attempts write these. From a server they could have a call repeated that must not be.
+        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("x-dualpath-") || name == "set-cookie") {
+            // The first are for attempts to write; from a server they could have a call repeated that must not be. And
+            // a cookie would come back to whichever server is next.
             Headers::Response.remove(name);
         }
         if let (Some(session), Some(server)) = (get("mcp-session-id"), self.placement.server()) {

@@ -13,16 +13,8 @@ use crate::registry::Direct;
 use crate::translate::{self, RestRequest, ToolAnswer};
 
 /// Headers of an API's answer that are about that answer and not about the one the client gets.
-const OF_THE_API: [&str; 8] = [
-    "cache-control",
-    "content-encoding",
-    "content-length",
-    "etag",
-    "set-cookie",
-    "transfer-encoding",
-    "vary",
-    "www-authenticate",
-];
+const OF_THE_API: [&str; 7] =
+    ["cache-control", "content-encoding", "content-length", "etag", "transfer-encoding", "vary", "www-authenticate"];
 
 /// How far a call on the direct path has come.
 pub(super) enum RestCall {
@@ -71,7 +63,7 @@ impl Attempt {
     fn send_rest(&mut self, request: &RestRequest, size: usize) {
         // Nothing that is about the client's MCP connection belongs into a plain API call.
         for (name, _) in Headers::Request.all() {
-            if name.starts_with("mcp-") || name == "last-event-id" || name == "cookie" || name == "origin" {
+            if name.starts_with("mcp-") || name == "last-event-id" || name == "origin" {
                 Headers::Request.remove(&name);
             }
         }

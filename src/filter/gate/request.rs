@@ -30,8 +30,9 @@ const ROUTER_CONTROLS: [&str; 13] = [
 ];
 
 /// Headers of a client that never go to a server: its own credential (MCP forbids passing it on, the server gets its
-/// own), and the wish for compression (a compressed answer can't be judged).
-const NEVER_PASSED_ON: [&str; 2] = ["authorization", "accept-encoding"];
+/// own), cookies (the next server has no business with those of this one), and the wish for compression (a compressed
+/// answer can't be judged).
+const NEVER_PASSED_ON: [&str; 3] = ["accept-encoding", "authorization", "cookie"];
 
 /// Whether a client may not send this header through.
 fn is_reserved(name: &str) -> bool {
