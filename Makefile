@@ -41,6 +41,7 @@ run: wasm lab ## the demo's set-up, left running for curl
 	@$(LAB) run $(ARGS)
 
 bench: wasm lab ## what the filter costs; also build/bench.json
+	@.make/wasm-noop
 	@$(LAB) bench $(ARGS)
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml

@@ -1,4 +1,4 @@
-//! `dualpath-lab`: the demo, the same set-up left running, and single stub servers.
+//! `dualpath-lab`: the demo, the same set-up left running, the benchmark, and single stub servers.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use dualpath::lab::bench;
 use dualpath::lab::demo;
 use dualpath::lab::stage::Stage;
 use dualpath::lab::stub::{Config, Framing, Kind, Sessions, run_process};
@@ -23,6 +24,23 @@ enum Command {
     Demo(Module),
     /// Leaves the demo's set-up running for curl, until Ctrl-C
     Run(Module),
+    /// Measures what the filter costs, next to other filters and none
+    Bench {
+        #[command(flatten)]
+        module: Module,
+        /// The module that does nothing
+        #[arg(long, default_value = "build/noop.wasm")]
+        noop: PathBuf,
+        /// Where the figures go as JSON
+        #[arg(long, default_value = "build/bench.json")]
+        json: PathBuf,
+        /// A few seconds only: shows that everything works, its figures mean little
+        #[arg(long)]
+        quick: bool,
+    },
+    /// The server behind the benchmark's proxies
+    #[command(hide = true)]
+    BenchUpstream,
     /// Runs one stub server on 127.0.0.1; prints its address; ends when its input closes
     Stub {
         /// What it pretends to be
@@ -96,6 +114,15 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             println!("{}\n\nCtrl-C stops everything.", stage.directions());
             Ok(tokio::signal::ctrl_c().await?)
         }
+        Command::Bench { module, noop, json, quick } => {
+            let options = bench::Options { module: module.path(), noop, json, quick };
+            // As above.
+            tokio::select! {
+                measured = bench::run(&program, &options) => measured.map_err(|error| error as Box<dyn Error>),
+                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            }
+        }
+        Command::BenchUpstream => Ok(bench::run_upstream().await?),
         Command::Stub { kind, name, port, json, sessions, max_seconds } => {
             let config = match kind {
                 Kind::Mcp => Config::mcp(&name),

@@ -12,6 +12,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod envoy;
