@@ -170,8 +170,29 @@ impl Policy {
         period.saturating_add(jitter.round() as u64).max(asked)
     }
 
-    /// A hash of all the numbers, to see in a record which policy moved it.
+    /// A hash of all the numbers, to see in a record which policy moved it. Of the bits, not of a text: every look at a
+    /// server that has no record yet computes one.
     pub(super) fn fingerprint(&self) -> u32 {
-        fnv1a_32(format!("{self:?}").as_bytes())
+        let Policy { consecutive, failure_rate, min_calls, slow, buckets, bucket_ms, .. } = *self;
+        let Policy { base_open_ms, max_open_ms, jitter, decay_ms, lease_ms, max_lost, probe_successes, .. } = *self;
+        // What is off has a value that no number can have.
+        let rate_bits = |rate: Option<f64>| rate.map_or(u64::MAX, f64::to_bits);
+        let numbers: [u64; 14] = [
+            consecutive.map_or(u64::MAX, u64::from),
+            rate_bits(failure_rate),
+            min_calls.into(),
+            slow.map_or(u64::MAX, |slow| slow.after_ms),
+            rate_bits(slow.map(|slow| slow.rate)),
+            buckets.into(),
+            bucket_ms.into(),
+            base_open_ms,
+            max_open_ms,
+            jitter.to_bits(),
+            decay_ms,
+            lease_ms,
+            max_lost.into(),
+            probe_successes.into(),
+        ];
+        fnv1a_32(numbers.map(u64::to_le_bytes).as_flattened())
     }
 }

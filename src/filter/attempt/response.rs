@@ -131,7 +131,8 @@ impl Attempt {
         if self.rest.is_some() && is_translated(verdict.class) {
             return self.translate_answer(&head, verdict, size);
         }
-        let readable = self.is_readable(&body);
+        // Asked of failures only: what is judged a success has been read whole already.
+        let readable = verdict.class == Class::Success || self.is_readable(&body);
         self.conclude(verdict, readable);
         Action::Continue
     }
@@ -146,7 +147,7 @@ impl Attempt {
                     return Action::Continue;
                 }
                 EventJudgement::Answer(verdict) => {
-                    let readable = self.is_readable(&event.data);
+                    let readable = verdict.class == Class::Success || self.is_readable(&event.data);
                     self.conclude(verdict, readable);
                     return Action::Continue;
                 }
