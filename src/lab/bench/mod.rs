@@ -1,8 +1,8 @@
 //! The benchmark: what the filter costs Envoy, next to what else could stand in its place.
 //!
 //! All contestants are listeners of one Envoy process, in front of the same server, and take turns. The server and the
-//! clients are other processes, so that Envoy's CPU time is proxying and nothing else. A shared machine makes absolute
-//! figures vary by half from one minute to the next; the ratios of one round vary little.
+//! clients are other processes, so that Envoy's CPU time is proxying and nothing else. On a shared machine absolute figures
+//! vary by half from one minute to the next; ratios within a round vary less, and their median over many rounds little.
 
 mod contestants;
 mod failover;
@@ -55,7 +55,7 @@ pub async fn run(program: &Path, options: &Options) -> Result<(), Box<dyn Error 
     let effort = if options.quick {
         Effort { rounds: 1, round: Duration::from_millis(200), failovers: 20, workers: 2 }
     } else {
-        Effort { rounds: 9, round: Duration::from_millis(1500), failovers: 2000, workers: 4 }
+        Effort { rounds: 21, round: Duration::from_millis(600), failovers: 2000, workers: 4 }
     };
     let existing = |file: &Path| file.canonicalize().map_err(|error| format!("{}: {error}", file.display()));
     let surroundings =
@@ -64,12 +64,13 @@ pub async fn run(program: &Path, options: &Options) -> Result<(), Box<dyn Error 
     eprintln!("warming up");
     let running = surroundings.start(&Contestant::ALL, 1).await?;
     for contestant in Contestant::ALL {
-        rounds::measure(&running, contestant, effort.round).await?;
+        // Long enough for the engine to have optimised what is hot.
+        rounds::measure(&running, contestant, 2 * effort.round).await?;
     }
     let mut samples = Vec::new();
     for number in 1..=effort.rounds {
         eprintln!("round {number} of {}", effort.rounds);
-        let mut round = Vec::new();
+        let mut round = report::Round::new();
         for contestant in Contestant::ALL {
             round.push((contestant, rounds::measure(&running, contestant, effort.round).await?));
         }

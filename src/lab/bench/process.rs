@@ -38,14 +38,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_shows_in_the_account_and_sleep_does_not() {
+    fn work_shows_in_the_account() {
         let id = std::process::id();
-        let spin = || {
-            let start = std::time::Instant::now();
-            while start.elapsed() < Duration::from_millis(50) {}
-        };
-        let before = cpu_time(id).unwrap();
-        std::thread::scope(|scope| drop(scope.spawn(|| (spin(), assert!(cpu_time(id).unwrap() > before)))));
+        let (before, start) = (cpu_time(id).unwrap(), std::time::Instant::now());
+        while start.elapsed() < Duration::from_millis(100) {}
+        // Less than passed, since a busy machine gives this thread only part of the time.
+        assert!(cpu_time(id).unwrap() - before > Duration::from_millis(5));
     }
 
     #[test]

@@ -44,14 +44,15 @@ pub(super) struct Row {
     pub(super) p99_us: f64,
 }
 
-/// The rows for `rounds`, each of which holds a sample of every contestant.
-pub(super) fn rows(rounds: &[Vec<(Contestant, Sample)>]) -> Vec<Row> {
-    let of = |round: &[(Contestant, Sample)], wanted: Contestant| {
+/// A sample of every contestant, taken one after the other.
+pub(super) type Round = Vec<(Contestant, Sample)>;
+
+/// The rows for `rounds`.
+pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
+    let of = |round: &Round, wanted: Contestant| {
         round.iter().find(|(contestant, _)| *contestant == wanted).map(|(_, sample)| *sample)
     };
-    let over_rounds = |figure: &dyn Fn(&[(Contestant, Sample)]) -> Option<f64>| {
-        median(rounds.iter().filter_map(|round| figure(round)).collect())
-    };
+    let over_rounds = |figure: &dyn Fn(&Round) -> Option<f64>| median(rounds.iter().filter_map(figure).collect());
     let row = |contestant: Contestant| {
         let own = |field: fn(&Sample) -> f64| over_rounds(&|round| Some(field(&of(round, contestant)?)));
         let ratio_to = |other| over_rounds(&|round| Some(of(round, contestant)?.cpu_us / of(round, other)?.cpu_us));
