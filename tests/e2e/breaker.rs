@@ -109,3 +109,17 @@ async fn the_last_server_of_a_chain_is_always_tried() {
     world.rest.set(Behaviour::Normal);
     assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("rest"));
 }
+
+#[tokio::test]
+async fn a_server_that_is_only_slow_is_taken_out_of_service_if_the_operator_says_what_slow_is() {
+    let breaker = json!({
+        "consecutive": 0, "failure_rate": 0, "slow": "100ms", "slow_rate": 0.5, "min_calls": 3, "base_open": "20s",
+        "max_open": "30s",
+    });
+    let world = World::start_with(|options| options.set("/breaker", breaker)).await;
+    world.primary.set(Behaviour::Delay { ms: 200 });
+    for _ in 0..3 {
+        assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"));
+    }
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("secondary"));
+}

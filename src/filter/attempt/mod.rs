@@ -29,8 +29,10 @@ pub struct Attempt {
     other_slot: bool,
     /// Whether the outcome has been reported.
     settled: bool,
-    /// Whether response headers were seen.
-    answered: bool,
+    /// When the attempt began, on the monotonic clock, in ms.
+    began_ms: u64,
+    /// How long it took to the answer's headers, in ms; `None` until they are there.
+    answered_after_ms: Option<u64>,
     /// The call as the REST server gets it, if this is one.
     rest: Option<RestCall>,
     holding: Holding,
@@ -44,7 +46,8 @@ impl Attempt {
             plan: None,
             other_slot: false,
             settled: false,
-            answered: false,
+            began_ms: 0,
+            answered_after_ms: None,
             rest: None,
             holding: Holding::Nothing,
         }

@@ -28,8 +28,9 @@ impl Attempt {
             }
             host::set_filter_state("plan", &plan.clone().advanced().encode());
         }
+        self.began_ms = clock::now_ms();
         let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
-        match placement.authenticate(second, clock::now_ms()) {
+        match placement.authenticate(second, self.began_ms) {
             // The other slot gets one try, whatever it says.
             Authentication::Done { other_slot } => self.other_slot = other_slot && !second,
             Authentication::Impossible => return self.refuse_bare(),

@@ -39,7 +39,7 @@ impl Attempt {
         if self.plan.is_none() || matches!(self.rest, Some(RestCall::Refused)) {
             return Action::Continue;
         }
-        self.answered = true;
+        self.answered_after_ms = Some(clock::now_ms().saturating_sub(self.began_ms));
         let headers = Headers::Response.all();
         let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
         for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("x-dualpath-") || name == "set-cookie") {

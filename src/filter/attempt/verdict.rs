@@ -65,7 +65,7 @@ impl Attempt {
         let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
         let connection = host::attribute(&["upstream", "transport_failure_reason"]).unwrap_or_default();
         let gone = flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect");
-        let sent = self.answered || connection.is_empty();
+        let sent = self.answered_after_ms.is_some() || connection.is_empty();
         self.settle(judge_no_answer(sent, gone).class, None);
     }
 
@@ -85,7 +85,8 @@ impl Attempt {
             BreakerEffect::Limited => Outcome::Limited { retry_after_ms },
             BreakerEffect::Neutral => Outcome::Neutral,
         };
-        let result = CallResult { outcome, took_ms: 0 };
+        // Without an answer there is nothing to be slow: that is a failure already.
+        let result = CallResult { outcome, took_ms: self.answered_after_ms.unwrap_or_default() };
         let moment = Moment { now_ms: clock::now_ms(), random: clock::random_u32() };
         let told = vm.with_breaker(index, |breaker, shared| breaker.report(shared, moment, ticket, result));
         if let Some(Some(transition)) = told {
