@@ -33,13 +33,12 @@ impl Headers {
 
     /// The HTTP status; `None` also for one that is no number.
     pub fn status(self) -> Option<u16> {
-        std::str::from_utf8(&self.get(":status")?).ok()?.parse().ok()
+        status(&self.get(":status")?)
     }
 
     /// Whether the body is a stream of Server-Sent Events, which may stay open for hours.
     pub fn are_of_events(self) -> bool {
-        let kind = self.get("content-type").unwrap_or_default();
-        kind.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+        self.get("content-type").is_some_and(|kind| is_event_stream(&kind))
     }
 
     /// Replaces every value of `name` by `value`.
@@ -84,6 +83,21 @@ impl Body {
 /// An attribute of the stream or of the configuration, e.g. `["xds", "route_name"]`.
 pub fn attribute(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// An attribute that is a whole number; 0 where there is none.
+pub fn number(path: &[&str]) -> u64 {
+    attribute(path).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+/// The HTTP status in a value of `:status`.
+pub fn status(value: &[u8]) -> Option<u16> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.
+pub fn is_event_stream(value: &[u8]) -> bool {
+    value.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Filter state of the request, shared with all contexts of the request; Envoy knows it as `wasm.<name>`.

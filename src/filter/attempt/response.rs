@@ -6,7 +6,7 @@
 use proxy_wasm::types::Action;
 
 use super::super::clock;
-use super::super::host::{Body, Headers};
+use super::super::host::{self, Body, Headers};
 use super::Attempt;
 use super::rest::RestCall;
 use crate::failure::{
@@ -52,7 +52,7 @@ impl Attempt {
         }
         let wall_ms = || u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX);
         let head = Head {
-            status: get(":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok()).unwrap_or_default(),
+            status: get(":status").and_then(host::status).unwrap_or_default(),
             retry_after_ms: get("retry-after").and_then(|value| retry_after::parse(value, wall_ms())),
             bodiless: end_of_stream,
         };
@@ -76,7 +76,7 @@ impl Attempt {
                 self.conclude(verdict, verdict.class == Class::Success);
                 Action::Continue
             }
-            Judgement::NeedsBody if head.status < 300 && Headers::Response.are_of_events() => {
+            Judgement::NeedsBody if head.status < 300 && get("content-type").is_some_and(host::is_event_stream) => {
                 self.hold(Holding::Event(Scanner::default(), 0))
             }
             Judgement::NeedsBody => self.hold(Holding::Whole(head, 0)),

@@ -60,8 +60,7 @@ impl Attempt {
         if self.settled || self.plan.is_none() {
             return;
         }
-        let flags =
-            host::attribute(&["response", "flags"]).and_then(|f| f.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let flags = host::number(&["response", "flags"]);
         let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
         let connection = host::attribute(&["upstream", "transport_failure_reason"]).unwrap_or_default();
         let gone = flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect");

@@ -13,7 +13,7 @@ const NOT_SENT: u64 = 0x2 | 0x20 | 0x80 | 0x100 | 0x100_0000;
 pub(super) fn asked() -> Vec<String> {
     let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
     let Some(plan) = plan else { return Vec::new() };
-    let made = number("upstream", "request_attempt_count");
+    let made = host::number(&["upstream", "request_attempt_count"]);
     // An attempt that has a successor leaves the successor's plan, whether that is made or not.
     let ahead = made > 0 && u64::from(plan.attempts) >= made;
     let count = usize::from(plan.cursor).saturating_add(usize::from(!ahead && made > 0));
@@ -23,11 +23,7 @@ pub(super) fn asked() -> Vec<String> {
 /// What an attempt would have noted that got no answer to note it on. `None` if no attempt was made.
 pub(super) fn unanswered() -> Option<Mark> {
     let server = asked().pop()?;
-    let sent = number("response", "flags") & NOT_SENT == 0;
-    let attempt = u8::try_from(number("upstream", "request_attempt_count")).unwrap_or(u8::MAX);
+    let sent = host::number(&["response", "flags"]) & NOT_SENT == 0;
+    let attempt = u8::try_from(host::number(&["upstream", "request_attempt_count"])).unwrap_or(u8::MAX);
     Some(Mark { server, class: judge_no_answer(sent, false).class, readable: false, attempt })
-}
-
-fn number(group: &str, name: &str) -> u64 {
-    host::attribute(&[group, name]).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }

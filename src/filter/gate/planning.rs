@@ -88,10 +88,14 @@ impl Gate {
             _ => (None, None),
         };
         let mut servers = chain(&vm.registry, message.route, owner, mcp_enabled);
+        self.call.first_choice = if owner.is_none() && mcp_enabled {
+            servers.first().copied()
+        } else {
+            chain(&vm.registry, message.route, None, true).first().copied()
+        };
         if message.kind == Kind::Session {
             servers.truncate(1);
         }
-        self.call.first_choice = chain(&vm.registry, message.route, None, true).first().copied();
         let terms = Terms {
             may_probe: matches!(message.kind, Kind::Request | Kind::Notification),
             last_resort: self.call.local.is_none() && message.kind != Kind::Session,

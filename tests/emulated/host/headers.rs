@@ -160,6 +160,14 @@ unsafe extern "C" fn proxy_remove_header_map_value(kind: MapType, key: *const u8
     })
 }
 
+/// A name and the value that a filter gives it.
+unsafe fn pair<'a>(key: *const u8, key_size: usize, value: *const u8, value_size: usize) -> (String, &'a [u8]) {
+    let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
+    let value = unsafe { taken(value, value_size) };
+    check_value(&name, value);
+    (name, value)
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_replace_header_map_value(
     kind: MapType,
@@ -168,9 +176,7 @@ unsafe extern "C" fn proxy_replace_header_map_value(
     value: *const u8,
     value_size: usize,
 ) -> Status {
-    let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
-    let value = unsafe { taken(value, value_size) };
-    check_value(&name, value);
+    let (name, value) = unsafe { pair(key, key_size, value, value_size) };
     change(kind, |map| map.set(&name, value))
 }
 
@@ -182,8 +188,6 @@ unsafe extern "C" fn proxy_add_header_map_value(
     value: *const u8,
     value_size: usize,
 ) -> Status {
-    let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
-    let value = unsafe { taken(value, value_size) };
-    check_value(&name, value);
+    let (name, value) = unsafe { pair(key, key_size, value, value_size) };
     change(kind, |map| map.add(&name, value))
 }
