@@ -14,7 +14,7 @@ pub(super) fn asked() -> Vec<String> {
     let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
     let Some(plan) = plan else { return Vec::new() };
     let made = host::number(&["upstream", "request_attempt_count"]);
-    // An attempt that has a successor leaves the successor's plan, whether that is made or not.
+    // An attempt leaves the plan of the one after it, whether that is made or not; one that was stopped leaves none.
     let ahead = made > 0 && u64::from(plan.attempts) >= made;
     let count = usize::from(plan.cursor).saturating_add(usize::from(!ahead && made > 0));
     plan.hops.into_iter().take(count).map(|hop| hop.server).collect()
