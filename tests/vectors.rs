@@ -3,6 +3,8 @@
 //!
 //! Only vectors marked `adopt: same` are promises. One that needs a feature which is not built is skipped by name.
 
+#[path = "vectors/budget.rs"]
+mod budget;
 #[path = "vectors/engine.rs"]
 mod engine;
 #[path = "vectors/pure.rs"]
@@ -53,7 +55,8 @@ fn run(vector: &Value) -> Run {
         "codec" => pure::run_codec(vector),
         "jitter" => pure::run_jitter(vector),
         "ramp" => skip("ramp after closing"),
-        "retry_budget" | "grpc_throttle" => skip("failover budget"),
+        "retry_budget" => budget::run_retry_budget(vector),
+        "grpc_throttle" => budget::run_throttle(vector),
         "admission" => skip("admission control of the last server"),
         other => skip(format!("component {other}")),
     }

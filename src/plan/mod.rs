@@ -4,10 +4,12 @@
 //! downstream filter and the upstream filters of all attempts can see, and what survives a reload of the VM.
 
 mod admission;
+mod budget;
 mod chain;
 mod codec;
 
 pub use admission::{Breakers, Look, Terms, admit};
+pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
 
 use crate::breaker::Ticket;
