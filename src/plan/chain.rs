@@ -13,16 +13,14 @@ pub enum Route<'r> {
     Only(ServerIndex),
 }
 
-/// The servers that may answer, best first: the MCP servers by tier, then the tool's REST server.
+/// The servers that may answer, best first: the MCP servers by tier, then the tool's REST server, or before them if the
+/// tool says so.
 ///
 /// * `owner`: the server whose session the client is in. It comes first, since the others don't know the session.
 /// * `mcp_enabled`: the kill switch; while it is off no MCP server is named.
-///
-/// REST always comes after MCP: a REST attempt takes MCP's headers off the request, and Envoy keeps header mutations
-/// over attempts, so a later MCP attempt would miss them.
 pub fn chain(registry: &Registry, route: Route<'_>, owner: Option<ServerIndex>, mcp_enabled: bool) -> Vec<ServerIndex> {
     let (mut servers, rest) = match route {
-        Route::Tool(tool) => (tool.mcp.clone(), tool.rest.as_ref().map(|direct| direct.server)),
+        Route::Tool(tool) => (tool.mcp.clone(), tool.rest.as_ref()),
         Route::AnyMcp => (registry.mcp_servers(), None),
         Route::Only(server) => (vec![server], None),
     };
@@ -33,6 +31,8 @@ pub fn chain(registry: &Registry, route: Route<'_>, owner: Option<ServerIndex>, 
         // A stable sort by "is not the owner" moves the owner to the front and keeps everybody else's order.
         servers.sort_by_key(|server| *server != owner);
     }
-    servers.extend(rest);
+    if let Some(direct) = rest {
+        servers.insert(if direct.first { 0 } else { servers.len() }, direct.server);
+    }
     servers
 }

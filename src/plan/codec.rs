@@ -59,6 +59,7 @@ mod tests {
                 Hop { server: "a".to_owned(), ticket: Ticket::default() },
                 Hop { server: "b".to_owned(), ticket: Ticket::default() },
             ],
+            originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
         }
     }
 

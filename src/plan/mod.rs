@@ -7,10 +7,12 @@ mod admission;
 mod budget;
 mod chain;
 mod codec;
+mod original;
 
 pub use admission::{Breakers, Look, Terms, admit};
 pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
+pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};
 
 use crate::breaker::Ticket;
 
@@ -73,11 +75,13 @@ pub struct Plan {
     pub attempts: u8,
     /// The servers, in the order in which they are tried.
     pub hops: Vec<Hop>,
+    /// The client's own headers of those that a REST attempt touches; only where an MCP server comes after one.
+    pub originals: Option<HeaderList>,
 }
 
 impl Plan {
     /// Version of the encoding. An attempt that meets another version treats the request as unplanned.
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// The hop that is under way.
     pub fn current(&self) -> Option<&Hop> {

@@ -222,11 +222,20 @@ pub struct Tool {
     pub listing: serde_json::Value,
 }
 
+impl Tool {
+    /// The headers that requests of its direct path may set, lower case.
+    pub fn mapped_headers(&self) -> impl Iterator<Item = &str> {
+        self.rest.iter().flat_map(|direct| direct.mapping.header_names())
+    }
+}
+
 /// A tool's direct path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Direct {
     /// The REST server.
     pub server: ServerIndex,
+    /// Whether it is asked before the MCP servers.
+    pub first: bool,
     /// How the call is written for it and its answer read.
     pub mapping: Mapping,
 }

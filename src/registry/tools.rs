@@ -27,6 +27,7 @@ pub(super) struct WireTool<'v> {
 struct WireDirect<'v> {
     node: Node<'v>,
     server: Option<Node<'v>>,
+    first: Option<bool>,
     mapping: Option<Mapping>,
 }
 
@@ -88,9 +89,10 @@ impl<'v> WireDirect<'v> {
     fn read(node: &Node<'v>) -> Option<Self> {
         let table = node.table()?;
         let server = table.required("server");
+        let first = or(table.optional("first"), false, Node::boolean);
         let mapping = Mapping::read(&table);
         table.done();
-        Some(WireDirect { node: node.clone(), server, mapping })
+        Some(WireDirect { node: node.clone(), server, first, mapping })
     }
 
     fn link(&self, linked: &Linked) -> Option<Direct> {
@@ -104,7 +106,7 @@ impl<'v> WireDirect<'v> {
                     .refuse(format!("must not set the header {name}, which belongs to credential {}", credential.id));
             }
         }
-        Some(Direct { server, mapping })
+        Some(Direct { server, first: self.first?, mapping })
     }
 }
 

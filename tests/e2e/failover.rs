@@ -243,3 +243,32 @@ async fn a_call_whose_last_server_hangs_is_told_that_it_may_have_been_executed()
     assert_eq!(reply.error()["data"]["reason"], json!("OUTCOME_UNKNOWN"), "{}", reply.answer.text());
     assert_eq!(reply.error()["data"]["server"], json!("rest"), "{}", reply.answer.text());
 }
+
+#[tokio::test]
+async fn an_mcp_server_answers_after_rest_as_if_it_had_been_asked_first() {
+    let world = World::start_with(|options| {
+        for tool in 0..3 {
+            options.set(&format!("/tools/{tool}/rest/first"), json!(true));
+        }
+    })
+    .await;
+    let mut reply = world.client.search("q").await;
+    assert_eq!(reply.served_by().as_deref(), Some("rest"), "{}", reply.answer.text());
+    for failure in [Failure::Behaves(Behaviour::too_many_requests(None)), Failure::Refused] {
+        match failure {
+            Failure::Behaves(behaviour) => world.rest.set(behaviour),
+            _ => world.rest.stop().await.expect("stop"),
+        }
+        reply = world.client.call("sql", json!({"sql": "insert"})).await;
+        assert_eq!(reply.served_by().as_deref(), Some("primary"), "{}", reply.answer.text());
+        assert_eq!((reply.status(), reply.id().as_deref()), (200, Some("1")));
+    }
+    for received in world.primary.received() {
+        assert_eq!(received.method, "POST");
+        assert_eq!(received.header("authorization"), Some(format!("Bearer {}", crate::world::PRIMARY_PAT).as_str()));
+        assert_eq!(received.header("accept"), Some("application/json, text/event-stream"));
+        assert_eq!(received.header("content-type"), Some("application/json"));
+        assert_eq!(received.tool().as_deref(), Some("sql"));
+    }
+    assert_eq!(world.calls(), [2, 0, 2]);
+}

@@ -52,8 +52,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        World::under(&registry())
+    }
+
+    /// The same under another registry.
+    pub fn under(registry: &Value) -> Self {
         let process = Process::new();
-        World { worker: start(&process), process, route: route() }
+        World { worker: start_with(&process, registry), process, route: route() }
     }
 
     pub fn play(&self, exchange: Exchange) -> Played {

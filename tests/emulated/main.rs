@@ -10,6 +10,7 @@ mod hostile;
 mod interruptions;
 mod outcomes;
 mod random;
+mod rest_first;
 mod workers;
 
 use dualpath as _;

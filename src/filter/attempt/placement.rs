@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::super::host::Headers;
 use super::super::vm::Vm;
-use crate::plan::{Owner, Plan};
-use crate::registry::{Server, ServerIndex};
+use crate::plan::{Owner, Plan, is_touched_by_rest};
+use crate::registry::{Server, ServerIndex, Tool};
 
 /// What came of putting a credential into a request.
 pub(super) enum Authentication {
@@ -79,6 +79,24 @@ impl Placement {
     pub(super) fn address(&self, path: &str) {
         Headers::Request.set(":path", path.as_bytes());
         Headers::Request.set(":authority", self.authority.as_bytes());
+    }
+
+    /// Gives the request back the headers of the client's that a REST server's attempt may have changed.
+    pub(super) fn restore(&self, plan: &Plan) {
+        let Some(originals) = plan.originals.as_ref().filter(|_| plan.attempts > 0) else { return };
+        let tool = plan.tool.as_deref().and_then(|tool| self.vm.registry.tool(tool));
+        for (name, _) in Headers::Request.all() {
+            let is_original = originals.iter().any(|(original, _)| *original == name);
+            let mapped = tool.into_iter().flat_map(Tool::mapped_headers);
+            if !is_original && is_touched_by_rest(&name, mapped) {
+                Headers::Request.remove(&name);
+            }
+        }
+        // REST is asked for POSTs only.
+        Headers::Request.set(":method", b"POST");
+        for (name, value) in originals {
+            Headers::Request.set(name, value);
+        }
     }
 
     /// Names the client's session to the server it belongs to, and to no other.

@@ -39,6 +39,7 @@ impl Attempt {
         match server.kind {
             ServerKind::Mcp => {
                 placement.address(&server.url.path);
+                placement.restore(plan);
                 placement.name_session(plan);
                 Action::Continue
             }

@@ -9,6 +9,7 @@ use super::response::Holding;
 use crate::failure::{Class, Head, Verdict};
 use crate::jsonrpc::{self, Incoming, RequestId, parse};
 use crate::mcp::ToolCall;
+use crate::plan::is_of_mcp;
 use crate::registry::Direct;
 use crate::translate::{self, RestRequest, ToolAnswer};
 
@@ -63,11 +64,10 @@ impl Attempt {
     fn send_rest(&mut self, request: &RestRequest, size: usize) {
         // Nothing that is about the client's MCP connection belongs into a plain API call.
         for (name, _) in Headers::Request.all() {
-            if name.starts_with("mcp-") || name == "last-event-id" || name == "origin" {
+            if is_of_mcp(&name) {
                 Headers::Request.remove(&name);
             }
         }
-        Headers::Request.remove("content-type");
         let body = request.body.as_deref().unwrap_or_default();
         Headers::Request.set(":method", request.method.as_bytes());
         Headers::Request.set("content-length", body.len().to_string().as_bytes());

@@ -13,7 +13,10 @@ use super::{Gate, Phase};
 use crate::breaker::{Admission, Moment, Ticket};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, is_replayable, local};
-use crate::plan::{Breakers, Hop, Kind, Look, Owner, Plan, Route, Terms, admit, chain};
+use crate::plan::{
+    Breakers, HeaderList, Hop, Kind, Look, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest,
+    mcp_follows_rest, originals,
+};
 use crate::registry::{ServerIndex, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
@@ -122,6 +125,7 @@ impl Gate {
             other_slot: false,
             attempts: 0,
             hops: hops.iter().map(|(at, ticket)| Hop { server: name(*at).to_owned(), ticket: *ticket }).collect(),
+            originals: headers_to_restore(vm, tool, &hops),
         };
         host::set_filter_state("plan", &plan.encode());
         set_router_controls(vm, message, tool, &hops);
@@ -149,6 +153,13 @@ impl Gate {
         };
         self.refuse(ErrorCode::NoPath, why, Some(wait.min().unwrap_or_default().max(1000)))
     }
+}
+
+/// The client's headers that an MCP attempt needs after a REST attempt; `None` where no such order is planned.
+fn headers_to_restore(vm: &Vm, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) -> Option<HeaderList> {
+    let kinds = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.kind);
+    let tool = tool.filter(|_| mcp_follows_rest(kinds))?;
+    Some(originals(Headers::Request.all(), |name| is_touched_by_rest(name, tool.mapped_headers())))
 }
 
 /// Tells the router how often, when, and after which silence it may send this request again.

@@ -40,7 +40,8 @@ fn names_become_positions() {
     let registry = read(full());
     let credentials: Vec<_> = registry.servers.iter().map(|server| server.credential).collect();
     assert_eq!(credentials, [Some(CredentialIndex(0)), Some(CredentialIndex(0)), None]);
-    assert_eq!(registry.tools[0].rest.as_ref().map(|direct| direct.server), Some(ServerIndex(2)));
+    let direct = registry.tools[0].rest.as_ref().map(|direct| (direct.server, direct.first));
+    assert_eq!(direct, Some((ServerIndex(2), true)));
 }
 
 #[test]

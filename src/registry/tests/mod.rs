@@ -42,7 +42,7 @@ pub(super) fn full() -> Value {
                 "name": "search", "task": "search", "replayable": true, "timeout": "20s", "servers": ["second", "first"],
                 "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
                 "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},
-                "rest": {"server": "rest", "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}
+                "rest": {"server": "rest", "first": true, "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}
             },
             {"name": "sql", "task": "sql"}
         ]

@@ -342,6 +342,7 @@ fn problems_of_tools() {
                 "tools[0].rest.server: \"nobody\": must be the id of a server in this registry\n    hint: known here: second, first, rest",
             ],
         ),
+        ("/tools/0/rest/first", Some(json!(1)), &["tools[0].rest.first: 1: must be true or false"]),
         ("/tools/0/timeout", Some(json!("1ms")), &["tools[0].timeout: \"1ms\": must be a duration from 10ms to 1h"]),
         ("/tools/0/title", Some(json!("")), &["tools[0].title: \"\": must be a non-empty string"]),
         (
