@@ -12,6 +12,7 @@
 pub mod codec;
 mod counters;
 mod driver;
+mod last_resort;
 mod policy;
 mod record;
 mod results;
@@ -20,8 +21,8 @@ pub mod step;
 mod window;
 
 pub use counters::Counters;
-pub use driver::{Admission, Breaker, FLUSH_AFTER_MS};
-pub use policy::{Policy, Slow};
+pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, Look};
+pub use policy::{LastResort, Mode, Policy, Ramp, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
 pub use results::{CallResult, Delta, Outcome};
 pub use shared_record::{HostError, SetError, SharedData};

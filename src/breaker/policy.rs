@@ -1,9 +1,9 @@
 //! When a breaker trips and how it recovers.
 
-use std::time::Duration;
+mod wire;
 
 use super::codec::fnv1a_32;
-use crate::registry::reader::{Node, show_duration};
+use super::window::Counts;
 
 /// The numbers behind every decision. Times are milliseconds, rates are shares from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,13 +20,15 @@ pub struct Policy {
     pub buckets: u8,
     /// Width of a bucket.
     pub bucket_ms: u16,
-    /// First open period. It doubles each time the breaker opens again.
+    /// First open period.
     pub base_open_ms: u64,
+    /// Factor by which the open period grows each time the breaker opens again; at least 1.
+    pub growth: f64,
     /// Longest open period, before jitter.
     pub max_open_ms: u64,
     /// Share of the open period that is added at random, so that replicas do not probe in step.
     pub jitter: f64,
-    /// Healthy time that undoes one doubling of the open period.
+    /// Healthy time that undoes one such growth.
     pub decay_ms: u64,
     /// Time a probe has to report. Must exceed the longest timeout of a call to the server.
     pub lease_ms: u64,
@@ -34,6 +36,69 @@ pub struct Policy {
     pub max_lost: u8,
     /// Good probes, one after another, that close the breaker.
     pub probe_successes: u8,
+    /// How calls come back to a server whose breaker has closed.
+    pub ramp: Ramp,
+    /// What bounds the calls that a server gets although its breaker refuses, because nobody else could answer them.
+    pub last_resort: LastResort,
+    /// Whether the breaker's decisions hold. Never stored in the record.
+    pub mode: Mode,
+    /// Share of the refusals that hold, in per cent: fewer than 100 for a breaker that is being introduced.
+    pub enforce_percent: u8,
+    /// Resets the breaker once, when a configuration comes with a higher number than any before; 0: it does not.
+    pub reset_id: u32,
+}
+
+/// The way back to full traffic after closing. Each worker works it out from the record; nothing is written for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ramp {
+    /// How long it takes; 0: all calls return at once.
+    pub ms: u64,
+    /// Share of the calls that comes back at once.
+    pub min_share: f64,
+    /// Above 1 the share grows faster at the beginning: it is the elapsed part of the time to the power of 1/aggression.
+    pub aggression: u8,
+}
+
+/// How calls are shed that reach a refusing server as the last resort: Envoy's admission control, with each worker's own
+/// results of the window, and a bound on how many are under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LastResort {
+    /// Success rate from which on nothing is shed; above 0.
+    pub success_rate: f64,
+    /// Above 1 calls are shed earlier: the probability is taken to the power of 1/aggression.
+    pub aggression: u8,
+    /// Highest probability with which a call is shed.
+    pub max_rejection: f64,
+    /// Calls under way at once, per worker.
+    pub concurrency: u32,
+}
+
+/// An operator's hand on the breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It decides.
+    Normal,
+    /// It counts and changes its state, but refuses nothing.
+    MetricsOnly,
+    /// It admits everything and records nothing.
+    Disabled,
+    /// It refuses everything, the last resort too, and records nothing.
+    ForcedOpen,
+}
+
+impl Mode {
+    /// Every mode, by its name in the registry.
+    pub const NAMED: [(&str, Mode); 4] = [
+        ("normal", Mode::Normal),
+        ("metrics_only", Mode::MetricsOnly),
+        ("disabled", Mode::Disabled),
+        ("forced_open", Mode::ForcedOpen),
+    ];
+
+    /// Whether results are recorded.
+    pub fn records(self) -> bool {
+        matches!(self, Mode::Normal | Mode::MetricsOnly)
+    }
 }
 
 /// The slow call rule.
@@ -55,103 +120,23 @@ impl Default for Policy {
             buckets: 10,
             bucket_ms: 1_000,
             base_open_ms: 5_000,
+            growth: 2.0,
             max_open_ms: 120_000,
             jitter: 0.25,
             decay_ms: 60_000,
             lease_ms: 31_000,
             max_lost: 1,
             probe_successes: 1,
+            ramp: Ramp { ms: 10_000, min_share: 0.1, aggression: 1 },
+            last_resort: LastResort { success_rate: 0.95, aggression: 1, max_rejection: 0.8, concurrency: 100 },
+            mode: Mode::Normal,
+            enforce_percent: 100,
+            reset_id: 0,
         }
     }
 }
 
-const MS: Duration = Duration::from_millis(1);
-const HOUR: Duration = Duration::from_secs(3_600);
-
 impl Policy {
-    /// Reads the `breaker` mapping; what it does not say has its default. `consecutive`, `failure_rate` and `jitter` are
-    /// turned off by 0, `slow` by leaving it out. The window is rounded down to ten equal buckets of whole milliseconds.
-    pub fn read(node: &Node) -> Option<Policy> {
-        let table = node.table()?;
-        let default = Policy::default();
-        let integer = |key, default: u64, min, max| match table.optional(key) {
-            Some(node) => node.integer(min, max),
-            None => Some(default),
-        };
-        let number = |key, default: f64| match table.optional(key) {
-            Some(node) => node.number(0.0, 1.0),
-            None => Some(default),
-        };
-        let time = |key, default: u64, min, max| match table.optional(key) {
-            Some(node) => node.duration(min, max).and_then(|d| u64::try_from(d.as_millis()).ok()),
-            None => Some(default),
-        };
-
-        let consecutive = integer("consecutive", 5, 0, 1_000);
-        let failure_rate = number("failure_rate", 0.5);
-        let min_calls = integer("min_calls", default.min_calls.into(), 1, 10_000);
-        let window = time("window", 10_000, Duration::from_secs(1), Duration::from_secs(600));
-        let slow = time("slow", 0, MS, HOUR);
-        let slow_rate = number("slow_rate", 0.5);
-        let base_open = time("base_open", default.base_open_ms, Duration::from_millis(100), HOUR);
-        let max_open = time("max_open", default.max_open_ms, Duration::from_millis(100), HOUR);
-        let jitter = number("jitter", default.jitter);
-        let decay = time("decay", default.decay_ms, Duration::from_secs(1), HOUR);
-        let lease = time("lease", default.lease_ms, Duration::from_millis(100), HOUR);
-        let max_lost = integer("max_lost", default.max_lost.into(), 0, 100);
-        let probe_successes = integer("probe_successes", default.probe_successes.into(), 1, 100);
-
-        let (slow_at, slow_rate_at) = (table.optional("slow"), table.optional("slow_rate"));
-        let open_at = table.optional("base_open").or(table.optional("max_open"));
-        table.done();
-
-        let slow = match (slow?, slow_rate?) {
-            (0, _) => None,
-            (after_ms, rate) => Some(Slow { after_ms, rate }),
-        };
-        let policy = Policy {
-            consecutive: u16::try_from(consecutive?).ok().filter(|limit| *limit > 0),
-            failure_rate: failure_rate.map(|rate| Some(rate).filter(|rate| *rate > 0.0))?,
-            min_calls: u32::try_from(min_calls?).ok()?,
-            slow,
-            buckets: default.buckets,
-            bucket_ms: u16::try_from(window?.checked_div(default.buckets.into())?).ok()?,
-            base_open_ms: base_open?,
-            max_open_ms: max_open?,
-            jitter: jitter?,
-            decay_ms: decay?,
-            lease_ms: lease?,
-            max_lost: u8::try_from(max_lost?).ok()?,
-            probe_successes: u8::try_from(probe_successes?).ok()?,
-        };
-        let mut sound = true;
-        if let (None, Some(rate)) = (&slow_at, &slow_rate_at) {
-            rate.refuse_with("has no effect without slow", "set slow to the time above which a call is slow");
-            sound = false;
-        }
-        if slow.is_some_and(|slow| slow.rate == 0.0) {
-            slow_rate_at
-                .as_ref()
-                .unwrap_or(node)
-                .refuse_with("must be above 0", "to have no slow calls leave slow out");
-            sound = false;
-        }
-        if policy.base_open_ms > policy.max_open_ms {
-            let [base, max] =
-                [policy.base_open_ms, policy.max_open_ms].map(|ms| show_duration(Duration::from_millis(ms)));
-            open_at.as_ref().unwrap_or(node).refuse_with(
-                format!("base_open ({base}) must not be longer than max_open ({max})"),
-                "set both, or lower base_open",
-            );
-            sound = false;
-        }
-        if policy.consecutive.is_none() && policy.failure_rate.is_none() && policy.slow.is_none() {
-            node.refuse_with("nothing can open this breaker", "set consecutive or failure_rate above 0");
-            sound = false;
-        }
-        sound.then_some(policy)
-    }
-
     /// Whether a call that took `took_ms` is slow.
     pub fn is_slow(&self, took_ms: u64) -> bool {
         self.slow.is_some_and(|slow| took_ms > slow.after_ms)
@@ -163,21 +148,45 @@ impl Policy {
     /// (`retry_after_ms`, held between the base and the maximum) is not asked earlier.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn open_period_ms(&self, attempt: u8, retry_after_ms: Option<u64>, random: u32) -> u64 {
-        let doublings = 2u64.saturating_pow(u32::from(attempt.saturating_sub(1)));
-        let period = self.base_open_ms.saturating_mul(doublings).min(self.max_open_ms);
+        let growth = self.growth.powi(i32::from(attempt.saturating_sub(1)));
+        let period = ((self.base_open_ms as f64 * growth) as u64).min(self.max_open_ms);
         let jitter = period as f64 * self.jitter * (f64::from(random) / f64::from(u32::MAX));
         let asked = retry_after_ms.unwrap_or(0).min(self.max_open_ms).max(self.base_open_ms);
         period.saturating_add(jitter.round() as u64).max(asked)
+    }
+
+    /// Whether a call goes to a server that has been closed again for `elapsed_ms`, and not elsewhere if it can. `draw` is
+    /// spread evenly from 0 to 1.
+    ///
+    /// The share is `max(min_share, (elapsed / time)^(1/aggression))`. Instead of the root the draw's power is taken, which
+    /// compares the same and needs no logarithms in the module.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn ramp_takes(&self, elapsed_ms: u64, draw: f64) -> bool {
+        elapsed_ms >= self.ramp.ms
+            || draw < self.ramp.min_share
+            || draw.powi(self.ramp.aggression.into()) < elapsed_ms as f64 / self.ramp.ms as f64
+    }
+
+    /// Whether a call of last resort is shed, after calls of last resort that ended like `counts`. `draw` is spread evenly
+    /// from 0 to 1.
+    ///
+    /// The probability is `max(0, (n - s / success_rate) / (n + 1))^(1/aggression)`, at most `max_rejection`.
+    pub fn sheds(&self, counts: Counts, draw: f64) -> bool {
+        let LastResort { success_rate, aggression, max_rejection, .. } = self.last_resort;
+        let calls = f64::from(counts.total());
+        let excess = (calls - f64::from(counts.ok) / success_rate) / (calls + 1.0);
+        draw < max_rejection && draw.powi(aggression.into()) < excess
     }
 
     /// A hash of all the numbers, to see in a record which policy moved it. Of the bits, not of a text: every look at a
     /// server that has no record yet computes one.
     pub(super) fn fingerprint(&self) -> u32 {
         let Policy { consecutive, failure_rate, min_calls, slow, buckets, bucket_ms, .. } = *self;
-        let Policy { base_open_ms, max_open_ms, jitter, decay_ms, lease_ms, max_lost, probe_successes, .. } = *self;
+        let Policy { base_open_ms, growth, max_open_ms, jitter, decay_ms, lease_ms, .. } = *self;
+        let Policy { max_lost, probe_successes, ramp, .. } = *self;
         // What is off has a value that no number can have.
         let rate_bits = |rate: Option<f64>| rate.map_or(u64::MAX, f64::to_bits);
-        let numbers: [u64; 14] = [
+        let numbers: [u64; 18] = [
             consecutive.map_or(u64::MAX, u64::from),
             rate_bits(failure_rate),
             min_calls.into(),
@@ -186,12 +195,16 @@ impl Policy {
             buckets.into(),
             bucket_ms.into(),
             base_open_ms,
+            growth.to_bits(),
             max_open_ms,
             jitter.to_bits(),
             decay_ms,
             lease_ms,
             max_lost.into(),
             probe_successes.into(),
+            ramp.ms,
+            ramp.min_share.to_bits(),
+            ramp.aggression.into(),
         ];
         fnv1a_32(numbers.map(u64::to_le_bytes).as_flattened())
     }

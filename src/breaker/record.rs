@@ -44,12 +44,16 @@ pub enum Reason {
     Due,
     /// Enough probes succeeded.
     ProbeSucceeded,
-    /// A reason of a newer version; 8 to 15.
+    /// The server answered several probes in a row, though none of the answers said how it is.
+    ProbeAlive,
+    /// The operator asked for it.
+    Reset,
+    /// A reason of a newer version; 10 to 15.
     Unknown(u8),
 }
 
 impl Reason {
-    const KNOWN: [Reason; 8] = [
+    const KNOWN: [Reason; 10] = [
         Reason::Created,
         Reason::Consecutive,
         Reason::FailureRate,
@@ -58,6 +62,8 @@ impl Reason {
         Reason::ProbeLost,
         Reason::Due,
         Reason::ProbeSucceeded,
+        Reason::ProbeAlive,
+        Reason::Reset,
     ];
 
     /// The reason's number in the record, below 16.
@@ -84,6 +90,8 @@ impl Reason {
             Reason::ProbeLost => "probe_lost",
             Reason::Due => "due",
             Reason::ProbeSucceeded => "probe_succeeded",
+            Reason::ProbeAlive => "probe_alive",
+            Reason::Reset => "reset",
             Reason::Unknown(_) => "unknown",
         }
     }
@@ -136,7 +144,7 @@ pub struct Record {
     pub streak: u8,
     /// Leases lost in this half-open period.
     pub lost: u8,
-    /// Failures in a row.
+    /// Closed: failures in a row. Half-open: probes in a row that the server answered without a verdict.
     pub run: u16,
     /// Fingerprint of the policy behind the last change of state; for diagnosis only.
     pub policy: u32,
@@ -172,6 +180,13 @@ impl Record {
             newer_tail: Vec::new(),
         }
     }
+
+    /// For how long the server has been coming back, ms; `None` once it is back, or if it was never away.
+    pub(super) fn ramping_ms(&self, policy: &Policy, now_ms: u64) -> Option<u64> {
+        let returned =
+            self.state == State::Closed && matches!(self.reason, Reason::ProbeSucceeded | Reason::ProbeAlive);
+        Some(now_ms.saturating_sub(self.since_ms)).filter(|elapsed| returned && *elapsed < policy.ramp.ms)
+    }
 }
 
 /// What an admitted call must show when it reports.
@@ -183,17 +198,21 @@ pub struct Ticket {
     pub lease: Option<Lease>,
     /// Whether the record had a run of failures, which a success has to break at once.
     pub run_seen: bool,
+    /// Whether the breaker refused and the call goes nonetheless, because nobody else could answer it.
+    pub last_resort: bool,
 }
 
 impl Ticket {
     /// A live lease is odd, so that the even numbers are free for normal calls.
     const NORMAL: u32 = 0;
     const NORMAL_RUN_SEEN: u32 = 2;
+    const LAST_RESORT: u32 = 4;
 
     /// The ticket in 64 bits, to travel in a call's plan.
     pub fn to_bits(self) -> u64 {
         let low = match self.lease {
             Some(lease) => lease.0,
+            None if self.last_resort => Self::LAST_RESORT,
             None if self.run_seen => Self::NORMAL_RUN_SEEN,
             None => Self::NORMAL,
         };
@@ -204,14 +223,12 @@ impl Ticket {
     #[allow(clippy::cast_possible_truncation)]
     pub fn from_bits(bits: u64) -> Option<Self> {
         let (epoch, low) = ((bits >> 32) as u32, bits as u32);
+        let ticket = Ticket { epoch, ..Ticket::default() };
         match low {
-            Self::NORMAL => Some(Ticket { epoch, lease: None, run_seen: false }),
-            Self::NORMAL_RUN_SEEN => Some(Ticket { epoch, lease: None, run_seen: true }),
-            _ => Some(Lease(low)).filter(|lease| lease.is_live()).map(|lease| Ticket {
-                epoch,
-                lease: Some(lease),
-                run_seen: false,
-            }),
+            Self::NORMAL => Some(ticket),
+            Self::NORMAL_RUN_SEEN => Some(Ticket { run_seen: true, ..ticket }),
+            Self::LAST_RESORT => Some(Ticket { last_resort: true, ..ticket }),
+            _ => Some(Lease(low)).filter(|lease| lease.is_live()).map(|lease| Ticket { lease: Some(lease), ..ticket }),
         }
     }
 }

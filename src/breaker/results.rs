@@ -16,7 +16,9 @@ pub enum Outcome {
         /// When it may be asked again, in ms from now.
         retry_after_ms: Option<u64>,
     },
-    /// Nothing: cancelled, refused for its credential, never sent.
+    /// Nothing, but the server itself said it: it refused the credential, the session or the call.
+    Alive,
+    /// Nothing: cancelled, never sent.
     Neutral,
 }
 
@@ -53,7 +55,7 @@ impl Delta {
     /// Adds one result.
     pub fn add(&mut self, result: CallResult, policy: &Policy) {
         match result.outcome {
-            Outcome::Neutral => return,
+            Outcome::Neutral | Outcome::Alive => return,
             Outcome::Success => {
                 self.counts.ok = self.counts.ok.saturating_add(1);
                 (self.broke_run, self.tail_run) = (true, 0);

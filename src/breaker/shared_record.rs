@@ -3,7 +3,7 @@
 use super::codec::{self, Decoded};
 use super::counters::{Counters, bump};
 use super::policy::Policy;
-use super::record::Record;
+use super::record::{Record, State};
 use super::step::{Moment, Step};
 
 /// The host's key-value store, shared by all workers of the process.
@@ -136,6 +136,15 @@ impl SharedRecord {
         Err(Failed::Conflict)
     }
 
+    /// Whether `number` is higher than the one stored under the record's key with this prefix, and is stored there now.
+    pub(super) fn claim(&self, store: &impl SharedData, prefix: &str, number: u32) -> bool {
+        let key = [prefix, &self.key].concat();
+        let Ok(found) = store.get(&key) else { return false };
+        let (bytes, token) = found.unwrap_or((Vec::new(), CREATE));
+        let last = bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        number > last && store.set(&key, &number.to_le_bytes(), token).is_ok()
+    }
+
     /// The record, or a new one of `epoch` where there is none. A corrupt value is replaced with the token it was read
     /// with, so that a good record written meanwhile survives.
     fn load(&mut self, store: &impl SharedData, now_ms: u64, epoch: u32) -> Result<Loaded, Failed> {
@@ -181,6 +190,6 @@ impl SharedRecord {
 
     fn note_seen(&mut self, record: &Record) {
         self.seen_epoch = record.epoch;
-        self.seen_run = record.run > 0;
+        self.seen_run = record.state == State::Closed && record.run > 0;
     }
 }

@@ -3,8 +3,8 @@
 mod admission;
 mod results;
 
-pub use admission::{Decision, Refusal, View, admit, view};
-pub use results::{Effect, count, judge};
+pub use admission::{Decision, Refusal, View, admit, passes_over, view};
+pub use results::{Effect, count, judge, reset};
 
 use super::policy::Policy;
 use super::record::{Reason, Record, State};
@@ -17,6 +17,13 @@ pub struct Moment {
     pub now_ms: u64,
     /// A random number, spread evenly over all of `u32`.
     pub random: u32,
+}
+
+impl Moment {
+    /// The random number as a draw, spread evenly over 0 up to, not including, 1.
+    pub fn draw(self) -> f64 {
+        f64::from(self.random) / (f64::from(u32::MAX) + 1.0)
+    }
 }
 
 /// What an event led to.
@@ -95,8 +102,8 @@ impl Record {
         self.enter(State::HalfOpen, Reason::Due, policy.lease_ms, policy, now_ms)
     }
 
-    fn close(&mut self, policy: &Policy, now_ms: u64) -> Transition {
-        self.enter(State::Closed, Reason::ProbeSucceeded, 0, policy, now_ms)
+    fn close(&mut self, reason: Reason, policy: &Policy, now_ms: u64) -> Transition {
+        self.enter(State::Closed, reason, 0, policy, now_ms)
     }
 
     /// Every state begins without evidence: what was counted belongs to an older epoch.

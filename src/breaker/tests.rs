@@ -4,7 +4,10 @@ mod codec;
 mod driver;
 mod interleaving;
 mod invariants;
+mod last_resort;
+mod overrides;
 mod policy;
+mod ramp;
 mod step;
 mod store;
 
@@ -12,13 +15,14 @@ use super::*;
 
 const FAILURE: CallResult = CallResult { outcome: Outcome::Failure, took_ms: 0 };
 const SUCCESS: CallResult = CallResult { outcome: Outcome::Success, took_ms: 0 };
+const ALIVE: CallResult = CallResult { outcome: Outcome::Alive, took_ms: 0 };
 const NEUTRAL: CallResult = CallResult { outcome: Outcome::Neutral, took_ms: 0 };
 
 fn limited(retry_after_ms: u64) -> CallResult {
     CallResult { outcome: Outcome::Limited { retry_after_ms: Some(retry_after_ms) }, took_ms: 0 }
 }
 
-/// Two failures in a row open for 1 s, doubling to 8 s; a probe has 500 ms; no rate, no jitter.
+/// Two failures in a row open for 1 s, doubling to 8 s; a probe has 500 ms; no rate, no jitter, no ramp.
 fn policy() -> Policy {
     Policy {
         consecutive: Some(2),
@@ -27,6 +31,7 @@ fn policy() -> Policy {
         max_open_ms: 8_000,
         jitter: 0.0,
         lease_ms: 500,
+        ramp: Ramp { ms: 0, min_share: 0.1, aggression: 1 },
         ..Policy::default()
     }
 }

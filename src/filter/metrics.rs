@@ -78,6 +78,8 @@ pub enum Metric<'r> {
     Attempts(&'r str, Class),
     /// `dualpath_breaker_transitions_total{server,from,to}`.
     Transitions(&'r str, &'static str, &'static str),
+    /// `dualpath_breaker_open_ms{server}`: the open periods, as they begin.
+    OpenPeriod(&'r str),
     /// `dualpath_breaker_events_total{server,event}`.
     BreakerEvents(&'r str, &'static str),
 }
@@ -85,7 +87,7 @@ pub enum Metric<'r> {
 impl Metric<'_> {
     fn kind(self) -> MetricType {
         match self {
-            Metric::Latency(..) => MetricType::Histogram,
+            Metric::Latency(..) | Metric::OpenPeriod(_) => MetricType::Histogram,
             Metric::BreakerState(_) => MetricType::Gauge,
             _ => MetricType::Counter,
         }
@@ -105,6 +107,7 @@ impl Metric<'_> {
             Metric::Transitions(server, from, to) => {
                 format!("dualpath_breaker_transitions_total.server.{server}.from.{from}.to.{to}")
             }
+            Metric::OpenPeriod(server) => format!("dualpath_breaker_open_ms.server.{server}"),
             Metric::BreakerEvents(server, event) => {
                 format!("dualpath_breaker_events_total.server.{server}.event.{event}")
             }

@@ -65,7 +65,10 @@ impl RootContext for Root {
             return false;
         }
         match &self.role {
-            Some(Role::Gate(_)) => self.set_tick_period(FLUSH_PERIOD),
+            Some(Role::Gate(vm)) => {
+                vm.reset_breakers(clock::now_ms());
+                self.set_tick_period(FLUSH_PERIOD);
+            }
             Some(Role::Prober(vm)) => {
                 prober::tick(vm, clock::now_ms());
                 self.set_tick_period(PROBER_PERIOD);

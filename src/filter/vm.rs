@@ -9,7 +9,7 @@ use super::clock;
 use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
-use crate::breaker::{Breaker, Moment, Transition};
+use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::failure::Rules;
 use crate::registry::{Problem, Registry, ServerIndex};
 
@@ -92,6 +92,18 @@ impl Vm {
         }
     }
 
+    /// Resets the breakers that the registry says are to be reset, unless another worker has done so.
+    pub fn reset_breakers(&self, now_ms: u64) {
+        for (index, _) in self.registry.indexed_servers().filter(|(_, server)| server.breaker.reset_id != 0) {
+            let moment = Moment { now_ms, random: clock::random_u32() };
+            if let Some(Some(transition)) =
+                self.with_breaker(index, |breaker, shared| breaker.reset_once(shared, moment))
+            {
+                self.announce(index, &transition);
+            }
+        }
+    }
+
     /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process.
     pub fn announce(&self, server: ServerIndex, transition: &Transition) {
         let Some(server) = self.registry.server(server) else { return };
@@ -108,5 +120,8 @@ impl Vm {
         );
         self.metrics.count(Metric::Transitions(id, transition.from.as_str(), transition.to.as_str()));
         self.metrics.record(Metric::BreakerState(id), transition.to as u64);
+        if transition.to == State::Open {
+            self.metrics.record(Metric::OpenPeriod(id), transition.period_ms);
+        }
     }
 }

@@ -1,25 +1,22 @@
 //! From the operator's order to the hops of one call: asks the breakers.
 
-use crate::breaker::Ticket;
+use crate::breaker::{Look, Ticket};
 use crate::registry::ServerIndex;
-
-/// What a breaker says of a server without being changed by the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// Whether a normal call is admitted now.
-    pub admits: bool,
-    /// The ticket under which a normal call would be reported.
-    pub ticket: Ticket,
-}
 
 /// The breakers of the servers, as far as admission needs them.
 pub trait Breakers {
-    /// Whether the server can be used at all, e.g. has its credential.
+    /// Whether the server can be used at all: it has its credential, and the operator does not hold its breaker open.
     fn usable(&mut self, server: ServerIndex) -> bool;
+    /// Whether a call that goes there is translated.
+    fn translates(&mut self, server: ServerIndex) -> bool;
     /// Admits a call that will be sent now; this may make it the probe of a half-open breaker.
-    fn admit(&mut self, server: ServerIndex) -> Option<Ticket>;
+    fn admit(&mut self, server: ServerIndex) -> Look;
     /// Looks without changing anything.
     fn look(&mut self, server: ServerIndex) -> Look;
+    /// Admits a call that will be sent now although the server's breaker refuses; `None` if it is shed.
+    fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket>;
+    /// Is told that a call goes elsewhere because this server has only just come back.
+    fn diverted(&mut self, server: ServerIndex);
 }
 
 /// How a call may be admitted.
@@ -27,6 +24,8 @@ pub trait Breakers {
 pub struct Terms {
     /// Whether its first hop may be a breaker's probe. A stream that may stay silent for minutes must not be.
     pub may_probe: bool,
+    /// Whether it may go past a server that has only just come back. A call within a server's session must not.
+    pub may_divert: bool,
     /// Whether the last server is asked even if its breaker refuses, because nobody else could answer: refusing for
     /// certain is no better than probably failing.
     pub last_resort: bool,
@@ -36,26 +35,50 @@ pub struct Terms {
 ///
 /// Only the first hop is sent now, so only it may take a probe's lease; a later hop must be closed already, since
 /// nothing can reroute an attempt that has begun.
+///
+/// A server that has only just come back gets its share of the calls first; the others go to the next server that admits
+/// them, and to this one if that fails, so that no call is lost for the ramp. A translation comes last where it can.
 pub fn admit(chain: &[ServerIndex], terms: Terms, breakers: &mut impl Breakers) -> Vec<(ServerIndex, Ticket)> {
     let usable: Vec<_> = chain.iter().copied().filter(|server| breakers.usable(*server)).collect();
     let mut hops = Vec::with_capacity(usable.len());
+    let mut passed_over = Vec::new();
     for server in &usable {
-        let ticket = if hops.is_empty() && terms.may_probe {
-            breakers.admit(*server)
-        } else {
-            let look = breakers.look(*server);
-            look.admits.then_some(look.ticket)
-        };
-        if let Some(ticket) = ticket {
-            hops.push((*server, ticket));
+        if !hops.is_empty() && breakers.translates(*server) {
+            return_to(&mut hops, &mut passed_over, breakers);
         }
+        let first = hops.is_empty() && passed_over.is_empty();
+        let look = if first && terms.may_probe { breakers.admit(*server) } else { breakers.look(*server) };
+        if !look.admits {
+            continue;
+        }
+        let pass_over = look.pass_over && terms.may_divert && hops.is_empty();
+        if pass_over { &mut passed_over } else { &mut hops }.push((*server, look.ticket));
     }
+    return_to(&mut hops, &mut passed_over, breakers);
     if let (true, Some(last)) = (terms.last_resort, usable.last())
-        && hops.last().is_none_or(|(server, _)| server != last)
+        && hops.iter().all(|(server, _)| server != last)
     {
-        hops.push((*last, breakers.look(*last).ticket));
+        let ticket = if hops.is_empty() {
+            breakers.last_resort(*last)
+        } else {
+            // It is only sent if all others have failed, which is rare enough not to be shed.
+            Some(Ticket { last_resort: true, ..breakers.look(*last).ticket })
+        };
+        hops.extend(ticket.map(|ticket| (*last, ticket)));
     }
     hops
+}
+
+/// Puts the servers that were passed over behind those that were not.
+fn return_to(
+    hops: &mut Vec<(ServerIndex, Ticket)>,
+    passed_over: &mut Vec<(ServerIndex, Ticket)>,
+    breakers: &mut impl Breakers,
+) {
+    if !hops.is_empty() {
+        passed_over.iter().for_each(|(server, _)| breakers.diverted(*server));
+    }
+    hops.append(passed_over);
 }
 
 #[cfg(test)]
@@ -65,39 +88,54 @@ mod tests {
 
     use super::*;
 
-    /// Servers 0.. are closed, open, or due for a probe; `probes` counts the leases given.
+    /// Servers 0.. are closed, open, due for a probe, just back with this call to go past them (`b`), REST and closed
+    /// (`r`) or open (`R`), or unusable; `S` is open and sheds calls of last resort.
     struct Fake {
         states: Vec<char>,
         probes: usize,
+        diverted: usize,
+    }
+
+    impl Fake {
+        fn state(&self, server: ServerIndex) -> char {
+            self.states[usize::from(server.0)]
+        }
     }
 
     impl Breakers for Fake {
         fn usable(&mut self, server: ServerIndex) -> bool {
-            self.states[usize::from(server.0)] != 'u'
+            self.state(server) != 'u'
         }
-        fn admit(&mut self, server: ServerIndex) -> Option<Ticket> {
-            match self.states[usize::from(server.0)] {
-                'c' => Some(Ticket::default()),
-                'd' => {
-                    self.probes += 1;
-                    Some(Ticket::default())
-                }
-                _ => None,
-            }
+        fn translates(&mut self, server: ServerIndex) -> bool {
+            matches!(self.state(server), 'r' | 'R')
+        }
+        fn admit(&mut self, server: ServerIndex) -> Look {
+            let due = self.state(server) == 'd';
+            self.probes += usize::from(due);
+            let look = self.look(server);
+            Look { admits: look.admits || due, ..look }
         }
         fn look(&mut self, server: ServerIndex) -> Look {
-            Look { admits: self.states[usize::from(server.0)] == 'c', ticket: Ticket::default() }
+            let state = self.state(server);
+            let pass_over = state == 'b';
+            Look { admits: pass_over || matches!(state, 'c' | 'r'), pass_over, ticket: Ticket::default() }
+        }
+        fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
+            (self.state(server) != 'S').then(Ticket::default)
+        }
+        fn diverted(&mut self, _server: ServerIndex) {
+            self.diverted += 1;
         }
     }
 
     fn hops(states: &str, terms: Terms) -> (Vec<u16>, usize) {
-        let mut fake = Fake { states: states.chars().collect(), probes: 0 };
+        let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
         let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
         let hops = admit(&chain, terms, &mut fake);
         (hops.into_iter().map(|(server, _)| server.0).collect(), fake.probes)
     }
 
-    const CALL: Terms = Terms { may_probe: true, last_resort: true };
+    const CALL: Terms = Terms { may_probe: true, may_divert: true, last_resort: true };
 
     #[test]
     fn an_open_server_is_passed_over() {
@@ -130,5 +168,44 @@ mod tests {
     fn a_server_without_its_credential_is_never_asked() {
         assert_eq!(hops("uuu", CALL), (vec![], 0));
         assert_eq!(hops("ucu", CALL), (vec![1], 0));
+    }
+
+    #[test]
+    fn a_call_that_goes_past_a_returning_server_keeps_it_as_its_next_hop() {
+        assert_eq!(hops("bc", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("bcr", CALL), (vec![1, 0, 2], 0));
+        assert_eq!(hops("bbc", CALL), (vec![2, 0, 1], 0));
+        assert_eq!(hops("br", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("bor", CALL), (vec![2, 0], 0));
+        assert_eq!(hops("cb", CALL), (vec![0, 1], 0), "as a later hop it is asked like any other");
+    }
+
+    #[test]
+    fn a_call_goes_to_a_returning_server_if_no_other_admits_it() {
+        assert_eq!(hops("b", CALL), (vec![0], 0));
+        assert_eq!(hops("bo", CALL), (vec![0, 1], 0));
+        assert_eq!(hops("bd", CALL), (vec![0, 1], 0), "and it is not made a probe for that");
+        assert_eq!(hops("bbR", CALL), (vec![0, 1, 2], 0));
+    }
+
+    #[test]
+    fn a_call_within_a_session_stays_with_its_returning_server() {
+        assert_eq!(hops("bc", Terms { may_divert: false, ..CALL }), (vec![0, 1], 0));
+    }
+
+    #[test]
+    fn a_diversion_is_told_only_if_it_happens() {
+        for (states, diverted) in [("bc", 1), ("bcr", 1), ("br", 1), ("cb", 0), ("bo", 0)] {
+            let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
+            let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
+            admit(&chain, CALL, &mut fake);
+            assert_eq!(fake.diverted, diverted, "{states}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_last_resort_may_be_shed_but_not_as_a_later_hop() {
+        assert_eq!(hops("oS", CALL), (vec![], 0));
+        assert_eq!(hops("cS", CALL), (vec![0, 1], 0));
     }
 }

@@ -9,7 +9,7 @@ mod chain;
 mod codec;
 mod original;
 
-pub use admission::{Breakers, Look, Terms, admit};
+pub use admission::{Breakers, Terms, admit};
 pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
 pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};

@@ -46,7 +46,7 @@ fn read(root: &Node) -> Option<Registry> {
         check_sockets(&table, listener, envoy);
     }
     let limits = or(table.optional("limits"), Limits::default(), Limits::read);
-    let breaker = or(table.optional("breaker"), Policy::default(), Policy::read);
+    let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
 
     let mut credential_names = Names::of("credential");
     let credentials = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);

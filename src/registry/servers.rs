@@ -31,6 +31,8 @@ pub(super) struct WireServer<'v> {
     ca_file: Option<Option<String>>,
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    /// What its breaker has of its own; read when the breakers' common policy is known.
+    breaker: Option<Node<'v>>,
 }
 
 impl<'v> WireServer<'v> {
@@ -60,8 +62,9 @@ impl<'v> WireServer<'v> {
         });
         let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
         check_timeouts(&table, connect_timeout, timeout);
+        let breaker = table.optional("breaker");
         table.done();
-        Some(WireServer { id, kind, tier, url, url_node, credential, ca_file, connect_timeout, timeout })
+        Some(WireServer { id, kind, tier, url, url_node, credential, ca_file, connect_timeout, timeout, breaker })
     }
 
     /// Resolves the credential's name and checks that its secret would not travel in the clear.
@@ -79,6 +82,7 @@ impl<'v> WireServer<'v> {
                 "http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
             );
         }
+        let breaker = breaker.and_then(|common| or(self.breaker, *common, |node| Policy::read(node, common)));
         Some(Server {
             id: self.id?,
             kind: self.kind?,
@@ -88,7 +92,7 @@ impl<'v> WireServer<'v> {
             ca_file: self.ca_file?,
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
-            breaker: *breaker?,
+            breaker: breaker?,
         })
     }
 }

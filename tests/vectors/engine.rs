@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use dualpath::breaker::codec::{Decoded, decode};
 use dualpath::breaker::{
-    Admission, Breaker, CallResult, Counters, Moment, Outcome, Policy, Record, SharedData, Slow, State, Ticket,
-    Transition,
+    Admission, Breaker, CallResult, Counters, Mode, Moment, Outcome, Policy, Ramp, Record, SharedData, Slow, State,
+    Ticket, Transition,
 };
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn policy(config: &Value) -> Run<Policy> {
     known(half_open, &["mode", "lease_ms", "max_lost", "successes", "permits", "eval"])?;
 
     let default = Policy::default();
-    let mut policy = Policy { jitter: 0.0, ..default };
+    let mut policy = Policy { jitter: 0.0, growth: 1.0, ramp: Ramp { ms: 0, ..default.ramp }, ..default };
     policy.consecutive = config["consecutive"].as_u64().map(|limit| limit as u16);
     policy.failure_rate = match (rate["threshold"].as_f64(), rate["mode"].as_str().unwrap_or("failure_ge")) {
         (None, _) => None,
@@ -60,10 +60,10 @@ fn policy(config: &Value) -> Run<Policy> {
     policy.decay_ms = open["decay_ms"].as_u64().unwrap_or(default.decay_ms);
     policy.max_open_ms = match open["growth"].as_str().unwrap_or("none") {
         "none" => policy.base_open_ms,
-        "exp" if open["multiplier"].as_f64().unwrap_or(2.0) == 2.0 => {
+        "exp" => {
+            policy.growth = open["multiplier"].as_f64().unwrap_or(2.0);
             open["max_ms"].as_u64().unwrap_or(default.max_open_ms.max(policy.base_open_ms))
         }
-        "exp" => return skip("growth of the open period by another factor than 2"),
         growth => return skip(format!("{growth} growth of the open period")),
     };
     if half_open["mode"] == "skip" {
@@ -101,10 +101,6 @@ struct Process {
 }
 
 pub fn run(vector: &Value) -> Run {
-    let steps = vector["steps"].as_array().into_iter().flatten();
-    if steps.clone().any(|step| step["op"] == "force") {
-        return skip("manual override");
-    }
     let mut process = Process::new(policy(&vector["config"])?);
     each_step(vector, |step| process.step(step))
 }
@@ -184,9 +180,44 @@ impl Process {
                 self.snapshots.insert(step["w"].as_u64().unwrap_or(0), entry);
             }
             "check" => {}
+            "force" => self.force(step)?,
             other => return skip(format!("operation {other}")),
         }
         self.check(step)
+    }
+
+    /// What an operator does by hand comes as a configuration here: an override, or the number of a reset. Opening by hand
+    /// does not exist; failures do it, at the same time and with the same consequences.
+    fn force(&mut self, step: &Value) -> Run {
+        match step["to"].as_str().unwrap_or_default() {
+            "forced_open" => self.configure(Policy { mode: Mode::ForcedOpen, ..self.policy }),
+            "disabled" => self.configure(Policy { mode: Mode::Disabled, ..self.policy }),
+            "closed" => {
+                let reset_id = self.policy.reset_id + 1;
+                self.configure(Policy { mode: Mode::Normal, reset_id, ..self.policy });
+                let reset = self.act(step, |breaker, store| breaker.reset_once(store, moment(step)));
+                self.transitions.extend(reset);
+            }
+            "open" => {
+                let failure = json!({"t": step["t"], "outcome": "failure"});
+                let held: Vec<_> =
+                    self.tickets.drain().map(|(_, ticket)| ticket).filter(|t| t.lease.is_some()).collect();
+                for ticket in held {
+                    self.report(&failure, ticket)?;
+                }
+                while let Admission::Admit { ticket, .. } = self.admit(&failure) {
+                    self.report(&failure, ticket)?;
+                }
+            }
+            other => return skip(format!("by hand to {other}")),
+        }
+        Ok(())
+    }
+
+    /// A configuration update: every worker gets a new breaker over the same store.
+    fn configure(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.workers.clear();
     }
 
     /// A tick follows every step, so that no success still waits to be counted.
@@ -199,7 +230,12 @@ impl Process {
             counters.fenced_verdicts += new.fenced_verdicts;
         }
         let record = self.record(step);
-        expect(step, "state", record.state.as_str())?;
+        let state = match self.policy.mode {
+            Mode::Normal | Mode::MetricsOnly => record.state.as_str(),
+            Mode::Disabled => "disabled",
+            Mode::ForcedOpen => "forced_open",
+        };
+        expect(step, "state", state)?;
         expect(step, "events", self.transitions.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>())?;
         expect(step, "opened", self.transitions.iter().filter(|t| t.to == State::Open).count())?;
         expect(step, "effect", effect(step, counters))?;

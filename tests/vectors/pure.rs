@@ -1,7 +1,7 @@
 //! Vectors of single functions: the record's bytes, the open period.
 
 use dualpath::breaker::codec::{Decoded, decode, encode};
-use dualpath::breaker::{Policy, Record};
+use dualpath::breaker::{Counts, LastResort, Policy, Ramp, Record};
 use serde_json::Value;
 
 use crate::{Run, Trouble, expect, fail};
@@ -60,6 +60,52 @@ pub fn run_jitter(vector: &Value) -> Run {
         let attempt = step["attempt"].as_u64().expect("attempt") as u8;
         let random = (step["u"].as_f64().expect("u") * f64::from(u32::MAX)) as u32;
         expect(step, "duration", policy.open_period_ms(attempt, None, random))
+    })
+}
+
+/// The share of a returning server, found by the draws on both sides of it.
+pub fn run_ramp(vector: &Value) -> Run {
+    let config = &vector["config"];
+    let ramp = Ramp {
+        ms: config["ramp_ms"].as_u64().expect("ramp_ms"),
+        min_share: config["min_share"].as_f64().expect("min_share"),
+        aggression: config["aggression"].as_f64().expect("aggression") as u8,
+    };
+    let policy = Policy { ramp, ..Policy::default() };
+    each_step(vector, |step| {
+        let elapsed_ms = step["elapsed"].as_u64().expect("elapsed");
+        let share = step["share"].as_f64().expect("share");
+        if !policy.ramp_takes(elapsed_ms, share - 1e-9) {
+            return fail(format!("the share is below {share}"));
+        }
+        if share < 1.0 && policy.ramp_takes(elapsed_ms, share + 1e-9) {
+            return fail(format!("the share is above {share}"));
+        }
+        Ok(())
+    })
+}
+
+/// The probability with which a call of last resort is shed, found in the same way.
+pub fn run_admission(vector: &Value) -> Run {
+    let config = &vector["config"];
+    let last_resort = LastResort {
+        success_rate: config["threshold"].as_f64().expect("threshold"),
+        aggression: config["aggression"].as_f64().expect("aggression") as u8,
+        max_rejection: config["max"].as_f64().expect("max"),
+        ..Policy::default().last_resort
+    };
+    let policy = Policy { last_resort, ..Policy::default() };
+    each_step(vector, |step| {
+        let [total, ok] = ["total", "success"].map(|key| step[key].as_u64().expect("a count") as u32);
+        let counts = Counts { ok, fail: total - ok, slow: 0 };
+        let expected = step["p"].as_f64().expect("p");
+        if expected > 0.0 && !policy.sheds(counts, expected - 1e-9) {
+            return fail(format!("the probability is below {expected}"));
+        }
+        if policy.sheds(counts, expected + 1e-9) {
+            return fail(format!("the probability is above {expected}"));
+        }
+        Ok(())
     })
 }
 

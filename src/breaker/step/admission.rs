@@ -25,6 +25,12 @@ pub enum Refusal {
     Open,
     /// Another call is the probe.
     ProbeInFlight,
+    /// The operator holds it open.
+    ForcedOpen,
+    /// Too many calls of last resort have failed lately.
+    Shed,
+    /// Too many calls of last resort are under way.
+    Crowded,
 }
 
 impl Refusal {
@@ -33,6 +39,9 @@ impl Refusal {
         match self {
             Refusal::Open => "open",
             Refusal::ProbeInFlight => "probe_in_flight",
+            Refusal::ForcedOpen => "forced_open",
+            Refusal::Shed => "shed",
+            Refusal::Crowded => "crowded",
         }
     }
 }
@@ -58,13 +67,19 @@ pub fn view(record: &Record, policy: &Policy, now_ms: u64) -> View {
     }
 }
 
+/// Whether a call that is admitted should rather go elsewhere, because the server has only just come back. The answer is
+/// a draw: nothing is shared or written for it.
+pub fn passes_over(record: &Record, moment: Moment, policy: &Policy) -> bool {
+    record.ramping_ms(policy, moment.now_ms).is_some_and(|elapsed| !policy.ramp_takes(elapsed, moment.draw()))
+}
+
 /// A call asks to be admitted.
 ///
 /// The probe's lease and the change to half-open are one new record, so that two workers cannot both be the probe.
 pub fn admit(record: &Record, moment: Moment, policy: &Policy) -> Step<Decision> {
     let now_ms = moment.now_ms;
     if record.state == State::Closed {
-        let ticket = Ticket { epoch: record.epoch, lease: None, run_seen: record.run > 0 };
+        let ticket = Ticket { epoch: record.epoch, lease: None, run_seen: record.run > 0, last_resort: false };
         return Step::unchanged(Decision::Admit(ticket));
     }
     let mut next = record.clone();
@@ -89,6 +104,6 @@ pub fn admit(record: &Record, moment: Moment, policy: &Policy) -> Step<Decision>
     }
     next.lease = next.lease.next();
     next.deadline_ms = now_ms.saturating_add(policy.lease_ms);
-    let ticket = Ticket { epoch: next.epoch, lease: Some(next.lease), run_seen: false };
+    let ticket = Ticket { epoch: next.epoch, lease: Some(next.lease), run_seen: false, last_resort: false };
     Step { record: Some(next), answer: Decision::Admit(ticket), transition }
 }

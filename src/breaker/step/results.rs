@@ -5,6 +5,9 @@ use crate::breaker::policy::Policy;
 use crate::breaker::record::{Reason, Record, State};
 use crate::breaker::results::{Delta, Outcome, Verdict};
 
+/// So many probes in a row that the server answered without a verdict close the breaker.
+const ALIVE: u16 = 3;
+
 /// What became of reported results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -47,9 +50,14 @@ pub fn judge(record: &Record, verdict: &Verdict, moment: Moment, policy: &Policy
     let slow = policy.is_slow(verdict.result.took_ms);
     let transition = match verdict.result.outcome {
         Outcome::Neutral => None,
+        // A server that refuses every probe's credential would stay half-open, with one call at a time, for ever.
+        Outcome::Alive => {
+            next.run = next.run.saturating_add(1);
+            (next.run >= ALIVE).then(|| next.close(Reason::ProbeAlive, policy, moment.now_ms))
+        }
         Outcome::Success if !slow => {
             next.streak = next.streak.saturating_add(1);
-            (next.streak >= policy.probe_successes).then(|| next.close(policy, moment.now_ms))
+            (next.streak >= policy.probe_successes).then(|| next.close(Reason::ProbeSucceeded, policy, moment.now_ms))
         }
         Outcome::Limited { retry_after_ms } => Some(next.open(Reason::ProbeFailed, retry_after_ms, policy, moment)),
         Outcome::Success | Outcome::Failure => Some(next.open(Reason::ProbeFailed, None, policy, moment)),
@@ -57,9 +65,25 @@ pub fn judge(record: &Record, verdict: &Verdict, moment: Moment, policy: &Policy
     Step { record: Some(next), answer: Effect::Counted, transition }
 }
 
-/// The first limit that the evidence meets. Where several do, the run is named: it says most.
+/// The operator asks for a fresh start: closed, with nothing counted.
+pub fn reset(record: &Record, moment: Moment, policy: &Policy) -> Step<Effect> {
+    let mut next = record.clone();
+    next.attempt = 0;
+    let transition = if next.state == State::Closed {
+        next.run = 0;
+        next.window.clear(moment.now_ms);
+        None
+    } else {
+        Some(next.close(Reason::Reset, policy, moment.now_ms))
+    };
+    Step { record: Some(next), answer: Effect::Counted, transition }
+}
+
+/// The first limit that the evidence meets. Where several do, the run is named: it says most. A server that has only just
+/// come back gets half the run.
 fn limit_reached(record: &Record, now_ms: u64, policy: &Policy) -> Option<Reason> {
-    if policy.consecutive.is_some_and(|limit| record.run >= limit) {
+    let ramping = record.ramping_ms(policy, now_ms).is_some();
+    if policy.consecutive.is_some_and(|limit| record.run >= if ramping { limit.div_ceil(2) } else { limit }) {
         return Some(Reason::Consecutive);
     }
     let counts = record.window.counts(now_ms);

@@ -94,7 +94,7 @@ impl Worker {
     fn run(&mut self, operation: Operation, store: &impl SharedData, moment: Moment) {
         match operation {
             Operation::Admit => match self.breaker.admit(store, moment) {
-                Admission::Admit { ticket, probe, transition } => {
+                Admission::Admit { ticket, probe, transition, .. } => {
                     self.ticket = Some(ticket);
                     self.probes += usize::from(probe);
                     self.transitions.extend(transition);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::step::{Decision, admit, judge};
 use super::super::*;
 use super::store::Store;
-use super::{FAILURE, NEUTRAL, SUCCESS, limited, policy};
+use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, limited, policy};
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
@@ -23,8 +23,14 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let result =
-        prop_oneof![Just(SUCCESS), Just(FAILURE), Just(FAILURE), Just(NEUTRAL), (0u64..20_000).prop_map(limited)];
+    let result = prop_oneof![
+        Just(SUCCESS),
+        Just(FAILURE),
+        Just(FAILURE),
+        Just(NEUTRAL),
+        Just(ALIVE),
+        (0u64..20_000).prop_map(limited)
+    ];
     prop_oneof![
         6 => Just(Act::Admit),
         6 => (any::<prop::sample::Index>(), result).prop_map(|(which, result)| Act::Report(which, result)),

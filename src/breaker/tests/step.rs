@@ -4,7 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::super::results::Verdict;
 use super::super::step::{Decision, Effect, Step, admit, count, judge};
 use super::super::*;
-use super::{FAILURE, NEUTRAL, SUCCESS, at, limited, policy};
+use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, at, limited, policy};
 
 /// One record and the calls on it, without a store.
 struct Server {
@@ -268,4 +268,34 @@ fn a_transition_tells_what_led_to_it() {
         counts: Counts { ok: 0, fail: 2, slow: 0 },
     };
     assert_eq!(server.transitions, [expected]);
+}
+
+#[test]
+fn a_server_that_answers_every_probe_without_a_verdict_is_closed_after_three() {
+    // A bad PAT: each probe is a 401, and the breaker would stay half-open with one call at a time.
+    let mut server = Server::opened();
+    for (now_ms, answer) in [(1_000, ALIVE), (1_001, NEUTRAL), (1_002, ALIVE), (1_003, ALIVE)] {
+        assert_eq!(server.record.state, if now_ms == 1_000 { State::Open } else { State::HalfOpen });
+        let probe = server.admit(now_ms);
+        server.report(now_ms, probe, answer);
+    }
+    assert_eq!((server.record.state, server.record.reason, server.record.run), (State::Closed, Reason::ProbeAlive, 0));
+}
+
+#[test]
+fn a_cancelled_probe_says_nothing_however_often() {
+    let mut server = Server::opened();
+    for now_ms in 1_000..1_010 {
+        let probe = server.admit(now_ms);
+        server.report(now_ms, probe, NEUTRAL);
+    }
+    assert_eq!(server.record.state, State::HalfOpen);
+}
+
+#[test]
+fn answers_without_a_verdict_neither_break_a_run_nor_count() {
+    let mut server = Server::new(policy());
+    server.call(0, FAILURE);
+    server.call(0, ALIVE);
+    assert_eq!((server.record.run, server.record.window.counts(0).total()), (1, 1));
 }

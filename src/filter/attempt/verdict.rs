@@ -82,6 +82,7 @@ impl Attempt {
             BreakerEffect::Success => Outcome::Success,
             BreakerEffect::Failure => Outcome::Failure,
             BreakerEffect::Limited => Outcome::Limited { retry_after_ms },
+            BreakerEffect::Neutral if self.answered_after_ms.is_some() && class != Class::Cancelled => Outcome::Alive,
             BreakerEffect::Neutral => Outcome::Neutral,
         };
         // Without an answer there is nothing to be slow: that is a failure already.

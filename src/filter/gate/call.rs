@@ -59,6 +59,8 @@ pub struct Call {
     pub session: Session,
     /// The server that the operator's order names first.
     pub first_choice: Option<ServerIndex>,
+    /// The server that it went to although its breaker refuses, and when.
+    pub last_resort: Option<(ServerIndex, u64)>,
     /// How it ended, once that is known.
     pub end: Option<(Mode, Status)>,
     /// Whether another server than the first choice has answered.

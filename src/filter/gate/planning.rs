@@ -10,14 +10,14 @@ use super::super::metrics::Status;
 use super::super::vm::Vm;
 use super::call::{Session, Task};
 use super::{Gate, Phase};
-use crate::breaker::{Admission, Moment, Ticket};
+use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, is_replayable, local};
 use crate::plan::{
-    Breakers, HeaderList, Hop, Kind, Look, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest,
-    mcp_follows_rest, originals,
+    Breakers, HeaderList, Hop, Kind, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest, mcp_follows_rest,
+    originals,
 };
-use crate::registry::{ServerIndex, Tool};
+use crate::registry::{ServerIndex, ServerKind, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
 const DIRECT_ONLY: &[u8] = b"direct-only";
@@ -101,9 +101,12 @@ impl Gate {
         }
         let terms = Terms {
             may_probe: matches!(message.kind, Kind::Request | Kind::Notification),
+            may_divert: owner.is_none(),
             last_resort: self.call.local.is_none() && message.kind != Kind::Session,
         };
-        let hops = admit(&servers, terms, &mut Asking { vm, now: clock::now_ms() });
+        let mut asking = Asking { vm, now: clock::now_ms(), random: clock::random_u32(), last_resort: None };
+        let hops = admit(&servers, terms, &mut asking);
+        self.call.last_resort = asking.last_resort.map(|server| (server, asking.now));
         let Some((first, _)) = hops.first() else { return self.no_path(vm, &servers, mcp_enabled) };
 
         let name = |index: ServerIndex| vm.registry.server(index).map_or("", |server| server.id.as_str());
@@ -184,31 +187,65 @@ fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops
 struct Asking<'v> {
     vm: &'v Vm,
     now: u64,
+    random: u32,
+    /// The server that the call goes to although its breaker refuses.
+    last_resort: Option<ServerIndex>,
 }
+
+impl Asking<'_> {
+    /// One random number does for all servers of a call, as long as it is not the same for each.
+    fn moment(&self, server: ServerIndex) -> Moment {
+        let random = self.random.wrapping_add(u32::from(server.0).wrapping_mul(0x9E37_79B9));
+        Moment { now_ms: self.now, random }
+    }
+}
+
+/// What there is to see of a server that the registry does not have.
+const NOWHERE: Look = Look {
+    admits: false,
+    pass_over: false,
+    ticket: Ticket { epoch: 0, lease: None, run_seen: false, last_resort: false },
+};
 
 impl Breakers for Asking<'_> {
     fn usable(&mut self, server: ServerIndex) -> bool {
-        !self.vm.credentials.is_missing(&self.vm.registry, server, self.now)
+        let held_open = self.vm.registry.server(server).is_none_or(|server| server.breaker.mode == Mode::ForcedOpen);
+        !held_open && !self.vm.credentials.is_missing(&self.vm.registry, server, self.now)
     }
 
-    fn admit(&mut self, server: ServerIndex) -> Option<Ticket> {
-        let moment = Moment { now_ms: self.now, random: clock::random_u32() };
-        let (ticket, transition) =
-            match self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment))? {
-                Admission::Admit { ticket, transition, .. } => (Some(ticket), transition),
-                Admission::Refuse { transition, .. } => (None, transition),
-            };
+    fn translates(&mut self, server: ServerIndex) -> bool {
+        self.vm.registry.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
+    }
+
+    fn admit(&mut self, server: ServerIndex) -> Look {
+        let moment = self.moment(server);
+        let asked = self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment));
+        let (look, transition) = match asked {
+            Some(Admission::Admit { ticket, pass_over, transition, .. }) => {
+                (Look { admits: true, pass_over, ticket }, transition)
+            }
+            Some(Admission::Refuse { transition, .. }) => (NOWHERE, transition),
+            None => (NOWHERE, None),
+        };
         if let Some(transition) = transition {
             self.vm.announce(server, &transition);
         }
-        ticket
+        look
     }
 
     fn look(&mut self, server: ServerIndex) -> Look {
-        let look = self.vm.with_breaker(server, |breaker, shared| {
-            let admits = breaker.peek(shared, self.now).admits;
-            Look { admits, ticket: breaker.unasked() }
-        });
-        look.unwrap_or(Look { admits: false, ticket: Ticket::default() })
+        let moment = self.moment(server);
+        self.vm.with_breaker(server, |breaker, shared| breaker.look(shared, moment)).unwrap_or(NOWHERE)
+    }
+
+    fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
+        let moment = self.moment(server);
+        let ticket = self.vm.with_breaker(server, |breaker, _| breaker.admit_last_resort(moment))?.ok();
+        self.last_resort = ticket.map(|_| server);
+        ticket
+    }
+
+    fn diverted(&mut self, server: ServerIndex) {
+        self.vm.with_breaker(server, |breaker, _| breaker.note_diverted());
     }
 }

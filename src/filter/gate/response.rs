@@ -165,6 +165,9 @@ impl Gate {
 
     /// Counts the call; called once, at its very end.
     pub(super) fn account(&self) {
+        if let Some((server, began_ms)) = self.call.last_resort {
+            self.vm.with_breaker(server, |breaker, _| breaker.end_last_resort(began_ms));
+        }
         if self.call.kind.is_none() && self.call.end.is_none() {
             return;
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::*;
 use super::{full, with, without};
+use crate::breaker::Mode;
 
 fn read(registry: serde_json::Value) -> Registry {
     Registry::from_wire(&registry).unwrap_or_else(|problems| panic!("{problems:#?}"))
@@ -87,6 +88,18 @@ fn a_credential_may_go_over_plain_http_to_this_machine_only() {
         assert_eq!(problems.len(), 1, "{host}");
         assert_eq!(problems[0].rule, "must be https, because a credential is sent there");
     }
+}
+
+#[test]
+fn a_server_overrides_single_numbers_of_the_breakers_common_policy() {
+    let mut registry = full();
+    registry["breaker"] = json!({"consecutive": 8, "ramp": "30s"});
+    registry["servers"][0]["breaker"] = json!({"ramp": "0s", "mode": "metrics_only"});
+    let registry = read(registry);
+    let policy = |id: &str| registry.server_by_id(id).map(|(_, server)| server.breaker).unwrap();
+    let (own, common) = (policy("second"), policy("first"));
+    assert_eq!((own.consecutive, own.ramp.ms, own.mode), (Some(8), 0, Mode::MetricsOnly));
+    assert_eq!((common.consecutive, common.ramp.ms, common.mode), (Some(8), 30_000, Mode::Normal));
 }
 
 #[test]

@@ -240,6 +240,21 @@ fn problems_of_servers() {
                 "tools[0].rest.server: \"rest\": must be the id of a server in this registry\n    hint: known here: second, first, dualpath-x",
             ],
         ),
+        (
+            "/servers/0/breaker",
+            Some(json!({"base_open": "5m", "mode": "off", "consecutve": 3})),
+            &[
+                "servers[0].breaker.mode: \"off\": must be one of normal, metrics_only, disabled, forced_open",
+                "servers[0].breaker.consecutve: 3: is not a known key\n    hint: did you mean consecutive? known here: consecutive, failure_rate, min_calls, window, slow, slow_rate, base_open, growth, max_open, jitter, decay, lease, ...",
+            ],
+        ),
+        (
+            "/servers/0/breaker",
+            Some(json!({"base_open": "5m"})),
+            &[
+                "servers[0].breaker.base_open: \"5m\": base_open (5m) must not be longer than max_open (2m)\n    hint: set both, or lower base_open",
+            ],
+        ),
         ("/servers/0/kind", Some(json!("grpc")), &["servers[0].kind: \"grpc\": must be one of mcp, rest"]),
         (
             "/servers/0/tier",
@@ -289,7 +304,7 @@ fn problems_of_servers() {
             "/servers/0/urll",
             Some(json!("x")),
             &[
-                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout",
+                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, breaker",
             ],
         ),
     ]);
