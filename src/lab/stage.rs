@@ -82,7 +82,7 @@ impl Stage {
         // The secondary's secret comes from a file, the others' from the environment, so that both ways are seen.
         let file = scratch.write_secret("pat-secondary.json", "secondary-pat-a", "demo-pat-of-secondary")?;
         let registry = Builder::new(&module)
-            .set("/breaker", json!({"consecutive": 5, "base_open": "1s", "max_open": "10s"}))
+            .set("/breaker", json!({"consecutive": 5, "base_open": "1s", "max_open": "10s", "ramp": "1s"}))
             .credential("primary-pat", json!({"a": {"env": "DEMO_PAT_PRIMARY"}}))
             .credential("secondary-pat", json!({"a": {"sds_file": file}}))
             .credential("rest-pat", json!({"a": {"env": "DEMO_PAT_REST"}}))

@@ -148,13 +148,16 @@ impl Gate {
             let message = format!("no credential is available for {}", names.join(", "));
             return self.refuse(ErrorCode::CredentialUnavailable, &message, Some(1000));
         }
-        let wait = servers.iter().filter_map(|s| vm.with_breaker(*s, |b, shared| b.peek(shared, now).retry_after_ms));
+        let asked = servers.iter().filter(|s| !vm.credentials.is_missing(&vm.registry, **s, now));
+        let wait = asked.filter_map(|s| vm.with_breaker(*s, |b, shared| b.peek(shared, now).retry_after_ms));
+        // Whole seconds, so that the header and the error say the same.
+        let seconds = wait.min().unwrap_or_default().div_ceil(1000).max(1);
         let why = if mcp_enabled {
             "no server that could answer this call admits it now"
         } else {
             "MCP is switched off and this call has no direct path"
         };
-        self.refuse(ErrorCode::NoPath, why, Some(wait.min().unwrap_or_default().max(1000)))
+        self.refuse(ErrorCode::NoPath, why, Some(seconds.saturating_mul(1000)))
     }
 }
 
