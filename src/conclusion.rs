@@ -5,7 +5,7 @@
 //! are passed on when a server says them and never made up, but for one case: a session that nobody can serve any more
 //! is ended with 404, which makes the client initialise again.
 
-use crate::failure::{Class, Failover};
+use crate::failure::Class;
 use crate::jsonrpc::ErrorCode;
 use crate::plan::Kind;
 
@@ -26,13 +26,6 @@ pub struct Ending {
     pub session_elsewhere: bool,
 }
 
-impl Ending {
-    /// Whether the answer is about the call rather than about the servers: the client has been served, if with a "no".
-    pub fn is_about_the_call(&self) -> bool {
-        self.class.decisions().failover == Failover::Never
-    }
-}
-
 /// What the client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
@@ -51,11 +44,10 @@ pub enum Conclusion {
 
 /// Decides what the client gets.
 pub fn conclude(ending: &Ending) -> Conclusion {
+    // Whatever a policy or a rule of the operator's makes of it.
+    let about_our_credential = ending.class == Class::Credential || ending.status == 401;
     if matches!(ending.kind, Kind::Opaque | Kind::Session) {
-        return match ending.class {
-            Class::Credential => credential(),
-            _ => Conclusion::Pass,
-        };
+        return if about_our_credential { credential() } else { Conclusion::Pass };
     }
     if ending.class == Class::Session && ending.session_elsewhere {
         return match ending.kind {
@@ -64,14 +56,14 @@ pub fn conclude(ending: &Ending) -> Conclusion {
             _ => Conclusion::Error { status: 404, code: ErrorCode::SessionEnded },
         };
     }
-    if ending.is_about_the_call() {
+    if ending.class.is_about_the_call() && !about_our_credential {
         return Conclusion::Pass;
     }
     if ending.answerable_by_gate {
         return Conclusion::Gate;
     }
     match ending.class {
-        Class::Credential => credential(),
+        _ if about_our_credential => credential(),
         _ if ending.readable => Conclusion::Pass,
         Class::Overload => Conclusion::Error { status: ending.status.max(429), code: ErrorCode::UpstreamFailed },
         Class::Lost => Conclusion::Error { status: ending.status.max(503), code: ErrorCode::OutcomeUnknown },
@@ -104,9 +96,12 @@ mod tests {
 
     #[test]
     fn a_401_about_our_credential_never_reaches_the_client_as_401() {
-        for kind in [Kind::Request, Kind::Notification, Kind::Opaque, Kind::Session] {
-            let conclusion = conclude(&Ending { kind, ..ending(Class::Credential, 401) });
-            assert!(matches!(conclusion, Conclusion::Error { status: 503, .. }), "{kind:?}: {conclusion:?}");
+        // A rule of the operator's may give a 401 any class.
+        for class in [Class::Credential, Class::Authorization, Class::Caller, Class::Overload, Class::Server] {
+            for kind in [Kind::Request, Kind::Notification, Kind::Opaque, Kind::Session] {
+                let conclusion = conclude(&Ending { kind, ..ending(class, 401) });
+                assert!(matches!(conclusion, Conclusion::Error { status: 503, .. }), "{kind:?}: {conclusion:?}");
+            }
         }
     }
 

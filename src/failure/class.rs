@@ -51,6 +51,36 @@ pub enum Failover {
     Never,
 }
 
+impl BreakerEffect {
+    /// Every effect.
+    pub const ALL: [BreakerEffect; 4] =
+        [BreakerEffect::Failure, BreakerEffect::Limited, BreakerEffect::Neutral, BreakerEffect::Success];
+
+    /// Its name in the registry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BreakerEffect::Failure => "failure",
+            BreakerEffect::Limited => "limited",
+            BreakerEffect::Neutral => "neutral",
+            BreakerEffect::Success => "success",
+        }
+    }
+}
+
+impl Failover {
+    /// Every word for it.
+    pub const ALL: [Failover; 3] = [Failover::Always, Failover::WhenReplayable, Failover::Never];
+
+    /// Its name in the registry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failover::Always => "always",
+            Failover::WhenReplayable => "when_replayable",
+            Failover::Never => "never",
+        }
+    }
+}
+
 /// The decisions that follow from a class, each independent of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decisions {
@@ -119,7 +149,27 @@ impl Class {
         }
     }
 
-    /// What follows from it.
+    /// Whether an answer of this class is about the call rather than about the server: the client has been served, if
+    /// with a "no".
+    pub fn is_about_the_call(self) -> bool {
+        match self {
+            Class::NotSent | Class::Overload | Class::Credential | Class::Server | Class::Lost => false,
+            Class::Authorization | Class::Session | Class::Caller => true,
+            Class::ToolError | Class::Cancelled | Class::Success => true,
+        }
+    }
+
+    /// Whether the server may have executed the call, so that sending it again may execute it twice.
+    pub fn may_have_been_executed(self) -> bool {
+        match self {
+            Class::NotSent | Class::Overload | Class::Credential | Class::Session => false,
+            // A refusal may come in the middle of an agent's work.
+            Class::Server | Class::Lost | Class::Authorization | Class::Caller => true,
+            Class::ToolError | Class::Cancelled | Class::Success => true,
+        }
+    }
+
+    /// What follows from it where the registry says nothing else.
     pub fn decisions(self) -> Decisions {
         use BreakerEffect::*;
         use Failover::*;
@@ -134,16 +184,4 @@ impl Class {
             Class::ToolError | Class::Success => plain(Success, Never),
         }
     }
-}
-
-/// Whether a call whose attempt ended in `class` may be sent to another server, or there once more with another
-/// credential. `replayable`: it may be executed twice. `answer_started`: the client has part of an answer, which
-/// forbids it without exception.
-pub fn may_fail_over(class: Class, replayable: bool, answer_started: bool) -> bool {
-    !answer_started
-        && match class.decisions().failover {
-            Failover::Always => true,
-            Failover::WhenReplayable => replayable,
-            Failover::Never => false,
-        }
 }

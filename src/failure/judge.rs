@@ -1,6 +1,7 @@
 //! Judging an attempt, whatever the server speaks.
 
-use super::{Class, Rules, mcp, rest};
+use super::rules::own_class_of;
+use super::{Class, Condition, Place, Rule, mcp, rest};
 use crate::jsonrpc::RequestId;
 use crate::registry::ServerKind;
 
@@ -9,13 +10,44 @@ use crate::registry::ServerKind;
 pub struct Verdict {
     /// Its class.
     pub class: Class,
+    /// What gave it that class.
+    pub basis: Basis,
     /// How long the server asked to be left alone, in milliseconds; only with [`Class::Overload`].
     pub retry_after_ms: Option<u64>,
 }
 
+/// What gave an attempt its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The filter itself, which has not sent the call or can't use the answer.
+    Filter,
+    /// How it ended without an answer.
+    Transport,
+    /// The HTTP status.
+    Status,
+    /// The HTTP status together with a Retry-After header.
+    RetryAfter,
+    /// The code of the JSON-RPC error.
+    Code,
+    /// What the body is: a result, or no answer at all.
+    Body,
+    /// A vendor's code for a bad credential.
+    CredentialCode,
+    /// The rule at this position of [`super::BUILT_IN`].
+    BuiltIn(usize),
+    /// The operator's rule at this position.
+    Rule(usize),
+}
+
+impl From<(Class, Basis)> for Verdict {
+    fn from((class, basis): (Class, Basis)) -> Self {
+        Verdict { class, basis, retry_after_ms: None }
+    }
+}
+
 impl From<Class> for Verdict {
     fn from(class: Class) -> Self {
-        Verdict { class, retry_after_ms: None }
+        (class, Basis::Filter).into()
     }
 }
 
@@ -41,6 +73,13 @@ pub struct Head {
     pub bodiless: bool,
 }
 
+impl Head {
+    fn verdict(&self, (class, basis): (Class, Basis)) -> Verdict {
+        let retry_after_ms = self.retry_after_ms.filter(|_| class == Class::Overload);
+        Verdict { class, basis, retry_after_ms }
+    }
+}
+
 /// A verdict, or the wish for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
@@ -62,62 +101,87 @@ pub enum EventJudgement {
 }
 
 /// Judges an attempt by the headers of its answer.
-pub fn judge_head(kind: ServerKind, head: &Head, expected: Expected<'_>) -> Judgement {
-    let decided = |class: Class| Judgement::Decided(class.into());
-    match head.status {
-        401 => decided(Class::Credential),
-        // The server stopped waiting: for the call's last bytes, or for a statement it was executing.
-        408 => decided(Class::Lost),
-        429 => Judgement::Decided(overload(head)),
-        503 if head.retry_after_ms.is_some() => Judgement::Decided(overload(head)),
-        400 | 403 | 404 if head.bodiless => Judgement::Decided(judge_refusal(kind, &Rules::NONE, head, b"")),
-        400 | 403 => Judgement::NeedsBody,
-        404 if kind == ServerKind::Mcp => Judgement::NeedsBody,
-        402..=499 => decided(Class::Caller),
-        200..=299 => match (kind, expected) {
-            (ServerKind::Mcp, Expected::Answer(_)) if head.bodiless => decided(Class::Server),
-            (ServerKind::Mcp, Expected::Answer(_)) => Judgement::NeedsBody,
-            _ => decided(Class::Success),
-        },
-        // A redirect is not followed: it would take the credential to a place the operator has not named. The server
-        // is not where the registry says, or a login or maintenance page stands before it.
-        _ => decided(Class::Server),
+pub fn judge_head(kind: ServerKind, rules: &[Rule], head: &Head, expected: Expected<'_>) -> Judgement {
+    for (at, rule) in rules.iter().enumerate().filter(|_| head.status >= 300) {
+        match rule.when {
+            Condition::Status(status) if status == head.status => {
+                return Judgement::Decided(head.verdict((rule.class, Basis::Rule(at))));
+            }
+            // The body has to be seen first: it may fit a rule that goes ahead of the next one for the status.
+            Condition::Code(_) if kind == ServerKind::Mcp && !head.bodiless => return Judgement::NeedsBody,
+            Condition::Message(Place::BadRequest, _) if head.status == 400 && !head.bodiless => {
+                return Judgement::NeedsBody;
+            }
+            _ => {}
+        }
+    }
+    match built_in_head(kind, head, expected) {
+        Some(found) => Judgement::Decided(head.verdict(found)),
+        None if head.bodiless => Judgement::Decided(judge_refusal(kind, rules, head, b"", expected)),
+        None => Judgement::NeedsBody,
     }
 }
 
+/// The class that the headers give without any rule; `None` if it depends on the body.
+fn built_in_head(kind: ServerKind, head: &Head, expected: Expected<'_>) -> Option<(Class, Basis)> {
+    let class = match head.status {
+        401 => Class::Credential,
+        // The server stopped waiting: for the call's last bytes, or for a statement it was executing.
+        408 => Class::Lost,
+        429 => Class::Overload,
+        503 if head.retry_after_ms.is_some() => return Some((Class::Overload, Basis::RetryAfter)),
+        400 | 403 => return None,
+        404 if kind == ServerKind::Mcp => return None,
+        402..=499 => Class::Caller,
+        200..=299 => match (kind, expected) {
+            (ServerKind::Mcp, Expected::Answer(_)) if head.bodiless => Class::Server,
+            (ServerKind::Mcp, Expected::Answer(_)) => return None,
+            _ => Class::Success,
+        },
+        // A redirect is not followed: it would take the credential to a place the operator has not named. The server
+        // is not where the registry says, or a login or maintenance page stands before it.
+        _ => Class::Server,
+    };
+    Some((class, Basis::Status))
+}
+
 /// Judges an attempt by its whole body, after [`judge_head`] asked for it.
-pub fn judge_body(kind: ServerKind, rules: &Rules, head: &Head, body: &[u8], expected: Expected<'_>) -> Verdict {
-    match (judge_head(kind, &Head { bodiless: false, ..*head }, expected), expected) {
+pub fn judge_body(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8], expected: Expected<'_>) -> Verdict {
+    match (judge_head(kind, rules, &Head { bodiless: false, ..*head }, expected), expected) {
         (Judgement::Decided(verdict), _) => verdict,
-        (Judgement::NeedsBody, Expected::Answer(id)) if head.status < 300 => mcp::judge_answer(rules, body, id).into(),
-        (Judgement::NeedsBody, _) => judge_refusal(kind, rules, head, body),
+        (Judgement::NeedsBody, Expected::Answer(id)) if head.status < 300 => {
+            head.verdict(mcp::judge_answer(rules, head.status, body, id))
+        }
+        (Judgement::NeedsBody, _) => judge_refusal(kind, rules, head, body, expected),
     }
 }
 
 /// Judges the data of one event of an MCP server's stream, which came with HTTP 200. Once the answer has been seen,
 /// later events need no judging.
-pub fn judge_event(rules: &Rules, data: &[u8], expected: Expected<'_>) -> EventJudgement {
+pub fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -> EventJudgement {
     mcp::judge_event(rules, data, expected)
 }
 
 /// Judges an attempt that ended without an answer. `sent`: part of the call may have reached the server.
 /// `downstream_gone`: the client left first.
 pub fn judge_no_answer(sent: bool, downstream_gone: bool) -> Verdict {
-    Verdict::from(match (downstream_gone, sent) {
+    let class = match (downstream_gone, sent) {
         (true, _) => Class::Cancelled,
         (false, true) => Class::Lost,
         (false, false) => Class::NotSent,
-    })
-}
-
-fn judge_refusal(kind: ServerKind, rules: &Rules, head: &Head, body: &[u8]) -> Verdict {
-    let class = match kind {
-        ServerKind::Mcp => mcp::refusal(rules, head.status, body),
-        ServerKind::Rest => rest::refusal(rules, head.status, body),
     };
-    if class == Class::Overload { overload(head) } else { class.into() }
+    (class, Basis::Transport).into()
 }
 
-fn overload(head: &Head) -> Verdict {
-    Verdict { class: Class::Overload, retry_after_ms: head.retry_after_ms }
+/// Judges a status that is none of success by the body that came with it.
+fn judge_refusal(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8], expected: Expected<'_>) -> Verdict {
+    let seen = match kind {
+        ServerKind::Mcp => mcp::seen(head.status, body),
+        ServerKind::Rest => rest::seen(head.status, body),
+    };
+    let found = own_class_of(rules, seen).or_else(|| built_in_head(kind, head, expected));
+    head.verdict(found.unwrap_or_else(|| match kind {
+        ServerKind::Mcp => mcp::refusal(seen),
+        ServerKind::Rest => rest::refusal(seen),
+    }))
 }

@@ -1,22 +1,29 @@
 //! What an attempt's outcome means: one class, and what follows from it for the breaker, for the next server and for
 //! the operator.
 //!
-//! The judges look at the transport first, then at the HTTP status, then at the JSON-RPC code, then at configured
-//! message texts. They are careful in one direction: an answer that could mean that the call was executed never gets a
-//! class that has it sent again regardless.
+//! The judges look at the transport first, then at the operator's rules, then at the HTTP status, then at the JSON-RPC
+//! code, then at message texts that are built in. Those are careful in one direction: an answer that could mean that the
+//! call was executed never gets a class that has it sent again regardless.
+//!
+//! What follows from a class is a table ([`Class::decisions`]) that the operator changes per server and per tool
+//! ([`decide`]).
 
 mod class;
 mod judge;
 mod mcp;
+mod policy;
+mod replay;
 mod rest;
 pub mod retry_after;
 mod rules;
 
-pub use class::{BreakerEffect, Class, Decisions, Failover, may_fail_over};
+pub use class::{BreakerEffect, Class, Decisions, Failover};
 pub use judge::{
-    EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, judge_no_answer,
+    Basis, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, judge_no_answer,
 };
-pub use rules::{MessageRule, Place, Rules};
+pub use policy::{Change, Overrides, decide, may_fail_over, replay_refused};
+pub use replay::Replay;
+pub use rules::{BUILT_IN, Condition, Place, Rule};
 
 #[cfg(test)]
 mod tests;

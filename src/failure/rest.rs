@@ -3,28 +3,29 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Class, Place, Rules};
+use super::rules::{Seen, class_of, is_credential_code};
+use super::{Basis, Class, Place};
 use crate::jsonrpc::from_object;
 
-/// The class of an HTTP 400 or 403 with this body.
-pub(super) fn refusal(rules: &Rules, status: u16, body: &[u8]) -> Class {
-    refusal_with(rules, &[Place::BadRequest], status, body)
+/// What rules can see of a status that is none of success.
+pub(super) fn seen(status: u16, body: &[u8]) -> Seen<'_> {
+    let places: &[Place] = if status == 400 { &[Place::BadRequest] } else { &[] };
+    Seen { status, code: None, places, text: body }
 }
 
-/// As [`refusal`]; `places` are what the rules may look at in the body of a 400.
-pub(super) fn refusal_with(rules: &Rules, places: &[Place], status: u16, body: &[u8]) -> Class {
-    if is_credential_error(rules, body) {
-        return Class::Credential;
+/// The class of an HTTP 400 or 403.
+pub(super) fn refusal(seen: Seen<'_>) -> (Class, Basis) {
+    if is_credential_error(seen.text) {
+        return (Class::Credential, Basis::CredentialCode);
     }
-    match status {
-        403 => Class::Authorization,
-        400 => rules.class_of(places, body).unwrap_or(Class::Caller),
-        _ => Class::Caller,
+    match seen.status {
+        403 => (Class::Authorization, Basis::Status),
+        _ => class_of(&[], seen).unwrap_or((Class::Caller, Basis::Status)),
     }
 }
 
 /// Whether the body is an error object whose vendor code means a bad credential.
-pub(super) fn is_credential_error(rules: &Rules, body: &[u8]) -> bool {
+pub(super) fn is_credential_error(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Error<'a> {
         #[serde(borrow)]
@@ -36,5 +37,5 @@ pub(super) fn is_credential_error(rules: &Rules, body: &[u8]) -> bool {
     let Ok(error) = from_object::<Error<'_>>(json) else { return false };
     let codes = [error.code, error.error_code].into_iter().flatten();
     // Some APIs write the code as a number, some as a string.
-    codes.filter_map(|raw| raw.get().trim_matches('"').parse().ok()).any(|code| rules.is_credential_code(code))
+    codes.filter_map(|raw| raw.get().trim_matches('"').parse().ok()).any(is_credential_code)
 }

@@ -14,12 +14,12 @@ fn head(status: u16) -> Head {
 
 /// The class of an answer to request 1, judged as an attempt does it: by the head, then by the body if need be.
 fn class(kind: ServerKind, status: u16, body: &str) -> Class {
-    judged(kind, &Rules::default(), &Head { bodiless: body.is_empty(), ..head(status) }, body.as_bytes()).class
+    judged(kind, &[], &Head { bodiless: body.is_empty(), ..head(status) }, body.as_bytes()).class
 }
 
-fn judged(kind: ServerKind, rules: &Rules, head: &Head, body: &[u8]) -> Verdict {
+fn judged(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8]) -> Verdict {
     let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    match judge_head(kind, head, expected) {
+    match judge_head(kind, rules, head, expected) {
         Judgement::Decided(verdict) => verdict,
         Judgement::NeedsBody => judge_body(kind, rules, head, body, expected),
     }
@@ -52,8 +52,9 @@ fn overload_goes_elsewhere_and_is_limited() {
     for kind in [Mcp, Rest] {
         assert_eq!(class(kind, 429, "x"), Class::Overload);
         let busy = Head { retry_after_ms: Some(7000), ..head(503) };
-        let verdict = judged(kind, &Rules::default(), &busy, b"");
-        assert_eq!(verdict, Verdict { class: Class::Overload, retry_after_ms: Some(7000) });
+        let verdict = judged(kind, &[], &busy, b"");
+        let expected = Verdict { class: Class::Overload, basis: Basis::RetryAfter, retry_after_ms: Some(7000) };
+        assert_eq!(verdict, expected);
         let throttled = r#"{"message":"All requests were throttled by remote service."}"#;
         assert_eq!(class(kind, 400, throttled), Class::Overload);
     }
@@ -164,17 +165,6 @@ fn a_tool_error_is_a_success_of_the_server() {
 }
 
 #[test]
-fn a_tool_error_that_the_operator_named_is_the_servers_failure() {
-    let mut rules = Rules::default();
-    let text = "agent error (code 399504)".into();
-    rules.messages.push(MessageRule { place: Place::ToolError, text, class: Class::Server });
-    let body = tool_error("MCP Server tool error: Agent error (code 399504): no");
-    assert_eq!(judged(Mcp, &rules, &head(200), body.as_bytes()).class, Class::Server);
-    let body = tool_error("MCP Server tool error: SQL compilation error");
-    assert_eq!(judged(Mcp, &rules, &head(200), body.as_bytes()).class, Class::ToolError);
-}
-
-#[test]
 fn a_client_that_left_is_nobodys_failure() {
     assert_eq!(judge_no_answer(true, true).class, Class::Cancelled);
     assert_eq!(judge_no_answer(false, true).class, Class::Cancelled);
@@ -195,7 +185,8 @@ fn a_message_that_wants_no_answer_is_served_by_any_2xx() {
     for status in [200, 202, 204] {
         for expected in [Expected::Nothing, Expected::Anything] {
             let head = Head { bodiless: true, ..head(status) };
-            assert_eq!(judge_head(Mcp, &head, expected), Judgement::Decided(Class::Success.into()));
+            let verdict = (Class::Success, Basis::Status).into();
+            assert_eq!(judge_head(Mcp, &[], &head, expected), Judgement::Decided(verdict));
         }
     }
 }
@@ -210,36 +201,46 @@ fn a_text_of_the_callers_own_does_not_have_the_call_sent_again() {
 
 #[test]
 fn events_are_judged_as_answers_and_everything_else_is_passed_on() {
-    let rules = Rules::default();
     let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    let event = |data: &str| judge_event(&rules, data.as_bytes(), expected);
-    assert_eq!(event(RESULT), EventJudgement::Answer(Class::Success.into()));
-    assert_eq!(event(&error(-32603, "boom")), EventJudgement::Answer(Class::Server.into()));
-    assert_eq!(event("x"), EventJudgement::Answer(Class::Server.into()));
+    let event = |data: &str| judge_event(&[], data.as_bytes(), expected);
+    assert_eq!(event(RESULT), EventJudgement::Answer((Class::Success, Basis::Body).into()));
+    assert_eq!(event(&error(-32603, "boom")), EventJudgement::Answer((Class::Server, Basis::Code).into()));
+    assert_eq!(event("x"), EventJudgement::Answer((Class::Server, Basis::Body).into()));
     assert_eq!(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#), EventJudgement::Interim);
-    assert_eq!(judge_event(&rules, b"x", Expected::Anything), EventJudgement::Interim);
+    assert_eq!(judge_event(&[], b"x", Expected::Anything), EventJudgement::Interim);
 }
 
 #[test]
 fn the_done_marker_and_empty_data_are_no_malformed_answers() {
     let expected = Expected::Answer(RequestId::from_json("1").unwrap());
     for data in ["", " ", "[DONE]", " [DONE]\n"] {
-        assert_eq!(judge_event(&Rules::default(), data.as_bytes(), expected), EventJudgement::Empty, "{data:?}");
+        assert_eq!(judge_event(&[], data.as_bytes(), expected), EventJudgement::Empty, "{data:?}");
     }
+}
+
+/// Whether a call is sent on by the table alone.
+fn goes_on(class: Class, replay: Replay, answer_started: bool) -> bool {
+    may_fail_over(class, class.decisions().failover, replay, answer_started)
 }
 
 #[test]
 fn after_the_first_byte_of_an_answer_there_is_no_failover() {
     for class in Class::ALL {
-        assert!(!may_fail_over(class, true, true), "{class:?}");
+        for failover in Failover::ALL {
+            assert!(!may_fail_over(class, failover, Replay::Allowed, true), "{class:?}");
+        }
     }
 }
 
 #[test]
 fn a_call_that_is_not_replayable_goes_elsewhere_only_if_it_was_not_executed() {
-    let found: Vec<_> = Class::ALL.into_iter().filter(|class| may_fail_over(*class, false, false)).collect();
-    assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential]);
-    let found: Vec<_> = Class::ALL.into_iter().filter(|class| may_fail_over(*class, true, false)).collect();
+    let refusals =
+        [Replay::NotReplayable, Replay::UnknownAnnotation, Replay::Pinned, Replay::Batch, Replay::Unreadable];
+    for replay in refusals {
+        let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, replay, false)).collect();
+        assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential], "{replay:?}");
+    }
+    let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, Replay::Allowed, false)).collect();
     assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential, Class::Server, Class::Lost]);
 }
 
@@ -286,6 +287,7 @@ fn retry_after_that_says_nothing_is_ignored() {
     }
 }
 
+mod policy;
 mod properties {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -307,8 +309,8 @@ mod properties {
         ) {
             let kind = if rest { Rest } else { Mcp };
             let head = Head { status, retry_after_ms, bodiless };
-            let verdict = judged(kind, &Rules::default(), &head, &body);
-            if may_fail_over(verdict.class, false, false) {
+            let verdict = judged(kind, &[], &head, &body);
+            if goes_on(verdict.class, Replay::NotReplayable, false) {
                 prop_assert!(matches!(status, 401 | 429) || status == 503 && retry_after_ms.is_some());
             }
         }
@@ -316,7 +318,7 @@ mod properties {
         #[test]
         fn no_message_of_an_error_has_an_executed_call_sent_again(code: i64, message: String, is_result: bool) {
             let body = if is_result { tool_error(&message) } else { error(code, &message) };
-            prop_assert!(!may_fail_over(class(Mcp, 200, &body), false, false));
+            prop_assert!(!goes_on(class(Mcp, 200, &body), Replay::NotReplayable, false));
         }
 
         #[test]

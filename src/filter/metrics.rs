@@ -76,6 +76,10 @@ pub enum Metric<'r> {
     BreakerState(&'r str),
     /// `dualpath_attempts_total{server,outcome}`.
     Attempts(&'r str, Class),
+    /// `dualpath_alerts_total{server,class}`.
+    Alerts(&'r str, Class),
+    /// `dualpath_replay_refused_total{task,reason}`.
+    ReplayRefused(&'r str, &'static str),
     /// `dualpath_breaker_transitions_total{server,from,to}`.
     Transitions(&'r str, &'static str, &'static str),
     /// `dualpath_breaker_open_ms{server}`: the open periods, as they begin.
@@ -103,6 +107,10 @@ impl Metric<'_> {
             Metric::BreakerState(server) => format!("cortex_circuit_breaker_state.server.{server}"),
             Metric::Attempts(server, class) => {
                 format!("dualpath_attempts_total.server.{server}.outcome.{}", class.as_str())
+            }
+            Metric::Alerts(server, class) => format!("dualpath_alerts_total.server.{server}.class.{}", class.as_str()),
+            Metric::ReplayRefused(task, reason) => {
+                format!("dualpath_replay_refused_total.task.{task}.reason.{reason}")
             }
             Metric::Transitions(server, from, to) => {
                 format!("dualpath_breaker_transitions_total.server.{server}.from.{from}.to.{to}")

@@ -10,7 +10,6 @@ use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::breaker::{Breaker, Moment, State, Transition};
-use crate::failure::Rules;
 use crate::registry::{Problem, Registry, ServerIndex};
 
 /// The environment variable that switches the MCP path off from the start, as the first users know it.
@@ -22,8 +21,6 @@ pub struct Vm {
     pub registry: Registry,
     /// The secrets of the environment, and what has been seen of the others.
     pub credentials: Credentials,
-    /// What answers mean beyond their status.
-    pub rules: Rules,
     /// The statistics.
     pub metrics: Metrics,
     /// Whether MCP servers may be used at all; the kill switch of the environment.
@@ -59,7 +56,6 @@ impl Vm {
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         Vm {
             credentials: Credentials::new(&registry, environment),
-            rules: Rules::default(),
             metrics: Metrics::default(),
             mcp_enabled: !off,
             breakers: RefCell::new(breakers),

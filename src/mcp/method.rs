@@ -1,5 +1,7 @@
 //! Methods, and which of them may be sent twice.
 
+use crate::failure::Replay;
+
 /// What a request asks for, as far as routing and repeating it depend on that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -59,19 +61,19 @@ impl Method {
 
 /// Whether a request may be sent again although it may already have been executed.
 ///
-/// Methods of the protocol that change nothing always may; a tool call only if the operator said so for the tool
-/// (`tool_replayable`); anything else never. `pinned` (see [`super::Params::pinned`]) forbids it for all of them.
-pub fn is_replayable(method: Method, tool_replayable: bool, pinned: bool) -> bool {
-    !pinned
-        && match method {
-            Method::Initialize
-            | Method::Ping
-            | Method::Discover
-            | Method::ToolsList
-            | Method::List
-            | Method::Get
-            | Method::Read => true,
-            Method::ToolsCall => tool_replayable,
-            Method::Other => false,
-        }
+/// Methods of the protocol that change nothing always may; of a tool call `tool` says it; anything else never.
+/// `pinned` (see [`super::Params::pinned`]) forbids it for all of them.
+pub fn replay(method: Method, pinned: bool, tool: impl FnOnce() -> Replay) -> Replay {
+    match method {
+        _ if pinned => Replay::Pinned,
+        Method::Initialize
+        | Method::Ping
+        | Method::Discover
+        | Method::ToolsList
+        | Method::List
+        | Method::Get
+        | Method::Read => Replay::Allowed,
+        Method::ToolsCall => tool(),
+        Method::Other => Replay::NotReplayable,
+    }
 }

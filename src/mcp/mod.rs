@@ -7,7 +7,7 @@ mod params;
 mod session;
 mod version;
 
-pub use method::{Method, is_replayable};
+pub use method::{Method, replay};
 pub use params::{InvalidParams, Params, ToolCall};
 pub use session::SessionId;
 pub use version::ProtocolVersion;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::local::{LocalAnswer, answer};
 use super::*;
+use crate::failure::Replay;
 use crate::jsonrpc;
 use crate::registry::Id;
 
@@ -27,21 +28,24 @@ fn stateless() -> Value {
 
 #[test]
 fn protocol_methods_are_replayable_and_tool_calls_only_by_the_operators_word() {
+    let of = |name: &str, tool| replay(Method::of(name), false, || tool);
     for name in ["initialize", "ping", "server/discover", "tools/list", "resources/templates/list", "prompts/get"] {
-        assert!(is_replayable(Method::of(name), false, false), "{name}");
+        assert_eq!(of(name, Replay::NotReplayable), Replay::Allowed, "{name}");
     }
-    assert!(is_replayable(Method::of("resources/read"), false, false));
-    assert!(!is_replayable(Method::ToolsCall, false, false));
-    assert!(is_replayable(Method::ToolsCall, true, false));
+    assert_eq!(of("resources/read", Replay::NotReplayable), Replay::Allowed);
+    for word in [Replay::NotReplayable, Replay::UnknownAnnotation, Replay::Allowed] {
+        assert_eq!(of("tools/call", word), word);
+    }
     for name in ["", "tools/call/", "Tools/List", "list", "logging/setLevel", "completion/complete", "tasks/cancel"] {
-        assert!(!is_replayable(Method::of(name), true, false), "{name}");
+        assert_eq!(of(name, Replay::Allowed), Replay::NotReplayable, "{name}");
     }
 }
 
 #[test]
 fn a_pinned_request_is_never_replayable() {
-    assert!(!is_replayable(Method::ToolsCall, true, true));
-    assert!(!is_replayable(Method::Read, true, true));
+    for method in [Method::ToolsCall, Method::Read] {
+        assert_eq!(replay(method, true, || Replay::Allowed), Replay::Pinned);
+    }
 }
 
 fn call(params: &str) -> Result<ToolCall<'_>, InvalidParams> {

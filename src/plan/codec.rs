@@ -42,11 +42,12 @@ mod tests {
     use super::super::{Hop, Kind, Owner};
     use super::*;
     use crate::breaker::Ticket;
+    use crate::failure::Replay;
 
     fn plan() -> Plan {
         Plan {
             kind: Kind::Request,
-            replayable: true,
+            replay: Replay::Allowed,
             id: Some("\"a-1\"".to_owned()),
             tool: Some("search".to_owned()),
             session_owner: Owner::Server("a".to_owned()),

@@ -15,6 +15,7 @@ pub use chain::{Route, chain};
 pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};
 
 use crate::breaker::Ticket;
+use crate::failure::Replay;
 
 /// What kind of message a plan is for; decides what an attempt may do with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -56,7 +57,7 @@ pub struct Plan {
     /// The kind of message.
     pub kind: Kind,
     /// Whether the call may be sent again after it may have been executed.
-    pub replayable: bool,
+    pub replay: Replay,
     /// The JSON-RPC id, byte for byte; an answer to any other request is no answer.
     pub id: Option<String>,
     /// The tool that is called, where the registry knows it.

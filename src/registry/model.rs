@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::breaker::Policy;
+use crate::failure::{Overrides, Rule};
 use crate::translate::Mapping;
 
 /// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
@@ -45,6 +46,8 @@ pub struct Registry {
     pub envoy: EnvoySettings,
     /// Sizes beyond which a message is not held in memory.
     pub limits: Limits,
+    /// What failures mean, on all servers.
+    pub failure: FailureSettings,
     /// Credentials, by reference only: a registry never holds a secret.
     pub credentials: Vec<Credential>,
     /// Upstream servers in file order.
@@ -88,6 +91,13 @@ pub struct Limits {
     /// Largest answer that is held to be judged or translated. A longer MCP answer streams through unjudged;
     /// a longer REST answer becomes an error.
     pub response_body: u32,
+}
+
+/// What failures mean on all servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureSettings {
+    /// What gives answers their class, ahead of what is built in but after a server's own rules.
+    pub rules: Vec<Rule>,
 }
 
 /// How a server wants to be authenticated to, and where the secret is.
@@ -174,6 +184,10 @@ pub struct Server {
     pub timeout: Duration,
     /// When its breaker trips and how it recovers.
     pub breaker: Policy,
+    /// What gives its answers their class, ahead of what is built in: its own rules, then those of `failure.rules`.
+    pub rules: Vec<Rule>,
+    /// What follows from a class, where it is not what follows elsewhere.
+    pub on: Overrides,
 }
 
 /// An `http` or `https` URL, taken apart.
@@ -212,6 +226,8 @@ pub struct Tool {
     pub task: Id,
     /// Whether a call may be sent again although it may already have been executed.
     pub replayable: bool,
+    /// What follows from a class for this tool's calls; its word counts before that of the servers.
+    pub on: Overrides,
     /// Overrides the servers' timeout for this tool.
     pub timeout: Option<Duration>,
     /// The MCP servers that offer it, in order of preference (tier, then file order).

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::model::{Credential, EnvoySettings, Limits, Listener, Registry};
+use super::model::{Credential, EnvoySettings, FailureSettings, Limits, Listener, Registry};
 use super::names::Names;
 use super::problem::{Problem, Problems};
 use super::reader::{Node, Table};
@@ -47,6 +47,7 @@ fn read(root: &Node) -> Option<Registry> {
     }
     let limits = or(table.optional("limits"), Limits::default(), Limits::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
+    let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
 
     let mut credential_names = Names::of("credential");
     let credentials = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
@@ -69,11 +70,13 @@ fn read(root: &Node) -> Option<Registry> {
         credentials: credentials.as_deref().unwrap_or_default(),
     };
     let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
-    let servers: Vec<_> = servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref())).collect();
+    let servers: Vec<_> =
+        servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref(), failure.as_ref())).collect();
     let mut registry = Registry {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
+        failure: failure?,
         credentials: whole(credentials?)?,
         servers: whole(servers)?,
         tools: whole(tools?)?,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::model::{CredentialIndex, Id, Server, ServerKind, Tier, Url};
+use super::failure::{Owner, read_overrides, read_rules};
+use super::model::{CredentialIndex, FailureSettings, Id, Server, ServerKind, Tier, Url};
 use super::names::{Names, read_id};
 use super::reader::{Node, Table};
 use super::settings::{or, read_file};
 use crate::breaker::Policy;
+use crate::failure::{Overrides, Rule};
 
 /// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
 /// with `dualpath` is taken as well.
@@ -33,6 +35,8 @@ pub(super) struct WireServer<'v> {
     timeout: Option<Duration>,
     /// What its breaker has of its own; read when the breakers' common policy is known.
     breaker: Option<Node<'v>>,
+    rules: Option<Vec<Rule>>,
+    on: Option<Overrides>,
 }
 
 impl<'v> WireServer<'v> {
@@ -62,13 +66,33 @@ impl<'v> WireServer<'v> {
         });
         let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
         check_timeouts(&table, connect_timeout, timeout);
+        let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
+        let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Server));
         let breaker = table.optional("breaker");
         table.done();
-        Some(WireServer { id, kind, tier, url, url_node, credential, ca_file, connect_timeout, timeout, breaker })
+        Some(WireServer {
+            id,
+            kind,
+            tier,
+            url,
+            url_node,
+            credential,
+            ca_file,
+            connect_timeout,
+            timeout,
+            rules,
+            on,
+            breaker,
+        })
     }
 
     /// Resolves the credential's name and checks that its secret would not travel in the clear.
-    pub fn link(self, credentials: &Names, breaker: Option<&Policy>) -> Option<Server> {
+    pub fn link(
+        self,
+        credentials: &Names,
+        breaker: Option<&Policy>,
+        failure: Option<&FailureSettings>,
+    ) -> Option<Server> {
         let credential = or(self.credential, None, |node| {
             let index = u16::try_from(credentials.resolve(node)?).ok()?;
             Some(Some(CredentialIndex(index)))
@@ -93,6 +117,8 @@ impl<'v> WireServer<'v> {
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
             breaker: breaker?,
+            rules: [self.rules?, failure?.rules.clone()].concat(),
+            on: self.on?,
         })
     }
 }

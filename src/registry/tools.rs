@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::failure::{Owner, read_overrides};
 use super::model::{Credential, Direct, Id, ServerIndex, ServerKind, Tool};
 use super::names::{Names, read_id};
 use super::reader::{Node, Table};
 use super::servers::{LONGEST, SHORTEST, WireServer};
 use super::settings::or;
+use crate::failure::Overrides;
 use crate::translate::Mapping;
 
 /// A tool as it was read, the names of its servers still text. `None` = a problem about it has been noted.
@@ -17,6 +19,7 @@ pub(super) struct WireTool<'v> {
     name: Option<String>,
     task: Option<Id>,
     replayable: Option<bool>,
+    on: Option<Overrides>,
     timeout: Option<Option<Duration>>,
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
     servers: Option<Option<Vec<Node<'v>>>>,
@@ -55,12 +58,13 @@ impl<'v> WireTool<'v> {
         names.add(name_node.as_ref());
         let (task, _) = read_id(&table, "task");
         let replayable = or(table.optional("replayable"), false, Node::boolean);
+        let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Tool));
         let timeout = or(table.optional("timeout"), None, |node| node.duration(SHORTEST, LONGEST).map(Some));
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
         table.done();
-        Some(WireTool { node: node.clone(), name, task, replayable, timeout, servers, rest, listing })
+        Some(WireTool { node: node.clone(), name, task, replayable, on, timeout, servers, rest, listing })
     }
 
     /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
@@ -77,6 +81,7 @@ impl<'v> WireTool<'v> {
             name: self.name?,
             task: self.task?,
             replayable: self.replayable?,
+            on: self.on?,
             timeout: self.timeout?,
             mcp: mcp?,
             rest: rest?,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Labels that the filter writes into its stat names.
-const LABELS: [&str; 8] = ["mode", "task", "status", "server", "outcome", "from", "to", "event"];
+const LABELS: [&str; 10] = ["mode", "task", "status", "server", "outcome", "from", "to", "event", "class", "reason"];
 
 /// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
 const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];

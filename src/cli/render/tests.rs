@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::{bootstrap, document, to_yaml};
 use crate::breaker::Policy;
+use crate::failure::Overrides;
 use crate::registry::{
-    Credential, CredentialIndex, EnvoySettings, Id, Limits, Listener, Registry, Server, ServerKind, Source, Tier, Url,
+    Credential, CredentialIndex, EnvoySettings, FailureSettings, Id, Limits, Listener, Registry, Server, ServerKind,
+    Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -26,6 +28,8 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         connect_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
         breaker: Policy::default(),
+        rules: Vec::new(),
+        on: Overrides::default(),
     }
 }
 
@@ -45,6 +49,7 @@ fn registry() -> Registry {
             admin_port: 9901,
         },
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
+        failure: FailureSettings::default(),
         credentials: vec![Credential {
             id: Id::new("pat").unwrap(),
             header: "authorization".to_owned(),

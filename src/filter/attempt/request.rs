@@ -7,7 +7,7 @@ use super::super::{clock, mark::ANSWER_MARK, mark::Mark};
 use super::Attempt;
 use super::placement::Authentication;
 use super::rest::RestCall;
-use crate::failure::Class;
+use crate::failure::{Class, may_fail_over};
 use crate::plan::Plan;
 use crate::registry::ServerKind;
 
@@ -68,7 +68,9 @@ impl Attempt {
         // Not for a server, but for the access log: it takes the slots' headers off.
         let _ = self.placement.authenticate(false, clock::now_ms());
         // What can't be repeated comes here only if it was never sent.
-        let class = if plan.replayable { Class::Lost } else { Class::NotSent };
+        let failover = self.decisions(Class::Lost).failover;
+        let lost = may_fail_over(Class::Lost, failover, plan.replay, false);
+        let class = if lost { Class::Lost } else { Class::NotSent };
         let mark = Mark { server: self.server_id().to_owned(), class, readable: false, attempt: plan.attempts };
         host::reply(
             503,

@@ -10,8 +10,7 @@ use super::super::host::{self, Body, Headers};
 use super::Attempt;
 use super::rest::RestCall;
 use crate::failure::{
-    Class, EventJudgement, Expected, Failover, Head, Judgement, Verdict, judge_body, judge_event, judge_head,
-    retry_after,
+    Class, EventJudgement, Expected, Head, Judgement, Rule, Verdict, judge_body, judge_event, judge_head, retry_after,
 };
 use crate::jsonrpc::{Answer, RequestId};
 use crate::mcp::SessionId;
@@ -56,7 +55,7 @@ impl Attempt {
             retry_after_ms: get("retry-after").and_then(|value| retry_after::parse(value, wall_ms())),
             bodiless: end_of_stream,
         };
-        let judgement = judge_head(self.server_kind(), &head, self.expected());
+        let judgement = judge_head(self.server_kind(), self.rules(), &head, self.expected());
         match judgement {
             Judgement::Decided(verdict) if self.rest.is_some() && is_translated(verdict.class) => {
                 if end_of_stream {
@@ -68,7 +67,7 @@ impl Attempt {
             // The gate will put its own answer in the place of this one, for which it needs the body's end. The router's
             // clock runs only until it sees the headers, so they wait here.
             Judgement::Decided(Verdict { class, .. })
-                if !end_of_stream && self.is_replaced_by_gate(class) && !self.would_go_on(class) =>
+                if !end_of_stream && self.is_replaced_by_gate(class, head.status) && !self.would_go_on(class) =>
             {
                 self.hold(Holding::Whole(head, 0))
             }
@@ -127,7 +126,7 @@ impl Attempt {
             return Action::Continue;
         }
         let body = Body::Response.read(0, size.min(limit));
-        let verdict = judge_body(self.server_kind(), &self.placement.vm.rules, &head, &body, self.expected());
+        let verdict = judge_body(self.server_kind(), self.rules(), &head, &body, self.expected());
         if self.rest.is_some() && is_translated(verdict.class) {
             return self.translate_answer(&head, verdict, size);
         }
@@ -140,7 +139,7 @@ impl Attempt {
     fn first_event(&mut self, mut scanner: Scanner, searched: usize, size: usize, end_of_stream: bool) -> Action {
         scanner.push(&Body::Response.read(searched, size.saturating_sub(searched)));
         while let Some(event) = scanner.next_event() {
-            match judge_event(&self.placement.vm.rules, &event.data, self.expected()) {
+            match judge_event(self.rules(), &event.data, self.expected()) {
                 EventJudgement::Empty => {}
                 EventJudgement::Interim => {
                     self.conclude(Class::Success.into(), true);
@@ -160,7 +159,7 @@ impl Attempt {
             self.conclude(class.into(), class == Class::Success);
             return Action::Continue;
         }
-        let replayable = self.plan.as_ref().is_some_and(|plan| plan.replayable);
+        let replayable = self.plan.as_ref().is_some_and(|plan| plan.replay.is_allowed());
         let is_alive = size > 0 && scanner.held() == 0;
         if size > self.body_limit() || (is_alive && !replayable) {
             // A call that can't be repeated gains little from being held, and while it is the router's clock runs: a
@@ -179,10 +178,15 @@ impl Attempt {
         if self.rest.is_some() { ServerKind::Rest } else { ServerKind::Mcp }
     }
 
-    /// Whether the gate may answer in the place of a failure of this class.
-    fn is_replaced_by_gate(&self, class: Class) -> bool {
+    /// What the operator's rules say of this server's answers.
+    fn rules(&self) -> &[Rule] {
+        self.placement.server().map_or(&[], |server| &server.rules)
+    }
+
+    /// Whether the gate may answer in the place of an answer of this class and status.
+    fn is_replaced_by_gate(&self, class: Class, status: u16) -> bool {
         let kind = self.plan.as_ref().map(|plan| plan.kind);
-        matches!(kind, Some(Kind::Request | Kind::Notification)) && class.decisions().failover != Failover::Never
+        matches!(kind, Some(Kind::Request | Kind::Notification)) && (!class.is_about_the_call() || status == 401)
     }
 
     /// Whether an MCP client can read this as the answer to its call.
@@ -201,7 +205,8 @@ impl Attempt {
     }
 }
 
-/// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault.
+/// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault. An API
+/// without sessions and tools gets to the last two by a rule of the operator's only.
 fn is_translated(class: Class) -> bool {
-    matches!(class, Class::Success | Class::Caller)
+    matches!(class, Class::Success | Class::Caller | Class::ToolError | Class::Session)
 }

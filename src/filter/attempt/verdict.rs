@@ -6,7 +6,7 @@ use super::super::mark::{ANSWER_MARK, FAILOVER_MARK};
 use super::super::metrics::Metric;
 use super::Attempt;
 use crate::breaker::{CallResult, Moment, Outcome};
-use crate::failure::{BreakerEffect, Class, Verdict, judge_no_answer, may_fail_over};
+use crate::failure::{BreakerEffect, Class, Decisions, Verdict, decide, judge_no_answer, may_fail_over};
 use crate::plan::Owner;
 
 /// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
@@ -35,14 +35,24 @@ impl Attempt {
     /// Whether another attempt would follow this outcome.
     pub(super) fn would_go_on(&self, class: Class) -> bool {
         self.plan.as_ref().is_some_and(|plan| {
-            may_fail_over(self.class_here(class), plan.replayable, false)
-                && (self.tries_other_slot(class) || plan.next().is_some())
+            let class_here = self.class_here(class);
+            let failover = self.decisions(class_here).failover;
+            self.tries_other_slot(class)
+                || (plan.next().is_some() && may_fail_over(class_here, failover, plan.replay, false))
         })
     }
 
     /// Whether that attempt would go to this server again, with its other credential slot.
     fn tries_other_slot(&self, class: Class) -> bool {
-        class.decisions().other_slot_first && self.other_slot
+        self.other_slot && self.decisions(class).other_slot_first
+    }
+
+    /// What the policy says of an outcome of the planned tool on this server.
+    pub(super) fn decisions(&self, class: Class) -> Decisions {
+        // Nobody overrides what follows from success, so the usual case has no tool to look for.
+        let tool = self.plan.as_ref().and_then(|plan| plan.tool.as_deref()).filter(|_| class != Class::Success);
+        let tool = tool.and_then(|name| self.placement.vm.registry.tool(name)).map(|tool| &tool.on);
+        decide(class, tool, self.placement.server().map(|server| &server.on))
     }
 
     /// A server that doesn't know a session which another server has opened has not executed anything: for the failover
@@ -78,7 +88,11 @@ impl Attempt {
         if let Some(server) = self.placement.server() {
             vm.metrics.count(Metric::Attempts(server.id.as_str(), class));
         }
-        let outcome = match class.decisions().breaker {
+        let decisions = self.decisions(class);
+        if let (true, Some(server)) = (decisions.alert, self.placement.server()) {
+            vm.metrics.count(Metric::Alerts(server.id.as_str(), class));
+        }
+        let outcome = match decisions.breaker {
             BreakerEffect::Success => Outcome::Success,
             BreakerEffect::Failure => Outcome::Failure,
             BreakerEffect::Limited => Outcome::Limited { retry_after_ms },

@@ -9,10 +9,14 @@ use crate::plan::Plan;
 /// route, no cluster.
 const NOT_SENT: u64 = 0x2 | 0x20 | 0x80 | 0x100 | 0x100_0000;
 
+/// The plan as the last attempt left it: for the one after it, whether that is made or not.
+pub(super) fn plan_left() -> Option<Plan> {
+    host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes))
+}
+
 /// The servers that were asked, in order, each once.
 pub(super) fn asked() -> Vec<String> {
-    let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
-    let Some(plan) = plan else { return Vec::new() };
+    let Some(plan) = plan_left() else { return Vec::new() };
     let made = host::number(&["upstream", "request_attempt_count"]);
     // An attempt leaves the plan of the one after it, whether that is made or not; one that was stopped leaves none.
     let ahead = made > 0 && u64::from(plan.attempts) >= made;

@@ -11,8 +11,9 @@ use super::super::vm::Vm;
 use super::call::{Session, Task};
 use super::{Gate, Phase};
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
+use crate::failure::{Class, Replay, decide, may_fail_over};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
-use crate::mcp::{Method, Params, is_replayable, local};
+use crate::mcp::{Method, Params, local, replay};
 use crate::plan::{
     Breakers, HeaderList, Hop, Kind, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest, mcp_follows_rest,
     originals,
@@ -26,7 +27,7 @@ const DIRECT_ONLY: &[u8] = b"direct-only";
 struct Message<'r> {
     kind: Kind,
     route: Route<'r>,
-    replayable: bool,
+    replay: Replay,
 }
 
 impl Gate {
@@ -38,10 +39,10 @@ impl Gate {
             Incoming::Request(request) => self.request(&vm, request),
             Incoming::Notification(_) | Incoming::Response => {
                 self.call.task = Task::Protocol;
-                Message { kind: Kind::Notification, route: Route::AnyMcp, replayable: false }
+                Message { kind: Kind::Notification, route: Route::AnyMcp, replay: Replay::Batch }
             }
             Incoming::Batch { .. } | Incoming::Invalid(_) => {
-                Message { kind: Kind::Opaque, route: Route::AnyMcp, replayable: false }
+                Message { kind: Kind::Opaque, route: Route::AnyMcp, replay: Replay::Batch }
             }
         };
         if !matches!(self.call.task, Task::Tool(_)) {
@@ -62,10 +63,15 @@ impl Gate {
             (Method::ToolsCall, None) => Task::Other,
             _ => Task::Protocol,
         };
-        // Parameters that can't be read are the server's to refuse; until then they might be anything.
-        let pinned = params.as_ref().map_or(true, |params| params.pinned);
-        let replayable = is_replayable(method, tool.is_some_and(|(_, tool)| tool.replayable), pinned);
-        Message { kind: Kind::Request, route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), replayable }
+        let replay = match &params {
+            Ok(params) => replay(method, params.pinned, || match tool {
+                Some((_, tool)) if tool.replayable => Replay::Allowed,
+                _ => Replay::NotReplayable,
+            }),
+            // Parameters that can't be read are the server's to refuse; until then they might be anything.
+            Err(_) => Replay::Unreadable,
+        };
+        Message { kind: Kind::Request, route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), replay }
     }
 
     /// Plans a GET or DELETE: it concerns one server's session.
@@ -80,7 +86,7 @@ impl Gate {
             (Session::None, _) => Route::AnyMcp,
         };
         let vm = Rc::clone(&self.vm);
-        self.send(&vm, &Message { kind: Kind::Session, route, replayable: false })
+        self.send(&vm, &Message { kind: Kind::Session, route, replay: Replay::Batch })
     }
 
     fn send(&mut self, vm: &Vm, message: &Message<'_>) -> Action {
@@ -114,7 +120,7 @@ impl Gate {
         let tool = if let Route::Tool(tool) = message.route { Some(tool) } else { None };
         let plan = Plan {
             kind: message.kind,
-            replayable: message.replayable,
+            replay: message.replay,
             id: self.call.id.clone(),
             tool: tool.map(|tool| tool.name.clone()),
             session_owner: match self.call.session {
@@ -174,7 +180,7 @@ fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops
     let slots = hops.iter().filter(|(server, _)| vm.registry.has_two_slots(*server)).count();
     let retries = hops.len().saturating_sub(1).saturating_add(slots);
     Headers::Request.set("x-envoy-max-retries", retries.to_string().as_bytes());
-    if message.replayable && hops.len() > 1 {
+    if hops.len() > 1 && may_be_sent_after_loss(vm, message, tool, hops) {
         Headers::Request.set("x-envoy-retry-on", b"reset");
     }
     let slowest = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.timeout).max();
@@ -184,6 +190,15 @@ fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops
         _ => tool.and_then(|tool| tool.timeout).or(slowest).unwrap_or_default().as_millis(),
     };
     Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.to_string().as_bytes());
+}
+
+/// Whether the router itself may send the call to the next server when a connection is reset or nothing comes in time. It
+/// decides so once for all of a call's attempts, so no server of the call may forbid it.
+fn may_be_sent_after_loss(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) -> bool {
+    let tool = tool.map(|tool| &tool.on);
+    hops.iter().rev().skip(1).filter_map(|(server, _)| vm.registry.server(*server)).all(|server| {
+        may_fail_over(Class::Lost, decide(Class::Lost, tool, Some(&server.on)).failover, message.replay, false)
+    })
 }
 
 /// The breakers of a VM at one moment.

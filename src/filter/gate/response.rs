@@ -6,11 +6,11 @@ use super::super::clock;
 use super::super::host::{self, Body, Headers};
 use super::super::mark::{ANSWER_MARK, FAILOVER_MARK, Mark};
 use super::super::metrics::{Metric, Mode, Status};
-use super::call::Session;
+use super::call::{Session, Task};
 use super::request::mint_session;
 use super::{Gate, attempts};
 use crate::conclusion::{Conclusion, Ending, conclude};
-use crate::failure::Class;
+use crate::failure::{Class, decide, replay_refused};
 use crate::jsonrpc::{self, Details};
 use crate::mcp::local::LocalAnswer;
 use crate::plan::Kind;
@@ -54,6 +54,7 @@ impl Gate {
             return Action::Continue;
         }
         Headers::Response.remove(FAILOVER_MARK);
+        self.count_replay_refused(class, mark.as_ref());
         let status = Headers::Response.status().unwrap_or(503);
         let ending = Ending {
             class,
@@ -68,7 +69,7 @@ impl Gate {
                 if class == Class::Authorization {
                     Headers::Response.remove("www-authenticate");
                 }
-                self.settle(mark.as_ref(), if ending.is_about_the_call() { Status::Error } else { Status::Failed });
+                self.settle(mark.as_ref(), if class.is_about_the_call() { Status::Error } else { Status::Failed });
                 Action::Continue
             }
             Conclusion::Gate => {
@@ -127,6 +128,18 @@ impl Gate {
                 let owner = self.vm.registry.server(*owner).map(|server| server.id.as_str());
                 mark.is_some_and(|mark| Some(mark.server.as_str()) != owner)
             }
+        }
+    }
+
+    /// Counts a call that failed where it may have been executed, and that the next server was not asked for that reason.
+    fn count_replay_refused(&self, class: Class, mark: Option<&Mark>) {
+        let (registry, task) = (&self.vm.registry, self.call.task);
+        let Some(plan) = attempts::plan_left().filter(|plan| !plan.is_spent()) else { return };
+        let server = mark.and_then(|mark| registry.server_by_id(&mark.server)).map(|(_, server)| &server.on);
+        let tool = if let Task::Tool(index) = task { registry.tools.get(index) } else { None };
+        let failover = decide(class, tool.map(|tool| &tool.on), server).failover;
+        if let Some(reason) = replay_refused(class, failover, plan.replay) {
+            self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), reason));
         }
     }
 

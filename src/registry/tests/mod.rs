@@ -1,6 +1,7 @@
 //! What a registry may say, what it may not, and how an operator is told.
 
 mod accepted;
+mod failure;
 mod mutation;
 mod refused;
 mod secrets;
@@ -22,6 +23,7 @@ pub(super) fn full() -> Value {
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "limits": {"request_body": "1MiB", "response_body": 65536},
         "breaker": {},
+        "failure": {"rules": [{"jsonrpc_code": -32050, "class": "server"}]},
         "credentials": [
             {
                 "id": "pat",
@@ -32,14 +34,16 @@ pub(super) fn full() -> Value {
             }
         ],
         "servers": [
-            {"id": "second", "kind": "mcp", "tier": "secondary", "url": "http://127.0.0.1:2/mcp", "credential": "pat"},
+            {"id": "second", "kind": "mcp", "tier": "secondary", "url": "http://127.0.0.1:2/mcp", "credential": "pat",
+             "rules": [{"message": "Throttled", "in": "tool_error_start", "class": "overload"}, {"status": 409, "class": "server"}],
+             "on": {"server": {"failover": "never"}}},
             {"id": "first", "kind": "mcp", "url": "https://host.example/mcp", "credential": "pat",
              "connect_timeout": "250ms", "timeout": "10s", "ca_file": "/etc/ca.pem"},
             {"id": "rest", "kind": "rest", "url": "https://host.example"}
         ],
         "tools": [
             {
-                "name": "search", "task": "search", "replayable": true, "timeout": "20s", "servers": ["second", "first"],
+                "name": "search", "task": "search", "replayable": true, "on": {"credential": {"alert": false}}, "timeout": "20s", "servers": ["second", "first"],
                 "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
                 "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},
                 "rest": {"server": "rest", "first": true, "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}

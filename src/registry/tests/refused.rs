@@ -30,7 +30,7 @@ fn problems_of_the_document_itself() {
             "/serverss",
             Some(json!([])),
             &[
-                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, breaker, credentials, servers, tools",
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, breaker, failure, credentials, servers, tools",
             ],
         ),
         ("/servers", None, &["servers: is required"]),
@@ -304,7 +304,7 @@ fn problems_of_servers() {
             "/servers/0/urll",
             Some(json!("x")),
             &[
-                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, breaker",
+                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, rules, on, breaker",
             ],
         ),
     ]);

@@ -1,0 +1,71 @@
+//! What follows from a class: the table of [`Class::decisions`], changed by the operator per server and per tool.
+
+use super::{BreakerEffect, Class, Decisions, Failover, Replay};
+
+/// What an operator changes of the decisions for one class; `None` leaves one as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Change {
+    /// What the breaker is told.
+    pub breaker: Option<BreakerEffect>,
+    /// Whether the next server is asked.
+    pub failover: Option<Failover>,
+    /// Whether the other credential slot is tried on the same server before that.
+    pub other_slot_first: Option<bool>,
+    /// Whether the operator is alerted.
+    pub alert: Option<bool>,
+}
+
+/// What an operator changes for one server or one tool: the registry's `on`. Each class stands there once at most.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overrides(Vec<(Class, Change)>);
+
+impl Overrides {
+    /// These changes.
+    pub fn new(changes: Vec<(Class, Change)>) -> Self {
+        Overrides(changes)
+    }
+
+    /// What is changed for `class`.
+    pub fn of(&self, class: Class) -> Change {
+        self.0.iter().find(|(changed, _)| *changed == class).map(|(_, change)| *change).unwrap_or_default()
+    }
+
+    /// Every class for which something is changed.
+    pub fn changes(&self) -> impl Iterator<Item = (Class, Change)> {
+        self.0.iter().copied()
+    }
+}
+
+/// What follows from `class` for a call of a tool at a server. The tool's word counts before the server's, the server's
+/// before the table's, for each decision on its own.
+pub fn decide(class: Class, tool: Option<&Overrides>, server: Option<&Overrides>) -> Decisions {
+    let change = |overrides: Option<&Overrides>| overrides.map(|on| on.of(class)).unwrap_or_default();
+    let (tool, server, table) = (change(tool), change(server), class.decisions());
+    Decisions {
+        breaker: tool.breaker.or(server.breaker).unwrap_or(table.breaker),
+        failover: tool.failover.or(server.failover).unwrap_or(table.failover),
+        other_slot_first: tool.other_slot_first.or(server.other_slot_first).unwrap_or(table.other_slot_first),
+        alert: tool.alert.or(server.alert).unwrap_or(table.alert),
+    }
+}
+
+/// Whether a call whose attempt ended in `class` may be sent to another server, or there once more with another
+/// credential, where the policy says `failover`. `answer_started`: the client has part of an answer, which forbids it
+/// without exception.
+pub fn may_fail_over(class: Class, failover: Failover, replay: Replay, answer_started: bool) -> bool {
+    !answer_started
+        && match failover {
+            // The policy may speak for a tool, but not for a call that only one server can go on with.
+            Failover::Always => !(class.may_have_been_executed() && replay.is_out_of_question()),
+            Failover::WhenReplayable => replay.is_allowed(),
+            Failover::Never => false,
+        }
+}
+
+/// Why a call that a server may have executed is not sent to the next one, where that is the policy's doing; `None` if it
+/// is sent, or if another server would have nothing else to say.
+pub fn replay_refused(class: Class, failover: Failover, replay: Replay) -> Option<&'static str> {
+    let wanted = failover != Failover::Never || !class.is_about_the_call();
+    let refused = !may_fail_over(class, failover, replay, false);
+    (class.may_have_been_executed() && wanted && refused).then_some(replay.as_str())
+}

@@ -1,0 +1,234 @@
+//! Reads `failure`, and what servers and tools say of failures themselves: `rules` and `on`.
+
+use super::model::{FailureSettings, ServerKind};
+use super::reader::Node;
+use super::settings::or;
+use crate::failure::{BreakerEffect, Change, Class, Condition, Failover, Overrides, Place, Rule};
+
+const MAX_RULES: usize = 50;
+const MAX_TEXT: usize = 200;
+const MIN_TEXT: usize = 4;
+
+/// Whose `on` is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Server,
+    Tool,
+}
+
+impl Default for FailureSettings {
+    fn default() -> Self {
+        FailureSettings { rules: Vec::new() }
+    }
+}
+
+impl FailureSettings {
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, None));
+        table.done();
+        Some(FailureSettings { rules: rules? })
+    }
+}
+
+/// Reads a list of rules; `kind`: of servers of this kind only.
+pub(super) fn read_rules(node: &Node, kind: Option<ServerKind>) -> Option<Vec<Rule>> {
+    let nodes = node.list()?;
+    if nodes.len() > MAX_RULES {
+        node.refuse(format!("must have at most {MAX_RULES} entries"));
+        return None;
+    }
+    // Every rule is read before the first failure counts, so that all problems are noted.
+    let rules: Vec<_> = nodes.iter().map(|node| read_rule(node, kind)).collect();
+    rules.into_iter().collect()
+}
+
+fn read_rule(node: &Node, kind: Option<ServerKind>) -> Option<Rule> {
+    let table = node.table()?;
+    let class = table.required("class").and_then(|node| read_class(&node, kind));
+    let (status, code, message) = (table.optional("status"), table.optional("jsonrpc_code"), table.optional("message"));
+    let place = table.optional("in");
+    table.done();
+    let when = match (status, code, message) {
+        (Some(status), None, None) => {
+            refuse_place(place)?;
+            Condition::Status(u16::try_from(status.integer(300, 599)?).ok()?)
+        }
+        (None, Some(code), None) => {
+            refuse_place(place)?;
+            refuse_for_rest(&code, kind)?;
+            Condition::Code(read_code(&code)?)
+        }
+        (None, None, Some(message)) => {
+            let text = read_text(&message);
+            let Some(place) = place else {
+                node.refuse_with(
+                    "must say where its message stands",
+                    format!("in: {}", PLACES.map(|p| p.0).join(", ")),
+                );
+                return None;
+            };
+            Condition::Message(read_place(&place, class?, kind)?, text?)
+        }
+        _ => {
+            node.refuse("must have exactly one of status, jsonrpc_code and message");
+            return None;
+        }
+    };
+    Some(Rule { when, class: class? })
+}
+
+/// What an answer can be. That a call was not sent, that its client left, and that it was answered is not for rules to
+/// say.
+fn read_class(node: &Node, kind: Option<ServerKind>) -> Option<Class> {
+    const CLASSES: [Class; 8] = [
+        Class::Overload,
+        Class::Credential,
+        Class::Authorization,
+        Class::Server,
+        Class::Lost,
+        Class::Session,
+        Class::Caller,
+        Class::ToolError,
+    ];
+    let class = *CLASSES.get(node.one_of(&CLASSES.map(Class::as_str))?)?;
+    if class == Class::Session && kind == Some(ServerKind::Rest) {
+        node.refuse("must not be session for a rest server, which has none");
+        return None;
+    }
+    Some(class)
+}
+
+fn read_code(node: &Node) -> Option<i64> {
+    let code = node.value().as_i64();
+    if code.is_none() {
+        node.refuse("must be a whole number");
+    }
+    code
+}
+
+fn read_text(node: &Node) -> Option<Box<str>> {
+    let text = node.string()?;
+    if !(MIN_TEXT..=MAX_TEXT).contains(&text.len()) {
+        node.refuse(format!("must be a text of {MIN_TEXT} to {MAX_TEXT} bytes"));
+        return None;
+    }
+    Some(text.to_ascii_lowercase().into())
+}
+
+const PLACES: [(&str, Place); 5] = [
+    ("internal_error", Place::InternalError),
+    ("internal_error_start", Place::InternalErrorStart),
+    ("tool_error", Place::ToolError),
+    ("tool_error_start", Place::ToolErrorStart),
+    ("bad_request", Place::BadRequest),
+];
+
+fn read_place(node: &Node, class: Class, kind: Option<ServerKind>) -> Option<Place> {
+    let (name, place) = *PLACES.get(node.one_of(&PLACES.map(|place| place.0))?)?;
+    if place != Place::BadRequest {
+        refuse_for_rest(node, kind)?;
+    }
+    if matches!(place, Place::InternalError | Place::ToolError) && !class.may_have_been_executed() {
+        node.refuse_with(
+            format!("must be {name}_start for class {}", class.as_str()),
+            "the class says that nothing was executed, and what follows the beginning may be the caller's own text",
+        );
+        return None;
+    }
+    Some(place)
+}
+
+fn refuse_place(place: Option<Node>) -> Option<()> {
+    if let Some(place) = place {
+        place.refuse("must not be given without message");
+        return None;
+    }
+    Some(())
+}
+
+fn refuse_for_rest(node: &Node, kind: Option<ServerKind>) -> Option<()> {
+    if kind == Some(ServerKind::Rest) {
+        node.refuse_with(
+            "must not be given for a rest server, which speaks no JSON-RPC",
+            "use status, or in: bad_request",
+        );
+        return None;
+    }
+    Some(())
+}
+
+/// Reads an `on`.
+pub(super) fn read_overrides(node: &Node, owner: Owner) -> Option<Overrides> {
+    let table = node.table()?;
+    if let Some(node) = table.refused(Class::Success.as_str()) {
+        node.refuse("must not be given: what follows from success can't be changed");
+    }
+    let classes = Class::ALL.into_iter().filter(|class| *class != Class::Success);
+    // Every class is read before the first failure counts, so that all problems are noted.
+    let changes: Vec<_> = classes
+        .filter_map(|class| Some((class, table.optional(class.as_str())?)))
+        .map(|(class, node)| Some((class, read_change(&node, class, owner)?)))
+        .collect();
+    table.done();
+    Some(Overrides::new(changes.into_iter().collect::<Option<_>>()?))
+}
+
+fn read_change(node: &Node, class: Class, owner: Owner) -> Option<Change> {
+    let table = node.table()?;
+    let breaker = or(table.optional("breaker"), None, |node| read_effect(node, class).map(Some));
+    let failover = or(table.optional("failover"), None, |node| read_failover(node, class, owner).map(Some));
+    let other_slot_first = or(table.optional("other_slot"), None, |node| read_other_slot(node, class).map(Some));
+    let alert = or(table.optional("alert"), None, |node| node.boolean().map(Some));
+    table.done();
+    Some(Change { breaker: breaker?, failover: failover?, other_slot_first: other_slot_first?, alert: alert? })
+}
+
+fn read_effect(node: &Node, class: Class) -> Option<BreakerEffect> {
+    let effects = BreakerEffect::ALL;
+    let effect = *effects.get(node.one_of(&effects.map(BreakerEffect::as_str))?)?;
+    let is_no_answer = !class.is_about_the_call() && class != Class::Credential || class == Class::Cancelled;
+    if effect == BreakerEffect::Success && is_no_answer {
+        node.refuse(format!(
+            "must not be success for {}: a probe that ends so would close the breaker",
+            class.as_str()
+        ));
+        return None;
+    }
+    Some(effect)
+}
+
+fn read_failover(node: &Node, class: Class, owner: Owner) -> Option<Failover> {
+    let failover = *Failover::ALL.get(node.one_of(&Failover::ALL.map(Failover::as_str))?)?;
+    let name = class.as_str();
+    match (class, failover) {
+        (Class::Cancelled, Failover::Always | Failover::WhenReplayable) => {
+            node.refuse(format!("must be never for {name}: nobody waits for the answer"));
+            None
+        }
+        (Class::NotSent, Failover::WhenReplayable | Failover::Never) => {
+            node.refuse(format!("must be always for {name}: the call has certainly not been executed"));
+            None
+        }
+        (_, Failover::Always) if class.may_have_been_executed() && owner == Owner::Server => {
+            node.refuse_with(
+                format!("must not be always for {name} of a server: its calls may have been executed"),
+                "say so for single tools, in tools[].on",
+            );
+            None
+        }
+        _ => Some(failover),
+    }
+}
+
+fn read_other_slot(node: &Node, class: Class) -> Option<bool> {
+    let other = node.boolean()?;
+    if other && !matches!(class, Class::Overload | Class::Credential) {
+        node.refuse(format!(
+            "must be false for {}: another secret helps only with overload and credential",
+            class.as_str()
+        ));
+        return None;
+    }
+    Some(other)
+}
