@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{load, print, report};
+use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::registry::{Credential, Registry, Server, ServerKind, Source, Tool};
 
 /// Check a registry and say what was read.
@@ -122,6 +123,21 @@ pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<Strin
             found.push(format!("server {} is reached without TLS: anyone on the way can read its calls", server.id));
         }
     }
+    for server in &registry.servers {
+        found.extend(policy_warnings(&format!("server {}", server.id), &server.on));
+    }
+    for tool in &registry.tools {
+        found.extend(policy_warnings(&format!("tool {}", tool.name), &tool.on));
+        for (class, change) in tool.on.changes() {
+            if class.may_have_been_executed() && change.failover == Some(Failover::Always) && !tool.replayable {
+                found.push(format!(
+                    "tool {}: on.{}.failover is always: a call may be executed twice",
+                    tool.name,
+                    class.as_str()
+                ));
+            }
+        }
+    }
     for (at, credential) in (0u16..).zip(&registry.credentials) {
         if !registry.servers.iter().any(|server| server.credential.is_some_and(|used| used.0 == at)) {
             found.push(format!("credential {} is not used by any server", credential.id));
@@ -133,6 +149,27 @@ pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<Strin
         found.push(format!("Envoy's admin interface at {admin} is open to the network: it can stop Envoy"));
     }
     found
+}
+
+/// What an `on` makes of the breaker against its purpose.
+fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
+    let told = |(class, change): (Class, Change)| {
+        let effect = change.breaker?;
+        let why = match (class, effect) {
+            (Class::Credential | Class::Authorization, BreakerEffect::Failure | BreakerEffect::Limited) => {
+                "a bad credential takes a server out of service that is well"
+            }
+            (Class::Caller | Class::ToolError | Class::Session | Class::Cancelled, BreakerEffect::Failure) => {
+                "one client's mistakes take the server from all of them"
+            }
+            (Class::NotSent | Class::Server | Class::Lost, BreakerEffect::Neutral) => {
+                "the breaker does not see a server that fails so"
+            }
+            _ => return None,
+        };
+        Some(format!("{whose}: on.{}.breaker is {}: {why}", class.as_str(), effect.as_str()))
+    };
+    on.changes().filter_map(told).collect()
 }
 
 fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {

@@ -30,7 +30,7 @@ fn the_example_is_right_and_warns_only_of_the_environment() {
 fn the_example_states_the_defaults_as_they_are() {
     let (registry, _) = example();
     let (_, mut tree) = example();
-    for section in ["listener", "envoy", "limits", "breaker"] {
+    for section in ["listener", "envoy", "limits", "breaker", "failure"] {
         tree.as_object_mut().expect("a mapping").remove(section);
     }
     assert_eq!(Registry::from_wire(&tree).expect("sections may be left out"), registry);
@@ -58,9 +58,13 @@ fn what_is_legal_but_unwise_is_warned_of() {
         "servers": [
             {"id": "s", "kind": "mcp", "url": "http://host.example"},
             {"id": "t", "kind": "mcp", "url": "https://host.example"},
-            {"id": "r", "kind": "rest", "url": "https://host.example"}
+            {"id": "r", "kind": "rest", "url": "https://host.example",
+             "on": {"credential": {"breaker": "failure"}, "lost": {"breaker": "neutral"}, "caller": {"alert": true}}}
         ],
-        "tools": [{"name": "one", "task": "t", "servers": ["s"]}, {"name": "two", "task": "t"}]
+        "tools": [
+            {"name": "one", "task": "t", "servers": ["s"], "on": {"tool_error": {"breaker": "failure"}}},
+            {"name": "two", "task": "t", "on": {"lost": {"failover": "always"}}}
+        ]
     });
     let registry = Registry::from_wire(&tree).expect("it is legal");
     let expected = [
@@ -68,6 +72,10 @@ fn what_is_legal_but_unwise_is_warned_of() {
         "tool two has no direct path: it fails when its MCP servers do",
         "server s is reached without TLS: anyone on the way can read its calls",
         "server r is not used by any tool",
+        "server r: on.credential.breaker is failure: a bad credential takes a server out of service that is well",
+        "server r: on.lost.breaker is neutral: the breaker does not see a server that fails so",
+        "tool one: on.tool_error.breaker is failure: one client's mistakes take the server from all of them",
+        "tool two: on.lost.failover is always: a call may be executed twice",
         "credential unused is not used by any server",
         "credential unused slot a comes from the environment: replacing it needs a restart, with sds_file it does not",
         "credential unused slot a: environment variable UNSET is not set here",

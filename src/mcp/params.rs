@@ -23,7 +23,8 @@ pub struct Params<'a> {
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`, which every request of the stateless versions carries.
     pub meta_version: Option<Cow<'a, str>>,
     /// Whether only the server that holds the call's state can answer it: it continues an exchange (`requestState`,
-    /// `inputResponses`) or starts a task there (`task`). Such a call is never sent twice.
+    /// `inputResponses`), starts a task there (`task`) or belongs to one (`_meta` names it). Such a call is never sent
+    /// twice.
     pub pinned: bool,
 }
 
@@ -84,6 +85,8 @@ struct Wire<'a> {
 struct Meta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
     protocol_version: Option<&'a RawValue>,
+    #[serde(rename = "io.modelcontextprotocol/related-task")]
+    related_task: Option<IgnoredAny>,
 }
 
 impl<'a> Params<'a> {
@@ -98,13 +101,14 @@ impl<'a> Params<'a> {
             Some(raw) => Some(from_object(raw.get()).map_err(|_| InvalidParams::Shape)?),
             None => None,
         };
+        let of_a_task = wire.task.is_some() || meta.as_ref().is_some_and(|meta| meta.related_task.is_some());
         Ok(Params {
             name: string(wire.name)?,
             arguments: wire.arguments,
             has_cursor: wire.cursor.is_some(),
             initialize_version: string(wire.protocol_version)?,
             meta_version: string(meta.and_then(|meta| meta.protocol_version))?,
-            pinned: wire.request_state.is_some() || wire.input_responses.is_some() || wire.task.is_some(),
+            pinned: wire.request_state.is_some() || wire.input_responses.is_some() || of_a_task,
         })
     }
 }

@@ -16,12 +16,6 @@ pub(super) enum Owner {
     Tool,
 }
 
-impl Default for FailureSettings {
-    fn default() -> Self {
-        FailureSettings { rules: Vec::new() }
-    }
-}
-
 impl FailureSettings {
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;

@@ -94,7 +94,7 @@ pub struct Limits {
 }
 
 /// What failures mean on all servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FailureSettings {
     /// What gives answers their class, ahead of what is built in but after a server's own rules.
     pub rules: Vec<Rule>,

@@ -10,6 +10,7 @@ mod host_semantics;
 mod hostile;
 mod interruptions;
 mod outcomes;
+mod policy;
 mod random;
 mod rest_first;
 mod workers;
