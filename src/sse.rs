@@ -30,6 +30,8 @@ pub struct Scanner {
     begun: bool,
     /// Data of the unfinished event; `None` while it has no data line.
     data: Option<Vec<u8>>,
+    /// Whether an event had an id.
+    resumable: bool,
 }
 
 impl Scanner {
@@ -56,6 +58,8 @@ impl Scanner {
                 if let Some(data) = self.data.take() {
                     return Some(Event { data, end: self.offset.saturating_add(self.line_start) });
                 }
+            } else if line.starts_with(b"id:") {
+                self.resumable = true;
             } else if let Some(value) = data_of(line) {
                 match &mut self.data {
                     Some(data) => {
@@ -67,6 +71,11 @@ impl Scanner {
             }
         }
         None
+    }
+
+    /// Whether an event had an id, with which a client can come back for what follows it.
+    pub fn is_resumable(&self) -> bool {
+        self.resumable
     }
 
     /// How many bytes of an unfinished event are held. The caller decides how many are too many.

@@ -96,7 +96,7 @@ pub enum EventJudgement {
     Answer(Verdict),
     /// A notification or request of the server's: the client must get it now, the answer follows.
     Interim,
-    /// Nothing of meaning, such as empty data or `[DONE]`.
+    /// Nothing: data that is empty.
     Empty,
 }
 

@@ -44,7 +44,7 @@ pub(super) fn judge_answer(rules: &[Rule], status: u16, body: &[u8], id: Request
 /// What one event of a stream is.
 pub(super) fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -> EventJudgement {
     let data = data.trim_ascii();
-    if data.is_empty() || data == b"[DONE]" {
+    if data.is_empty() {
         return EventJudgement::Empty;
     }
     let Expected::Answer(id) = expected else { return EventJudgement::Interim };

@@ -211,10 +211,14 @@ fn events_are_judged_as_answers_and_everything_else_is_passed_on() {
 }
 
 #[test]
-fn the_done_marker_and_empty_data_are_no_malformed_answers() {
+fn empty_data_says_nothing_and_the_done_marker_that_nothing_follows() {
     let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    for data in ["", " ", "[DONE]", " [DONE]\n"] {
-        assert_eq!(judge_event(&[], data.as_bytes(), expected), EventJudgement::Empty, "{data:?}");
+    let judged = |data: &str| judge_event(&[], data.as_bytes(), expected);
+    for data in ["", " "] {
+        assert_eq!(judged(data), EventJudgement::Empty, "{data:?}");
+    }
+    for data in ["[DONE]", " [DONE]\n"] {
+        assert_eq!(judged(data), EventJudgement::Answer(Class::Server.into()), "{data:?}");
     }
 }
 

@@ -97,7 +97,16 @@ pub fn status(value: &[u8]) -> Option<u16> {
 
 /// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.
 pub fn is_event_stream(value: &[u8]) -> bool {
-    value.trim_ascii_start().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+    is_type(value, b"text/event-stream")
+}
+
+/// Whether a value of `content-type` says that the body is JSON.
+pub fn is_json(value: &[u8]) -> bool {
+    is_type(value, b"application/json")
+}
+
+fn is_type(value: &[u8], name: &[u8]) -> bool {
+    value.trim_ascii_start().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// Filter state of the request, shared with all contexts of the request; Envoy knows it as `wasm.<name>`.

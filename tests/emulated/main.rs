@@ -9,6 +9,7 @@ mod host;
 mod host_semantics;
 mod hostile;
 mod interruptions;
+mod lies;
 mod outcomes;
 mod policy;
 mod random;

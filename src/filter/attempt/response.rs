@@ -78,7 +78,13 @@ impl Attempt {
             Judgement::NeedsBody if head.status < 300 && get("content-type").is_some_and(host::is_event_stream) => {
                 self.hold(Holding::Event(Scanner::default(), 0))
             }
-            Judgement::NeedsBody => self.hold(Holding::Whole(head, 0)),
+            Judgement::NeedsBody => {
+                if head.status < 300 && !get("content-type").is_some_and(host::is_json) {
+                    // It is JSON or no answer at all, and clients refuse to read it under another name.
+                    Headers::Response.set("content-type", b"application/json");
+                }
+                self.hold(Holding::Whole(head, 0))
+            }
         }
     }
 
@@ -153,9 +159,9 @@ impl Attempt {
             }
         }
         if end_of_stream {
-            // A server may end a connection after an event without data; its client comes back for the answer. A stream
-            // that never said anything is no answer.
-            let class = if size > 0 && scanner.held() == 0 { Class::Success } else { Class::Server };
+            // A server may end a connection after an event that only has an id; its client comes back with that for the
+            // answer. Any other stream that ends here is no answer.
+            let class = if scanner.is_resumable() && scanner.held() == 0 { Class::Success } else { Class::Server };
             self.conclude(class.into(), class == Class::Success);
             return Action::Continue;
         }
