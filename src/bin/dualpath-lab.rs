@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use dualpath::lab::bench;
+use dualpath::lab::chaos;
 use dualpath::lab::demo;
 use dualpath::lab::stage::Stage;
 use dualpath::lab::stub::{Config, Framing, Kind, Sessions, run_process};
@@ -38,6 +39,20 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Makes servers fail in every way while calls flow, and checks what must hold nevertheless. Exit status 1 if it did not
+    Chaos {
+        #[command(flatten)]
+        module: Module,
+        /// Decides which server suffers what, and when
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many calls
+        #[arg(long, default_value_t = 100_000)]
+        calls: u64,
+        /// Where the figures go as JSON; the faults go next to it
+        #[arg(long, default_value = "build/chaos.json")]
+        json: PathBuf,
+    },
     /// The server behind the benchmark's proxies
     #[command(hide = true)]
     BenchUpstream,
@@ -58,6 +73,9 @@ enum Command {
         /// Issues sessions and refuses unknown ones with 404
         #[arg(long)]
         sessions: bool,
+        /// Appends every request to this file instead of keeping it
+        #[arg(long)]
+        journal: Option<PathBuf>,
         /// Ends after this many seconds at the latest
         #[arg(long, default_value_t = 3600)]
         max_seconds: u64,
@@ -122,15 +140,26 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                 _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
             }
         }
+        Command::Chaos { module, seed, calls, json } => {
+            let options = chaos::Options { module: module.path(), seed, calls, json, sabotage: false };
+            // As above.
+            tokio::select! {
+                run = chaos::run(&program, &options) => match run? {
+                    violations if violations.is_empty() => Ok(()),
+                    _ => Err("what must hold did not".into()),
+                },
+                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            }
+        }
         Command::BenchUpstream => Ok(bench::run_upstream().await?),
-        Command::Stub { kind, name, port, json, sessions, max_seconds } => {
+        Command::Stub { kind, name, port, json, sessions, journal, max_seconds } => {
             let config = match kind {
                 Kind::Mcp => Config::mcp(&name),
                 Kind::Rest => Config::rest(&name),
             };
             let framing = if json { Framing::Json } else { Framing::Sse };
             let sessions = if sessions { Sessions::NotFound } else { Sessions::None };
-            let config = Config { framing, sessions, port, ..config };
+            let config = Config { framing, sessions, port, journal, ..config };
             Ok(run_process(config, Duration::from_secs(max_seconds)).await?)
         }
     }

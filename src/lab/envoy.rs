@@ -29,11 +29,13 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// Envoy's log level; the module's own messages are always shown from `debug` on.
     pub log_level: String,
+    /// The form of its log lines; Envoy's own if there is none.
+    pub log_format: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { concurrency: 2, env: Vec::new(), log_level: "info".to_owned() }
+        Settings { concurrency: 2, env: Vec::new(), log_level: "info".to_owned(), log_format: None }
     }
 }
 
@@ -117,6 +119,7 @@ impl Envoy {
             .arg("--disable-hot-restart")
             .args(["--concurrency", &settings.concurrency.to_string(), "--log-level", &settings.log_level])
             .args(["--component-log-level", "wasm:debug"])
+            .args(settings.log_format.iter().flat_map(|format| ["--log-format", format]))
             .env_remove("MCP_SNOWFLAKE_ENABLED")
             .envs(settings.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

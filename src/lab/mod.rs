@@ -13,6 +13,7 @@
 )]
 
 pub mod bench;
+pub mod chaos;
 pub mod client;
 pub mod demo;
 pub mod envoy;

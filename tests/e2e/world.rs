@@ -129,7 +129,7 @@ pub fn since(before: [usize; 3], after: [usize; 3]) -> [usize; 3] {
 }
 
 /// The built module, as an absolute path.
-fn module() -> PathBuf {
+pub fn module() -> PathBuf {
     let path = std::env::var_os("DUALPATH_WASM").map_or_else(|| "build/dualpath.wasm".into(), PathBuf::from);
     path.canonicalize().unwrap_or_else(|error| panic!("the module {}: {error}; `make wasm` builds it", path.display()))
 }

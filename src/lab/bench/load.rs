@@ -87,7 +87,7 @@ pub(super) async fn run(callers: &mut Vec<Caller>, call: &Bytes, time: Duration)
 }
 
 /// The latency that this share of calls does not exceed; `sorted` in ascending order.
-pub(super) fn percentile(sorted: &[Duration], share: f64) -> Duration {
+pub(in crate::lab) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

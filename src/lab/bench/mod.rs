@@ -6,7 +6,7 @@
 
 mod contestants;
 mod failover;
-mod load;
+pub(super) mod load;
 mod memory;
 mod process;
 mod report;

@@ -64,6 +64,14 @@ pub enum Behaviour {
     },
     /// HTTP 200, an event stream that is reset after its first event, a progress notification.
     SseBreaks,
+    /// HTTP 200, an event stream of one comment, then a reset: alive, and no answer.
+    SseSilent,
+    /// HTTP 200, an event stream that ends with `data: [DONE]` and has nothing before it.
+    OnlyDone,
+    /// As [`Behaviour::Normal`], but the answer to somebody else's request.
+    WrongId,
+    /// As [`Behaviour::Normal`], but a JSON answer that says it is a web page.
+    WrongType,
     /// As [`Behaviour::Normal`], the answer padded to about this size.
     Huge {
         /// Bytes of padding.
@@ -121,6 +129,10 @@ pub struct Control {
     /// With `behaviour`: go back to normal after this many requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
+    /// With `behaviour`: only this share of requests meets it, in percent, and the others are answered normally. Which
+    /// ones, the request's own bytes decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
     /// The bearer tokens accepted from now on; an empty list accepts anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Vec<String>>,

@@ -91,7 +91,10 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
         Behaviour::Huge { bytes } => result["padding"] = Value::String("x".repeat(*bytes)),
         _ => {}
     }
-    let result = result_text(id, &result);
+    let result = match behaviour {
+        Behaviour::WrongId => result_text("\"somebody-else\"", &result),
+        _ => result_text(id, &result),
+    };
     let token = message.params.pointer("/_meta/progressToken").cloned().unwrap_or(json!("none"));
     let progress = |n: u32, of: u32| {
         let params = json!({ "progressToken": token, "progress": n, "total": of });
@@ -104,6 +107,9 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
             answer.wait(*every_ms).send(event(&result)).send(event("[DONE]"))
         }
         Behaviour::SseBreaks => Answer::stream().send(progress(1, 2)).wait(30).reset(),
+        Behaviour::SseSilent => Answer::stream().send(": thinking\n\n").wait(30).reset(),
+        Behaviour::OnlyDone => Answer::events(["[DONE]"]),
+        Behaviour::WrongType => Answer::empty(200).header("content-type", "text/html").send(result),
         _ => match shared.config.framing {
             Framing::Sse => Answer::events([result.as_str(), "[DONE]"]),
             Framing::Json => Answer::json(200, result),
@@ -120,8 +126,8 @@ fn tool_result(server: &str, params: &Value) -> Option<Value> {
             None => tool_error("query request parameter is required and cannot be empty"),
         },
         "sql" => match argument("sql") {
-            Some(_) => {
-                let text = super::snowflake::result_set(server);
+            Some(statement) => {
+                let text = super::snowflake::result_set(server, statement);
                 let text = json!({ "query_id": text["statementHandle"], "result_set": text }).to_string();
                 json!({ "content": [{ "type": "text", "text": text }], "isError": false })
             }

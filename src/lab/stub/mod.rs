@@ -6,6 +6,7 @@
 
 mod answer;
 mod behaviour;
+pub mod journal;
 mod mcp;
 mod message;
 mod process;
@@ -16,6 +17,7 @@ mod snowflake;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub tokens: Vec<String>,
     /// Port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
+    /// A file for its [`journal`]. It then keeps no requests in memory.
+    pub journal: Option<PathBuf>,
 }
 
 impl Config {
@@ -85,6 +89,7 @@ impl Config {
             sessions: Sessions::None,
             tokens: Vec::new(),
             port: 0,
+            journal: None,
         }
     }
 
@@ -125,7 +130,7 @@ impl Stub {
     pub async fn start(config: Config) -> io::Result<Stub> {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, config.port)))?;
         let addr = port.local_addr()?;
-        let shared = Arc::new(Shared::new(config, Recorder::new()));
+        let shared = Arc::new(Shared::new(config, Recorder::new())?);
         let stub = Stub { addr, shared, _port: port, running: Mutex::new(None) };
         stub.resume()?;
         Ok(stub)
@@ -216,6 +221,14 @@ impl Stub {
         *running = Some(stop);
         Ok(())
     }
+}
+
+/// A free port on 127.0.0.1, kept from everybody but a stub that is told to use it for as long as the socket lives. A
+/// connection to it is refused while there is no such stub.
+pub fn reserve_port() -> io::Result<(TcpSocket, u16)> {
+    let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let port = socket.local_addr()?.port();
+    Ok((socket, port))
 }
 
 /// A socket that holds `addr`, together with others of this kind, and does not listen yet.

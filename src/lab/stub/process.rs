@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Config, Control, Kind, Received, Stub};
+use super::{Config, Control, Framing, Kind, Received, Stub};
 use crate::lab::http;
 
 /// Environment variable with the bearer token that the child accepts. Arguments can be read by every user.
@@ -22,15 +22,22 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `dualpath-lab stub` (the binary at `program`) and waits for its port. Of the configuration, name, kind, port
-    /// and the first token are passed on.
+    /// Starts `dualpath-lab stub` (the binary at `program`) and waits for its port. Of the configuration,
+    /// everything but sessions and tokens after the first is passed on.
     pub fn spawn(program: &Path, config: &Config) -> io::Result<Process> {
         let kind = match config.kind {
             Kind::Mcp => "mcp",
             Kind::Rest => "rest",
         };
-        let mut child = Command::new(program)
-            .args(["stub", "--kind", kind, "--name", &config.name, "--port", &config.port.to_string()])
+        let mut command = Command::new(program);
+        command.args(["stub", "--kind", kind, "--name", &config.name, "--port", &config.port.to_string()]);
+        if config.framing == Framing::Json {
+            command.arg("--json");
+        }
+        if let Some(journal) = &config.journal {
+            command.arg("--journal").arg(journal);
+        }
+        let mut child = command
             .env(TOKEN, config.tokens.first().map(OsString::from).unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -53,6 +60,21 @@ impl Process {
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
+    }
+
+    /// Stops it in its tracks (SIGSTOP): the kernel still accepts connections for it, and nobody answers.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> io::Result<()> {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{name}: {status}"))) }
     }
 
     /// Every request it has received.

@@ -75,7 +75,7 @@ impl Recorder {
         received.at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut list = self.list.lock().unwrap();
         list.push(received);
-        Exchange { list: Arc::clone(&self.list), at: list.len() - 1 }
+        Exchange(Some((Arc::clone(&self.list), list.len() - 1)))
     }
 
     pub(crate) fn all(&self) -> Vec<Received> {
@@ -86,20 +86,25 @@ impl Recorder {
 /// One exchange under way. Dropped before [`Exchange::done`], it was aborted by the peer: hyper drops a request's future
 /// and an answer's body when the connection goes away.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    list: Arc<Mutex<Vec<Received>>>,
-    at: usize,
-}
+pub(crate) struct Exchange(Option<(Arc<Mutex<Vec<Received>>>, usize)>);
 
 impl Exchange {
+    /// One that nobody follows.
+    pub(crate) fn unrecorded() -> Self {
+        Exchange(None)
+    }
+
     pub(crate) fn done(&self) {
-        self.list.lock().unwrap()[self.at].end = End::Done;
+        if let Some((list, at)) = &self.0 {
+            list.lock().unwrap()[*at].end = End::Done;
+        }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let received = &mut self.list.lock().unwrap()[self.at];
+        let Some((list, at)) = &self.0 else { return };
+        let received = &mut list.lock().unwrap()[*at];
         if received.end == End::Open {
             received.end = End::Aborted;
         }

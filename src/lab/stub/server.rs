@@ -90,12 +90,18 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
         body: text.clone(),
         end: End::Open,
     };
-    let exchange = shared.recorder.add(received.clone());
+    let exchange = match shared.journal {
+        None => shared.recorder.add(received.clone()),
+        Some(_) => Exchange::unrecorded(),
+    };
     if body.is_err() {
         drop(exchange);
         return respond_with(Answer::empty(400), None, cut);
     }
-    let behaviour = shared.next_behaviour();
+    let behaviour = shared.next_behaviour(&text);
+    if let Some(journal) = &shared.journal {
+        journal.note(shared.config.kind, &received, &behaviour, shared.admits(&received));
+    }
     match behaviour {
         Behaviour::Hang => std::future::pending().await,
         Behaviour::ResetBeforeHeaders => return end_connection(exchange, cut, Cut::Reset).await,

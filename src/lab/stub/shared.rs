@@ -1,8 +1,10 @@
 //! What a stub's connections share: its configuration, its record, and what an order can change while it runs.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::Mutex;
 
+use super::journal::Journal;
 use super::record::{Received, Recorder};
 use super::{Behaviour, Config, Control};
 
@@ -11,6 +13,7 @@ use super::{Behaviour, Config, Control};
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) recorder: Recorder,
+    pub(super) journal: Option<Journal>,
     pub(super) state: Mutex<State>,
 }
 
@@ -20,6 +23,8 @@ pub(super) struct State {
     behaviour: Behaviour,
     /// How many more requests `behaviour` is for; `None` = all.
     times: Option<u32>,
+    /// The share of requests that meet it, in percent.
+    percent: u8,
     tokens: Vec<String>,
     pub(super) sessions: HashSet<String>,
     /// Number of sessions issued so far, so that no id is issued twice.
@@ -29,16 +34,18 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, recorder: Recorder) -> Self {
+    pub(super) fn new(config: Config, recorder: Recorder) -> io::Result<Self> {
         let state = State {
             behaviour: Behaviour::Normal,
             times: None,
+            percent: 100,
             tokens: config.tokens.clone(),
             sessions: HashSet::new(),
             issued: 0,
             pending: HashSet::new(),
         };
-        Shared { config, recorder, state: Mutex::new(state) }
+        let journal = config.journal.as_deref().map(Journal::open).transpose()?;
+        Ok(Shared { config, recorder, journal, state: Mutex::new(state) })
     }
 
     pub(super) fn control(&self, order: Control) {
@@ -46,6 +53,7 @@ impl Shared {
         if let Some(behaviour) = order.behaviour {
             state.behaviour = behaviour;
             state.times = order.times;
+            state.percent = order.percent.unwrap_or(100);
         }
         if let Some(tokens) = order.tokens {
             state.tokens = tokens;
@@ -55,9 +63,12 @@ impl Shared {
         }
     }
 
-    /// The behaviour for one more request.
-    pub(super) fn next_behaviour(&self) -> Behaviour {
+    /// The behaviour for one more request, which has this body.
+    pub(super) fn next_behaviour(&self, body: &str) -> Behaviour {
         let mut state = self.state.lock().unwrap();
+        if lot(body) >= state.percent {
+            return Behaviour::Normal;
+        }
         match &mut state.times {
             None => state.behaviour.clone(),
             Some(0) => Behaviour::Normal,
@@ -74,4 +85,12 @@ impl Shared {
         let sent = received.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         tokens.is_empty() || sent.is_some_and(|sent| tokens.iter().any(|t| t == sent))
     }
+}
+
+/// A number below 100 that only depends on the text.
+fn lot(text: &str) -> u8 {
+    let hash = text
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    u8::try_from((hash >> 32) % 100).unwrap_or_default()
 }

@@ -69,7 +69,7 @@ fn statement(shared: &Shared, body: &Value) -> Answer {
         shared.state.lock().unwrap().pending.insert(REQUEST_ID.to_owned());
         return running();
     }
-    Answer::json(200, result_set(&shared.config.name))
+    Answer::json(200, result_set(&shared.config.name, statement))
 }
 
 /// The first question after a statement is answered with "still running", the next with the result.
@@ -81,7 +81,7 @@ fn poll(shared: &Shared, path: &str) -> Answer {
     if shared.state.lock().unwrap().pending.remove(handle) {
         return running();
     }
-    Answer::json(200, result_set(&shared.config.name))
+    Answer::json(200, result_set(&shared.config.name, ""))
 }
 
 fn running() -> Answer {
@@ -92,8 +92,10 @@ fn running() -> Answer {
     Answer::json(202, status)
 }
 
-/// One row that says who answered, as the SQL API returns it.
-pub(super) fn result_set(server: &str) -> Value {
+/// One row that says who answered, as the SQL API returns it. Its first column is the text that the statement selects
+/// (`select 'text'`), 1 for any other statement.
+pub(super) fn result_set(server: &str, statement: &str) -> Value {
+    let selected = statement.strip_prefix("select '").and_then(|rest| rest.strip_suffix('\''));
     json!({
         "code": "090001",
         "message": "Statement executed successfully.",
@@ -107,7 +109,7 @@ pub(super) fn result_set(server: &str) -> Value {
                 { "name": "SERVED_BY", "type": "text", "nullable": false },
             ],
         },
-        "data": [["1", server]],
+        "data": [[selected.unwrap_or("1"), server]],
     })
 }
 

@@ -1,0 +1,199 @@
+//! The chaos run: many calls through a real Envoy with four workers while servers are killed, stopped, slowed, made to
+//! fail and made to lie, sometimes several at once. What must hold nevertheless is checked from what clients heard and
+//! from what the servers wrote down.
+//!
+//! Faults and calls follow from a seed ([`schedule`], [`calls`]); what is up, and so what must have been answered, is
+//! defined in [`check::Evidence::is_up`].
+
+mod caller;
+pub mod calls;
+pub mod check;
+mod report;
+pub mod schedule;
+mod seeded;
+mod servers;
+pub mod timeline;
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+
+pub use caller::Outcome;
+
+use caller::Caller;
+use calls::Call;
+use check::{Evidence, Violations};
+use schedule::{Episode, schedule};
+use servers::{Health, SERVERS, Server, secret};
+
+use super::envoy::{Envoy, Settings};
+use super::registry::Builder;
+use super::scratch::Scratch;
+
+/// Every server's time limit, ms. Short, since each hanging server costs a call this much; long enough for two shared
+/// cores never to be taken for a hanging server.
+const TIMEOUT_MS: u64 = 700;
+
+/// Calls under way at a time.
+const CALLERS: usize = 48;
+
+/// What a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The module.
+    pub module: PathBuf,
+    /// Decides the faults and the calls.
+    pub seed: u64,
+    /// How many calls.
+    pub calls: u64,
+    /// Where the figures go as JSON; the fault schedule goes next to it.
+    pub json: PathBuf,
+    /// Tells the filter that every tool may be executed twice: a run that must end with violations, which shows that they
+    /// are found.
+    pub sabotage: bool,
+}
+
+impl Options {
+    /// `chaos-schedule.json` for `chaos.json`.
+    fn schedule_file(&self) -> PathBuf {
+        let stem = self.json.file_stem().unwrap_or_default().to_string_lossy();
+        self.json.with_file_name(format!("{stem}-schedule.json"))
+    }
+}
+
+/// Runs, prints the figures and writes them down.
+///
+/// # Errors
+/// When something could not be started.
+pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dyn Error>> {
+    let episodes = schedule(options.seed, options.calls, &SERVERS);
+    fs::write(options.schedule_file(), serde_json::to_string_pretty(&episodes)?)?;
+    let scratch = Arc::new(Scratch::new()?);
+    let mut servers = Vec::new();
+    let health: Health = Arc::default();
+    for (name, kind) in SERVERS {
+        servers.push(Server::start(program, scratch.path(), name, kind)?);
+        health.lock().unwrap().entry(name.to_owned()).or_default().begin(0);
+    }
+    let envoy = launch(&servers, &scratch, options).await?;
+
+    let started = Instant::now();
+    let dispatcher = Dispatcher { options: options.clone(), next: 0, servers, episodes: episodes.clone(), health };
+    let dispatcher = Arc::new(tokio::sync::Mutex::new(dispatcher));
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let (dispatcher, mut caller) = (Arc::clone(&dispatcher), Caller::new(envoy.addr()));
+            tokio::spawn(async move {
+                let mut outcomes = Vec::new();
+                loop {
+                    let next = dispatcher.lock().await.next().await.map_err(|error| error.to_string())?;
+                    let Some(call) = next else { return Ok::<_, String>(outcomes) };
+                    outcomes.push(caller.call(call).await);
+                }
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for caller in callers {
+        outcomes.extend(caller.await??);
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    outcomes.sort_unstable_by_key(|outcome| outcome.call.number);
+
+    let dispatcher = dispatcher.lock().await;
+    let journal = |(server, (name, _)): (&Server, &(&str, _))| Ok(((*name).to_owned(), server.journal()?));
+    let journals: BTreeMap<_, _> =
+        dispatcher.servers.iter().zip(&SERVERS).map(journal).collect::<std::io::Result<_>>()?;
+    let log = envoy.logs();
+    let transitions = timeline::transitions(&log);
+    let written = [
+        ("Envoy's log", log),
+        ("Envoy's statistics", envoy.admin("/stats").await?),
+        ("Envoy's configuration dump", envoy.admin("/config_dump").await?),
+    ];
+    let well = dispatcher.health.lock().unwrap().clone();
+    let closed = timeline::closed(&transitions);
+    let evidence =
+        Evidence { outcomes: &outcomes, journals: &journals, well: &well, closed: &closed, written: &written };
+    let violations = evidence.violations();
+    let run = report::Run {
+        seed: options.seed,
+        episodes: &episodes,
+        transitions: &transitions,
+        evidence,
+        violations: &violations,
+        seconds,
+    };
+    print!("{}", run.histories());
+    println!("{}", run.summary());
+    fs::write(&options.json, serde_json::to_string_pretty(&run.figures())?)?;
+    Ok(violations)
+}
+
+/// Hands out the calls, and sees to it that faults begin and end between the right ones.
+struct Dispatcher {
+    options: Options,
+    next: u64,
+    servers: Vec<Server>,
+    episodes: Vec<Episode>,
+    health: Health,
+}
+
+impl Dispatcher {
+    /// The next call, if there is one left.
+    async fn next(&mut self) -> Result<Option<Call>, Box<dyn Error>> {
+        let number = self.next;
+        if number >= self.options.calls {
+            return Ok(None);
+        }
+        self.next += 1;
+        for (server, (name, _)) in self.servers.iter_mut().zip(SERVERS) {
+            for episode in self.episodes.iter().filter(|episode| episode.server == name) {
+                if episode.to == number {
+                    server.recover(&episode.fault, &self.health).await?;
+                }
+                if episode.from == number {
+                    server.suffer(&episode.fault, &self.health).await?;
+                }
+            }
+        }
+        Ok(Some(Call::of(self.options.seed, number)))
+    }
+}
+
+/// Envoy with the module, in front of the servers.
+async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -> Result<Envoy, Box<dyn Error>> {
+    let module = options.module.canonicalize().map_err(|e| format!("the module {}: {e}", options.module.display()))?;
+    let variable = |name: &str| format!("CHAOS_PAT_{}", name.to_uppercase());
+    // The breaker's usual limits, but short periods: a run must see many of them.
+    let breaker = json!({"window": "2s", "base_open": "200ms", "max_open": "2s", "decay": "5s"});
+    let mut registry = Builder::new(&module).set("/breaker", breaker);
+    for (server, (name, _)) in servers.iter().zip(SERVERS) {
+        let credential = format!("pat-{name}");
+        registry = registry.credential(&credential, json!({"a": {"env": variable(name)}}));
+        registry = match name {
+            "rest" => registry.rest(name, &server.url(""), Some(&credential)),
+            tier => registry.mcp(name, tier, &server.url("/mcp"), Some(&credential)),
+        };
+    }
+    for (at, _) in SERVERS.iter().enumerate() {
+        registry = registry.set(&format!("/servers/{at}/timeout"), json!(format!("{TIMEOUT_MS}ms")));
+    }
+    registry = registry.stub_tools(Some("rest"));
+    if options.sabotage {
+        registry = registry.set("/tools/1/replayable", json!(true));
+    }
+    let settings = Settings {
+        concurrency: 4,
+        env: SERVERS.map(|(name, _)| (variable(name), secret(name))).to_vec(),
+        log_level: "warning".to_owned(),
+        log_format: Some(timeline::LOG_FORMAT.to_owned()),
+    };
+    Ok(Envoy::launch(&registry, scratch, &settings).await?)
+}
