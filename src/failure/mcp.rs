@@ -50,6 +50,7 @@ pub(super) fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -
     let Expected::Answer(id) = expected else { return EventJudgement::Interim };
     match Answer::parse(data, Some(id)) {
         Answer::Message => EventJudgement::Interim,
+        // `[DONE]` too, where no answer came before it: it says that none follows.
         _ => EventJudgement::Answer(judge_answer(rules, 200, data, id).into()),
     }
 }
