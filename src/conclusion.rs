@@ -72,6 +72,12 @@ pub fn conclude(ending: &Ending) -> Conclusion {
     }
 }
 
+/// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault. An API
+/// without sessions and tools gets to the last two by a rule of the operator's only.
+pub fn is_translated(class: Class) -> bool {
+    matches!(class, Class::Success | Class::Caller | Class::ToolError | Class::Session)
+}
+
 fn credential() -> Conclusion {
     Conclusion::Error { status: 503, code: ErrorCode::CredentialUnavailable }
 }

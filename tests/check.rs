@@ -1,4 +1,4 @@
-//! `dualpath check` as a process: exit status and output.
+//! `dualpath check` and `dualpath explain` as processes: exit status and output.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -58,4 +58,20 @@ fn a_wrong_command_line_or_an_unreadable_file_is_status_2() {
     assert_run(&dualpath(&["check", "no/such/file.yaml"], ""), 2, "", "no/such/file.yaml: cannot be read: ");
     assert_run(&dualpath(&["chekc"], ""), 2, "", "chekc");
     assert_run(&dualpath(&["check"], ""), 2, "", "<REGISTRY>");
+}
+
+#[test]
+fn an_explanation_is_printed_with_status_0_whatever_it_says() {
+    let registry = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/registry.yaml");
+    let question = ["explain", registry, "--server", "snowflake-primary", "--tool", "sql"];
+    let asked = |more: &[&str], input: &str| dualpath(&[&question, more].concat(), input);
+    assert_run(&asked(&["--transport", "reset"], ""), 0, "class        lost: it gave no answer", "");
+    let body = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"boom"}}"#;
+    assert_run(&asked(&["--body", "-"], body), 0, "failover     no (when_replayable): the call may have been", "");
+    assert_run(&asked(&["--status", "429", "--format", "json"], ""), 0, "\"name\": \"overload\"", "");
+    assert_run(&asked(&["--tool", "sqll"], ""), 2, "", "cannot be used multiple times");
+    assert_run(&asked(&[], ""), 2, "", "say what was seen: --status, --body or --transport");
+    assert_run(&asked(&["--body", "no/such/file"], ""), 2, "", "--body no/such/file: cannot be read: ");
+    assert_run(&asked(&["--transport", "reset", "--status", "500"], ""), 2, "", "--status");
+    assert_run(&dualpath(&["explain", "-", "--server", "s", "--status", "500"], "version: 2\n"), 1, "", "version: 2");
 }

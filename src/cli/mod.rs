@@ -3,6 +3,7 @@
 //! Each subcommand is a module with its `Args` and a `run` that answers the process's exit status.
 
 mod check;
+mod explain;
 mod load;
 pub mod render;
 mod render_command;
@@ -42,6 +43,7 @@ Exit status:
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Explain(explain::Args),
     Render(render_command::Args),
 }
 
@@ -49,6 +51,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render_command::run(&args),
     }
 }

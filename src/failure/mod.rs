@@ -21,7 +21,7 @@ pub use class::{BreakerEffect, Class, Decisions, Failover};
 pub use judge::{
     Basis, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, judge_no_answer,
 };
-pub use policy::{Change, Overrides, decide, may_fail_over, replay_refused};
+pub use policy::{Change, Overrides, decide, may_fail_over, may_follow_loss, replay_refused};
 pub use replay::Replay;
 pub use rules::{BUILT_IN, Condition, Place, Rule};
 

@@ -62,6 +62,16 @@ pub fn may_fail_over(class: Class, failover: Failover, replay: Replay, answer_st
         }
 }
 
+/// Whether the router itself may send a call to the next server when a connection is reset or no answer comes in time.
+/// It is told once for all attempts of a call, so no server of the call but the last (`servers`) may forbid it.
+pub fn may_follow_loss<'a>(
+    tool: Option<&Overrides>,
+    mut servers: impl Iterator<Item = &'a Overrides>,
+    replay: Replay,
+) -> bool {
+    servers.all(|on| may_fail_over(Class::Lost, decide(Class::Lost, tool, Some(on)).failover, replay, false))
+}
+
 /// Why a call that a server may have executed is not sent to the next one, where that is the policy's doing; `None` if it
 /// is sent, or if another server would have nothing else to say.
 pub fn replay_refused(class: Class, failover: Failover, replay: Replay) -> Option<&'static str> {

@@ -9,6 +9,7 @@ use super::super::clock;
 use super::super::host::{self, Body, Headers};
 use super::Attempt;
 use super::rest::RestCall;
+use crate::conclusion::is_translated;
 use crate::failure::{
     Class, EventJudgement, Expected, Head, Judgement, Rule, Verdict, judge_body, judge_event, judge_head, retry_after,
 };
@@ -209,10 +210,4 @@ impl Attempt {
             _ => Expected::Anything,
         }
     }
-}
-
-/// Whether a REST answer of this class has something to tell the client: a result, or why the call is at fault. An API
-/// without sessions and tools gets to the last two by a rule of the operator's only.
-fn is_translated(class: Class) -> bool {
-    matches!(class, Class::Success | Class::Caller | Class::ToolError | Class::Session)
 }

@@ -11,7 +11,7 @@ use super::super::vm::Vm;
 use super::call::{Session, Task};
 use super::{Gate, Phase};
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
-use crate::failure::{Class, Replay, decide, may_fail_over};
+use crate::failure::{Replay, may_follow_loss};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, local, replay};
 use crate::plan::{
@@ -192,13 +192,10 @@ fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops
     Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.to_string().as_bytes());
 }
 
-/// Whether the router itself may send the call to the next server when a connection is reset or nothing comes in time. It
-/// decides so once for all of a call's attempts, so no server of the call may forbid it.
+/// Whether the router itself may send the call on after a loss.
 fn may_be_sent_after_loss(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) -> bool {
-    let tool = tool.map(|tool| &tool.on);
-    hops.iter().rev().skip(1).filter_map(|(server, _)| vm.registry.server(*server)).all(|server| {
-        may_fail_over(Class::Lost, decide(Class::Lost, tool, Some(&server.on)).failover, message.replay, false)
-    })
+    let servers = hops.iter().rev().skip(1).filter_map(|(server, _)| vm.registry.server(*server));
+    may_follow_loss(tool.map(|tool| &tool.on), servers.map(|server| &server.on), message.replay)
 }
 
 /// The breakers of a VM at one moment.

@@ -1,0 +1,109 @@
+//! `dualpath explain`: what the filter would make of an answer, asked before an incident.
+//!
+//! [`seen`] reads what the operator describes and judges it, [`finding`] works out what follows, [`show`] says it. Every
+//! decision is made by the code that the filter runs.
+
+mod finding;
+mod seen;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+
+use super::{UNUSABLE, complain, load, print, report};
+use finding::Finding;
+use seen::Seen;
+
+/// Explain what the filter makes of a failure, and which rule decides.
+///
+/// Describe what a server does with a call: an answer by --status, --header and --body, or none by --transport. Prints
+/// the failure class and the rule that gave it, what the breaker counts, which servers the same call goes to next, and
+/// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed and the MCP
+/// path to be switched on.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Registry file, YAML or JSON; - reads standard input
+    registry: String,
+    /// Server that was asked
+    #[arg(long, value_name = "ID")]
+    server: String,
+    /// Tool that was called [default: one that the registry does not list]
+    #[arg(long, value_name = "NAME")]
+    tool: Option<String>,
+    #[command(flatten)]
+    description: Description,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// What a server did with the call.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Description {
+    /// HTTP status of the answer [default: 200 where there is a body]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(200..=599))]
+    status: Option<u16>,
+    /// Header of the answer, such as 'retry-after: 5'; may be given more than once
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// File with the body of the answer; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    body: Option<String>,
+    /// The body is a stream of Server-Sent Events
+    #[arg(long)]
+    event_stream: bool,
+    /// There was no answer
+    #[arg(long, value_enum, conflicts_with_all = ["status", "headers", "body", "event_stream"])]
+    transport: Option<Transport>,
+}
+
+/// How a call ends without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// No connection, TLS failure, refused stream
+    Refused,
+    /// The connection ended after the call was sent
+    Reset,
+    /// Nothing came within the timeout
+    Timeout,
+    /// The client left first
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> ExitCode {
+    let registry = match load(&args.registry) {
+        Ok((registry, _)) => registry,
+        Err(error) => return report(&error),
+    };
+    let found = args.description.body.as_deref().map_or(Ok(Vec::new()), read).and_then(|body| {
+        let seen = Seen::new(&args.description, body)?;
+        Finding::new(&registry, &args.server, args.tool.as_deref(), &seen)
+    });
+    match (found, args.format) {
+        (Ok(finding), Format::Text) => print(&show::text(&finding)),
+        (Ok(finding), Format::Json) => print(&show::json(&finding)),
+        (Err(problem), _) => {
+            complain(&format!("{problem}\n"));
+            return ExitCode::from(UNUSABLE);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn read(file: &str) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    let done = match file {
+        "-" => io::stdin().lock().read_to_end(&mut body).map(drop),
+        _ => std::fs::read(file).map(|bytes| body = bytes),
+    };
+    done.map(|()| body).map_err(|error| format!("--body {file}: cannot be read: {error}"))
+}
