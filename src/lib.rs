@@ -30,6 +30,7 @@ pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod plan;
+pub mod probe;
 pub mod registry;
 pub mod sse;
 pub mod translate;

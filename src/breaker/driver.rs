@@ -9,6 +9,7 @@ use super::record::{Record, State, Ticket};
 use super::results::{CallResult, Delta, Outcome, Verdict};
 use super::shared_record::{Failed, SharedData, SharedRecord};
 use super::step::{self, Decision, Effect, Moment, Refusal, Step, Transition, View};
+use super::window::Counts;
 
 /// The answer to a call that asks to be admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +137,12 @@ impl Breaker {
     /// Looks without asking: for the gauge, and for how long to wait. Writes nothing. A record that cannot be read looks
     /// closed.
     pub fn peek(&mut self, store: &impl SharedData, now_ms: u64) -> View {
-        let closed = View { state: State::Closed, retry_after_ms: 0, admits: true };
+        let counts = Counts::default();
+        let closed = View { state: State::Closed, retry_after_ms: 0, admits: true, counts };
         let policy = self.shared.policy;
         match policy.mode {
             Mode::Disabled => closed,
-            Mode::ForcedOpen => View { state: State::Open, retry_after_ms: policy.base_open_ms, admits: false },
+            Mode::ForcedOpen => View { state: State::Open, retry_after_ms: policy.base_open_ms, admits: false, counts },
             Mode::Normal | Mode::MetricsOnly => match self.shared.look(store, now_ms) {
                 Ok(record) => step::view(&record, &policy, now_ms),
                 Err(_) => closed,

@@ -35,8 +35,8 @@ pub enum SetError {
 }
 
 /// The host takes any token for a key that does not exist, and only the right one for a key that does. So of two workers
-/// that create a record with this token only the first succeeds; token 0 would overwrite without asking.
-const CREATE: u32 = 0xFFFF_FFFF;
+/// that create a value with this token only the first succeeds; token 0 would overwrite without asking.
+pub const CREATE: u32 = 0xFFFF_FFFF;
 
 /// More repairs of the record than this within [`REPAIR_PERIOD_MS`] mean that somebody else uses the key.
 const MAX_REPAIRS: u32 = 10;

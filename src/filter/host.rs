@@ -1,8 +1,10 @@
 //! Envoy as the filter sees it. The SDK's host calls panic on every status they don't expect, so each function here says
 //! in which phase it may be called, and nothing else in the crate names `proxy_wasm::hostcalls`.
 
+use std::time::Duration;
+
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType};
+use proxy_wasm::types::{BufferType, MapType, Status};
 
 /// A header map of the stream that the current callback belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub enum Headers {
     Request,
     /// Response headers; to be read and changed only while they are held.
     Response,
+    /// Headers of the answer to a [`dispatch`]ed request; only in the callback that brings it, and if it has any.
+    Dispatched,
 }
 
 impl Headers {
@@ -18,6 +22,7 @@ impl Headers {
         match self {
             Headers::Request => MapType::HttpRequestHeaders,
             Headers::Response => MapType::HttpResponseHeaders,
+            Headers::Dispatched => MapType::HttpCallResponseHeaders,
         }
     }
 
@@ -59,6 +64,8 @@ pub enum Body {
     Request,
     /// The response's body.
     Response,
+    /// The body of the answer to a [`dispatch`]ed request, which is always whole.
+    Dispatched,
 }
 
 impl Body {
@@ -66,6 +73,7 @@ impl Body {
         match self {
             Body::Request => BufferType::HttpRequestBody,
             Body::Response => BufferType::HttpResponseBody,
+            Body::Dispatched => BufferType::HttpCallResponseBody,
         }
     }
 
@@ -129,6 +137,32 @@ pub fn clear_route_cache() {
 /// Answers the client in the server's place. The caller must pause the stream and do nothing more with it.
 pub fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) {
     let _ = hostcalls::send_http_response(u32::from(status), headers.to_vec(), Some(body));
+}
+
+/// Why a request of our own was not sent. There will be no answer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDispatched {
+    /// This Envoy has no such cluster.
+    NoCluster,
+    /// The cluster took no request now, e.g. because it has no host.
+    Refused,
+}
+
+/// Sends a request of our own through `cluster`, and answers the token that its answer will come with. Only from a root
+/// context, in a VM without an attempt filter: the request runs through one, and the SDK panics when that enters the VM
+/// which is sending.
+pub fn dispatch(
+    cluster: &str,
+    headers: &[(&str, String)],
+    body: &[u8],
+    timeout: Duration,
+) -> Result<u32, NotDispatched> {
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = Some(body).filter(|body| !body.is_empty());
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).map_err(|status| match status {
+        Status::BadArgument => NotDispatched::NoCluster,
+        _ => NotDispatched::Refused,
+    })
 }
 
 /// The plugin's configuration; only while it is being configured.

@@ -76,6 +76,8 @@ pub enum Metric<'r> {
     BreakerState(&'r str),
     /// `dualpath_attempts_total{server,outcome}`.
     Attempts(&'r str, Class),
+    /// `dualpath_probes_total{server,outcome}`.
+    Probes(&'r str, Class),
     /// `dualpath_alerts_total{server,class}`.
     Alerts(&'r str, Class),
     /// `dualpath_replay_refused_total{task,reason}`.
@@ -111,6 +113,9 @@ impl Metric<'_> {
             Metric::Alerts(server, class) => format!("dualpath_alerts_total.server.{server}.class.{}", class.as_str()),
             Metric::ReplayRefused(task, reason) => {
                 format!("dualpath_replay_refused_total.task.{task}.reason.{reason}")
+            }
+            Metric::Probes(server, class) => {
+                format!("dualpath_probes_total.server.{server}.outcome.{}", class.as_str())
             }
             Metric::Transitions(server, from, to) => {
                 format!("dualpath_breaker_transitions_total.server.{server}.from.{from}.to.{to}")

@@ -1,14 +1,204 @@
-//! The prober: one context for the whole process, which keeps the gauges true while there is no traffic.
+//! The prober: what the filter does without a request. It keeps the gauges true while there is no traffic, and sends the
+//! probes.
+//!
+//! It is a context of the process's own, or one of many of which a lease in the shared data elects one; see
+//! [`crate::probe`]. A probe goes out through its server's cluster, so that the attempt filter there adds the credential.
+//! The attempt filter finds no plan and asks no breaker: that is done here.
 
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext};
+
+use super::clock;
+use super::host::{self, Body, Headers, NotDispatched};
+use super::mark::ANSWER_MARK;
 use super::metrics::Metric;
+use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
+use crate::breaker::{Admission, CallResult, Moment, Outcome, State, Ticket, View};
+use crate::failure::{BreakerEffect, Class, Head, Verdict, decide, retry_after};
+use crate::probe::{self, Candidate, Message, Reply, Schedule};
+use crate::registry::{Probe, ProbeRequest, Server, ServerIndex};
 
-/// Sets the state gauge of every server's breaker.
-pub fn tick(vm: &Vm, now: u64) {
-    for (index, server) in vm.registry.indexed_servers() {
-        let state = vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now).state);
-        if let Some(state) = state {
-            vm.metrics.record(Metric::BreakerState(server.id.as_str()), state as u64);
+/// How often the prober looks.
+pub const PERIOD: Duration = Duration::from_secs(1);
+
+/// The state of one prober.
+pub struct Prober {
+    vm: Rc<Vm>,
+    /// This one among others; `None` if there are no others.
+    candidate: Option<Candidate>,
+    /// When each server is probed next, in the registry's order.
+    schedules: Vec<Schedule>,
+    under_way: Vec<UnderWay>,
+}
+
+/// A probe that has not been answered yet.
+struct UnderWay {
+    token: u32,
+    server: ServerIndex,
+    ticket: Ticket,
+    began_ms: u64,
+}
+
+impl Prober {
+    /// A prober that has done nothing yet. `elected`: it is one of several.
+    pub fn new(vm: Rc<Vm>, elected: bool) -> Self {
+        let candidate = elected.then(|| {
+            let id = clock::random().map_or_else(|| u64::from(clock::random_u32()), u64::from_le_bytes);
+            Candidate::new(id, clock::now_ms())
+        });
+        let schedules = vec![Schedule::default(); vm.registry.servers.len()];
+        Prober { vm, candidate, schedules, under_way: Vec::new() }
+    }
+
+    /// Sets the gauges before there is any traffic. Nothing is sent yet, nor written: Envoy configures a plugin that it
+    /// then throws away, to see whether it can be.
+    pub fn start(&self, now: u64) {
+        for (index, server) in self.vm.registry.indexed_servers() {
+            self.look(index, server, now);
+        }
+    }
+
+    /// Looks after every server.
+    pub fn tick(&mut self, now: u64) {
+        // What has no answer by now gets none, and its lease has run out.
+        self.under_way.retain(|probe| {
+            let server = self.vm.registry.server(probe.server);
+            server.is_some_and(|server| now < probe.began_ms.saturating_add(server.breaker.lease_ms))
+        });
+        if self.candidate.is_some_and(|candidate| !candidate.is_on_duty(&EnvoySharedData, now)) {
+            return;
+        }
+        let vm = Rc::clone(&self.vm);
+        for (index, server) in vm.registry.indexed_servers() {
+            let Some(view) = self.look(index, server, now) else { continue };
+            if let Some(probe) = server.probe.as_ref().filter(|probe| self.is_due(index, probe, &view, now)) {
+                self.probe(index, server, probe, &view, now);
+            }
+        }
+        vm.flush_breakers(now);
+    }
+
+    /// Looks at a server's breaker and sets its gauge.
+    fn look(&self, index: ServerIndex, server: &Server, now: u64) -> Option<View> {
+        let view = self.vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now))?;
+        self.vm.metrics.record(Metric::BreakerState(server.id.as_str()), view.state as u64);
+        Some(view)
+    }
+
+    fn is_due(&self, index: ServerIndex, probe: &Probe, view: &View, now: u64) -> bool {
+        let schedule = self.schedules.get(usize::from(index.0));
+        schedule.is_some_and(|schedule| schedule.is_due(probe, view, now))
+            && !self.under_way.iter().any(|probe| probe.server == index)
+    }
+
+    /// Probes a server, if its breaker gives the lease: a call, or another worker, may have been quicker.
+    fn probe(&mut self, index: ServerIndex, server: &Server, probe: &Probe, view: &View, now: u64) {
+        let moment = Moment { now_ms: now, random: clock::random_u32() };
+        let asked = self.vm.with_breaker(index, |breaker, shared| breaker.admit(shared, moment));
+        let (ticket, transition) = match asked {
+            Some(Admission::Admit { ticket, transition, .. }) => (Some(ticket), transition),
+            Some(Admission::Refuse { transition, .. }) => (None, transition),
+            None => return,
+        };
+        if let Some(transition) = transition {
+            self.vm.announce(index, &transition);
+        }
+        // A breaker that has closed in between needs no probe.
+        let Some(ticket) = ticket.filter(|ticket| ticket.lease.is_some() || view.state == State::Closed) else {
+            return;
+        };
+        let Message { headers, body } = probe::request(server, &probe.request);
+        match host::dispatch(server.id.as_str(), &headers, body.as_bytes(), probe.timeout) {
+            Ok(token) => self.under_way.push(UnderWay { token, server: index, ticket, began_ms: now }),
+            Err(NotDispatched::NoCluster) => self.conclude(index, ticket, Class::Cancelled.into(), None, now),
+            Err(NotDispatched::Refused) => self.conclude(index, ticket, Class::NotSent.into(), None, now),
+        }
+    }
+
+    /// Takes the answer to a probe. `any`: there is one, if only headers.
+    pub fn answer(&mut self, token: u32, any: bool, size: usize, now: u64) {
+        let Some(at) = self.under_way.iter().position(|probe| probe.token == token) else { return };
+        let UnderWay { server: index, ticket, began_ms, .. } = self.under_way.swap_remove(at);
+        let vm = Rc::clone(&self.vm);
+        let Some(server) = vm.registry.server(index) else { return };
+        let Some(probe) = &server.probe else { return };
+        let limit = usize::try_from(vm.registry.limits.response_body).unwrap_or(usize::MAX);
+        let body = if any && size > 0 { Body::Dispatched.read(0, size.min(limit)) } else { Vec::new() };
+        // The attempt's own answer: it had no credential to send. That says nothing at all about the server.
+        let unsent = any && Headers::Dispatched.get(ANSWER_MARK).is_some();
+        let verdict = if unsent {
+            Class::Credential.into()
+        } else {
+            probe::judge(&probe.request, &server.rules, any.then(|| reply(&body)))
+        };
+        let took_ms = (any && !unsent).then(|| now.saturating_sub(began_ms));
+        self.conclude(index, ticket, verdict, took_ms, now);
+        if let (ProbeRequest::Initialize(_), true) = (&probe.request, any) {
+            say_farewell(server, probe);
+        }
+    }
+
+    /// Tells the breaker and the statistics what came of a probe, and how long the server took for it; `None` if it has
+    /// not answered.
+    fn conclude(&mut self, index: ServerIndex, ticket: Ticket, verdict: Verdict, took_ms: Option<u64>, now: u64) {
+        let Verdict { class, retry_after_ms, .. } = verdict;
+        let Some(server) = self.vm.registry.server(index) else { return };
+        self.vm.metrics.count(Metric::Probes(server.id.as_str(), class));
+        let decisions = decide(class, None, Some(&server.on));
+        if decisions.alert {
+            self.vm.metrics.count(Metric::Alerts(server.id.as_str(), class));
+        }
+        let outcome = match decisions.breaker {
+            BreakerEffect::Success => Outcome::Success,
+            BreakerEffect::Failure => Outcome::Failure,
+            BreakerEffect::Limited => Outcome::Limited { retry_after_ms },
+            BreakerEffect::Neutral if took_ms.is_some() => Outcome::Alive,
+            BreakerEffect::Neutral => Outcome::Neutral,
+        };
+        let moment = Moment { now_ms: now, random: clock::random_u32() };
+        let result = CallResult { outcome, took_ms: took_ms.unwrap_or_default() };
+        let told = self.vm.with_breaker(index, |breaker, shared| {
+            let transition = breaker.report(shared, moment, ticket, result);
+            (transition, breaker.peek(shared, now))
+        });
+        let Some((transition, view)) = told else { return };
+        if let Some(transition) = transition {
+            self.vm.announce(index, &transition);
+        }
+        if let (Some(schedule), Some(probe)) = (self.schedules.get_mut(usize::from(index.0)), &server.probe) {
+            schedule.note(probe, &view, decisions.breaker, now);
         }
     }
 }
+
+/// The answer that the current callback brings.
+fn reply(body: &[u8]) -> Reply<'_> {
+    let wall_ms = || u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX);
+    let head = Head {
+        status: Headers::Dispatched.status().unwrap_or_default(),
+        retry_after_ms: Headers::Dispatched.get("retry-after").and_then(|value| retry_after::parse(&value, wall_ms())),
+        bodiless: body.is_empty(),
+    };
+    Reply { head, of_events: Headers::Dispatched.are_of_events(), body }
+}
+
+/// Closes the session that the answered probe has opened: a server keeps one until it is told, or for hours.
+fn say_farewell(server: &Server, probe: &Probe) {
+    let session = Headers::Dispatched.get("mcp-session-id").and_then(|id| String::from_utf8(id).ok());
+    if let Some(session) = session {
+        let Message { headers, body } = probe::farewell(server, session);
+        // Its answer is of no interest, nor is whether there is one.
+        let _ = host::dispatch(server.id.as_str(), &headers, body.as_bytes(), probe.timeout);
+    }
+}
+
+/// What a prober among a listener's filters does with the listener's requests: nothing. Its filter is not in their way at
+/// all, unless somebody switches it on for a route.
+pub struct Bystander;
+
+impl Context for Bystander {}
+
+impl HttpContext for Bystander {}

@@ -9,14 +9,12 @@ use serde_json::Value;
 
 use super::attempt::{Attempt, Placement};
 use super::gate::Gate;
+use super::prober::{self, Bystander, Prober};
 use super::vm::Vm;
-use super::{clock, host, prober};
+use super::{clock, host};
 
 /// How often a gate's VM flushes pending breaker results.
 const FLUSH_PERIOD: Duration = Duration::from_millis(200);
-
-/// How often the prober sets the gauges.
-const PROBER_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a plugin does; its configuration says so.
 enum Role {
@@ -24,8 +22,8 @@ enum Role {
     Gate(Rc<Vm>),
     /// Upstream filter on one server's cluster.
     Attempt(Rc<Placement>),
-    /// Singleton of the process.
-    Prober(Rc<Vm>),
+    /// Acts without a request.
+    Prober(Prober),
 }
 
 /// The root context. Without a role only until it is configured: Envoy sends no stream before.
@@ -49,14 +47,20 @@ impl Root {
                 let placement = Placement::new(vm, server);
                 Role::Attempt(Rc::new(placement.ok_or_else(|| format!("server: {server:?}: is not in the registry"))?))
             }
-            Some("prober") => Role::Prober(vm),
+            Some("prober") => Role::Prober(Prober::new(vm, text("placement") == Some("listener"))),
             other => return Err(format!("role: {other:?}: must be one of gate, attempt, prober")),
         });
         Ok(())
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
+        if let Some(Role::Prober(prober)) = &mut self.role {
+            prober.answer(token, headers > 0, size, clock::now_ms());
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
@@ -69,9 +73,9 @@ impl RootContext for Root {
                 vm.reset_breakers(clock::now_ms());
                 self.set_tick_period(FLUSH_PERIOD);
             }
-            Some(Role::Prober(vm)) => {
-                prober::tick(vm, clock::now_ms());
-                self.set_tick_period(PROBER_PERIOD);
+            Some(Role::Prober(prober)) => {
+                prober.start(clock::now_ms());
+                self.set_tick_period(prober::PERIOD);
             }
             _ => {}
         }
@@ -79,9 +83,9 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        match &self.role {
+        match &mut self.role {
             Some(Role::Gate(vm)) => vm.flush_breakers(clock::now_ms()),
-            Some(Role::Prober(vm)) => prober::tick(vm, clock::now_ms()),
+            Some(Role::Prober(prober)) => prober.tick(clock::now_ms()),
             _ => {}
         }
     }
@@ -90,7 +94,7 @@ impl RootContext for Root {
         match self.role.as_ref()? {
             Role::Gate(vm) => Some(Box::new(Gate::new(Rc::clone(vm)))),
             Role::Attempt(placement) => Some(Box::new(Attempt::new(Rc::clone(placement)))),
-            Role::Prober(_) => None,
+            Role::Prober(_) => Some(Box::new(Bystander)),
         }
     }
 

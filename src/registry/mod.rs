@@ -10,6 +10,7 @@ mod headers;
 mod model;
 mod names;
 mod parse;
+mod probe;
 mod problem;
 pub mod reader;
 mod servers;

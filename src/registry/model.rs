@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::breaker::Policy;
 use crate::failure::{Overrides, Rule};
+use crate::mcp::ProtocolVersion;
 use crate::translate::Mapping;
 
 /// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
@@ -81,6 +82,20 @@ pub struct EnvoySettings {
     pub admin_address: String,
     /// Port of the admin interface.
     pub admin_port: u16,
+    /// Where the prober runs.
+    pub prober: ProberPlacement,
+}
+
+/// Where the prober runs: the part of the filter that acts without a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProberPlacement {
+    /// Once per process, as a service of the bootstrap.
+    Bootstrap,
+    /// As a filter of the listener, for an Envoy whose bootstrap is not the operator's to change. Every worker has one,
+    /// and they agree on the one that acts.
+    Listener,
+    /// Nowhere: calls are the only probes, and the gauges move only when a breaker changes its state.
+    Off,
 }
 
 /// Sizes, in bytes.
@@ -184,10 +199,51 @@ pub struct Server {
     pub timeout: Duration,
     /// When its breaker trips and how it recovers.
     pub breaker: Policy,
+    /// How it is probed when its breaker wants to know whether it is well again; `None` leaves that to calls.
+    pub probe: Option<Probe>,
     /// What gives its answers their class, ahead of what is built in: its own rules, then those of `failure.rules`.
     pub rules: Vec<Rule>,
     /// What follows from a class, where it is not what follows elsewhere.
     pub on: Overrides,
+}
+
+/// How the prober asks a server whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What is sent.
+    pub request: ProbeRequest,
+    /// Longest time to the answer's last byte.
+    pub timeout: Duration,
+    /// Time from a probe that decided nothing to the next, and between those of an idle server.
+    pub interval: Duration,
+    /// Whether a server without traffic is probed although nothing is known against it.
+    pub idle: bool,
+}
+
+/// What a probe sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeRequest {
+    /// MCP's `ping`.
+    Ping,
+    /// MCP's `initialize` in this version; a session that it opens is closed again.
+    Initialize(ProtocolVersion),
+    /// MCP's `server/discover`, for the versions without a handshake.
+    Discover,
+    /// A request of the operator's own, to a REST server.
+    Http(HttpProbe),
+}
+
+/// A probe of a REST server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// The method.
+    pub method: &'static str,
+    /// The path, put behind that of the server's URL.
+    pub path: String,
+    /// The body, JSON.
+    pub body: Option<String>,
+    /// The statuses that a server gives which is well; not empty.
+    pub expect_status: Vec<u16>,
 }
 
 /// An `http` or `https` URL, taken apart.

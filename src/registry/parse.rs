@@ -91,7 +91,8 @@ fn stretch_leases(registry: &mut Registry) {
     const GRACE: Duration = Duration::from_secs(1);
     let slowest_tool = registry.tools.iter().filter_map(|tool| tool.timeout).max().unwrap_or_default();
     for server in &mut registry.servers {
-        let longest_call = server.timeout.max(slowest_tool).saturating_add(GRACE);
+        let probe = server.probe.as_ref().map_or(Duration::ZERO, |probe| probe.timeout);
+        let longest_call = server.timeout.max(slowest_tool).max(probe).saturating_add(GRACE);
         let lease = u64::try_from(longest_call.as_millis()).unwrap_or(u64::MAX);
         server.breaker.lease_ms = server.breaker.lease_ms.max(lease);
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::failure::{Owner, read_overrides, read_rules};
-use super::model::{CredentialIndex, FailureSettings, Id, Server, ServerKind, Tier, Url};
+use super::model::{CredentialIndex, FailureSettings, Id, Probe, Server, ServerKind, Tier, Url};
 use super::names::{Names, read_id};
+use super::probe;
 use super::reader::{Node, Table};
-use super::settings::{or, read_file};
+use super::settings::{choose, or, read_file};
 use crate::breaker::Policy;
 use crate::failure::{Overrides, Rule};
 
@@ -33,6 +34,7 @@ pub(super) struct WireServer<'v> {
     ca_file: Option<Option<String>>,
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    probe: Option<Option<Probe>>,
     /// What its breaker has of its own; read when the breakers' common policy is known.
     breaker: Option<Node<'v>>,
     rules: Option<Vec<Rule>>,
@@ -66,6 +68,7 @@ impl<'v> WireServer<'v> {
         });
         let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
         check_timeouts(&table, connect_timeout, timeout);
+        let probe = probe::read(&table, kind);
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Server));
         let breaker = table.optional("breaker");
@@ -80,6 +83,7 @@ impl<'v> WireServer<'v> {
             ca_file,
             connect_timeout,
             timeout,
+            probe,
             rules,
             on,
             breaker,
@@ -117,6 +121,7 @@ impl<'v> WireServer<'v> {
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
             breaker: breaker?,
+            probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,
         })
@@ -135,10 +140,6 @@ fn is_reserved(id: &Id, node: Option<&Node>) -> bool {
         node.refuse_with(rule, "the id becomes the name of the server's cluster");
     }
     reserved
-}
-
-fn choose<T: Copy>(node: &Node, names: &[&str], values: &[T]) -> Option<T> {
-    values.get(node.one_of(names)?).copied()
 }
 
 fn read_url(node: &Node) -> Option<Url> {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{EnvoySettings, Limits, Listener, Url};
+use super::model::{EnvoySettings, Limits, Listener, ProberPlacement, Url};
 use super::reader::{Node, Table};
 use super::url::check_path;
 
@@ -66,6 +66,7 @@ impl Default for EnvoySettings {
             wasm_file: "build/dualpath.wasm".to_owned(),
             admin_address: "127.0.0.1".to_owned(),
             admin_port: 9901,
+            prober: ProberPlacement::Bootstrap,
         }
     }
 }
@@ -77,8 +78,17 @@ impl EnvoySettings {
         let wasm_file = or(table.optional("wasm_file"), default.wasm_file, read_file);
         let admin_address = or(table.optional("admin_address"), default.admin_address, read_address);
         let admin_port = or(table.optional("admin_port"), default.admin_port, read_port);
+        let prober = or(table.optional("prober"), default.prober, |node| {
+            let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
+            choose(node, &["bootstrap", "listener", "off"], &placements)
+        });
         table.done();
-        Some(EnvoySettings { wasm_file: wasm_file?, admin_address: admin_address?, admin_port: admin_port? })
+        Some(EnvoySettings {
+            wasm_file: wasm_file?,
+            admin_address: admin_address?,
+            admin_port: admin_port?,
+            prober: prober?,
+        })
     }
 }
 
@@ -117,6 +127,11 @@ pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySet
 /// What `read` makes of the value, or the default where there is none.
 pub(super) fn or<N, T>(node: Option<N>, default: T, read: impl FnOnce(&N) -> Option<T>) -> Option<T> {
     node.map_or(Some(default), |node| read(&node))
+}
+
+/// Reads one of `names` as the value at the same position.
+pub(super) fn choose<T: Copy>(node: &Node, names: &[&str], values: &[T]) -> Option<T> {
+    values.get(node.one_of(names)?).copied()
 }
 
 /// Reads the name of a file. That the file exists is not asked: it may be on another machine.

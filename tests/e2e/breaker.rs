@@ -11,7 +11,12 @@ const STATE: &str = "cortex_circuit_breaker_state";
 
 async fn world_with_open_period(base_open: &str) -> World {
     let breaker = json!({"consecutive": 3, "failure_rate": 0, "base_open": base_open, "max_open": "30s", "jitter": 0});
-    World::start_with(|options| options.set("/breaker", breaker)).await
+    World::start_with(|options| {
+        options.set("/breaker", breaker);
+        // What is tested here is what calls do.
+        options.set("/envoy/prober", json!("off"));
+    })
+    .await
 }
 
 /// Fails the primary until its breaker is open: three calls.

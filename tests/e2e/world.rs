@@ -39,6 +39,8 @@ pub struct Options {
     /// Environment variables of Envoy. The secrets of primary and rest are among them.
     pub env: Vec<(String, String)>,
     pub scratch: Arc<Scratch>,
+    /// Worker threads of Envoy.
+    pub concurrency: u32,
     changes: Vec<(String, Value)>,
 }
 
@@ -67,6 +69,7 @@ impl World {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
             scratch: Arc::clone(&scratch),
+            concurrency: Settings::default().concurrency,
             changes: Vec::new(),
         };
         change(&mut options);
@@ -88,7 +91,7 @@ impl World {
             .stub_tools(Some("rest"));
         let change = |registry: Builder, (pointer, value): (String, Value)| registry.set(&pointer, value);
         let registry = options.changes.into_iter().fold(registry, change);
-        let settings = Settings { env: options.env, ..Settings::default() };
+        let settings = Settings { env: options.env, concurrency: options.concurrency, ..Settings::default() };
         let envoy = match Envoy::launch(&registry, &scratch, &settings).await {
             Ok(envoy) => envoy,
             Err(error) => panic!("{error}"),

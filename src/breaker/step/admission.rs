@@ -3,6 +3,7 @@
 use super::{Moment, Step};
 use crate::breaker::policy::Policy;
 use crate::breaker::record::{Reason, Record, State, Ticket};
+use crate::breaker::window::Counts;
 
 /// The answer to a call that asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct View {
     pub retry_after_ms: u64,
     /// Whether a call would be admitted that is not to be the probe.
     pub admits: bool,
+    /// Results of the window. Nothing counts while the breaker isn't closed.
+    pub counts: Counts,
 }
 
 /// Looks at a record.
@@ -64,6 +67,7 @@ pub fn view(record: &Record, policy: &Policy, now_ms: u64) -> View {
         state: record.state,
         retry_after_ms: deadline_ms.saturating_sub(now_ms),
         admits: record.state == State::Closed,
+        counts: record.window.counts(now_ms),
     }
 }
 

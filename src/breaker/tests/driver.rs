@@ -90,7 +90,7 @@ fn a_probe_that_is_not_sent_is_released() {
 fn looking_writes_nothing_and_takes_no_lease() {
     let (store, mut worker) = opened();
     let before = store.entry.borrow().clone();
-    let open = View { state: State::Open, retry_after_ms: 1, admits: false };
+    let open = View { state: State::Open, retry_after_ms: 1, admits: false, counts: Counts::default() };
     assert_eq!(worker.peek(&store, 999), open);
     assert_eq!(worker.peek(&store, 1_000), View { retry_after_ms: 0, ..open });
     assert_eq!(*store.entry.borrow(), before);

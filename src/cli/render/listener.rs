@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::wasm_plugin::{self, Role};
-use super::{routes, size, socket_address};
+use super::{prober, routes, size, socket_address};
 use crate::registry::Registry;
 
-/// The listener with its connection manager: the gate, then the router.
+/// The listener with its connection manager: the gate, then the router; the prober, if it runs here.
 pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
     json!({
         "name": "mcp",
@@ -21,6 +21,14 @@ pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
 }
 
 fn connection_manager(registry: &Registry, wire: &Value) -> Value {
+    let mut filters = prober::filters(registry, wire);
+    filters.push(wasm_plugin::filter(registry, wire, Role::Gate));
+    filters.push(extension(
+        "envoy.filters.http.router",
+        "envoy.extensions.filters.http.router.v3.Router",
+        // Neither servers nor clients learn this Envoy's time limits and timings.
+        json!({"suppress_envoy_headers": true}),
+    ));
     extension(
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -35,15 +43,7 @@ fn connection_manager(registry: &Registry, wire: &Value) -> Value {
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
             "route_config": routes::configuration(registry),
-            "http_filters": [
-                wasm_plugin::filter(registry, wire, Role::Gate),
-                extension(
-                    "envoy.filters.http.router",
-                    "envoy.extensions.filters.http.router.v3.Router",
-                    // Neither servers nor clients learn this Envoy's time limits and timings.
-                    json!({"suppress_envoy_headers": true}),
-                ),
-            ],
+            "http_filters": filters,
         }),
     )
 }

@@ -33,7 +33,7 @@ pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
             "listeners": [listener::listener(registry, wire)],
             "clusters": clusters::clusters(registry, wire),
         },
-        "bootstrap_extensions": [prober::extension_of(registry, wire)],
+        "bootstrap_extensions": prober::extensions(registry, wire),
         "stats_config": stats::config(),
     })
 }

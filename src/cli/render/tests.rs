@@ -9,8 +9,8 @@ use super::{bootstrap, document, to_yaml};
 use crate::breaker::Policy;
 use crate::failure::Overrides;
 use crate::registry::{
-    Credential, CredentialIndex, EnvoySettings, FailureSettings, Id, Limits, Listener, Registry, Server, ServerKind,
-    Source, Tier, Url,
+    Credential, CredentialIndex, EnvoySettings, FailureSettings, Id, Limits, Listener, ProberPlacement, Registry,
+    Server, ServerKind, Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -28,6 +28,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         connect_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
         breaker: Policy::default(),
+        probe: None,
         rules: Vec::new(),
         on: Overrides::default(),
     }
@@ -43,11 +44,7 @@ fn registry() -> Registry {
             expose_headers: false,
             allowed_origins: Vec::new(),
         },
-        envoy: EnvoySettings {
-            wasm_file: "build/dualpath.wasm".to_owned(),
-            admin_address: "127.0.0.1".to_owned(),
-            admin_port: 9901,
-        },
+        envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
         failure: FailureSettings::default(),
         credentials: vec![Credential {
@@ -139,6 +136,28 @@ fn the_prober_has_a_vm_of_its_own() {
     assert_eq!(at(&tree, "/bootstrap_extensions/0/typed_config/singleton"), true);
     assert_ne!(at(prober(&tree), "/vm_config"), at(gate(&tree), "/vm_config"));
     assert_eq!(at(prober(&tree), "/vm_config/vm_id"), at(gate(&tree), "/vm_config/vm_id"), "one shared-data space");
+}
+
+#[test]
+fn a_prober_on_the_listener_ticks_without_being_in_any_requests_way() {
+    let mut registry = registry();
+    registry.envoy.prober = ProberPlacement::Listener;
+    let tree = rendered(&registry);
+    assert_eq!(tree["bootstrap_extensions"], json!([]));
+    let filter = at(&tree, &format!("{MANAGER}/http_filters/0"));
+    assert_eq!((&filter["name"], &filter["disabled"]), (&json!("dualpath.prober"), &json!(true)));
+    let plugin = at(filter, "/typed_config/config");
+    assert_eq!(configuration(plugin), json!({"role": "prober", "placement": "listener", "registry": wire()}));
+    let gate = at(&tree, &format!("{MANAGER}/http_filters/1/typed_config/config"));
+    assert_ne!(at(plugin, "/vm_config"), at(gate, "/vm_config"), "its probes run through attempts");
+    assert_eq!(at(plugin, "/vm_config/vm_id"), at(gate, "/vm_config/vm_id"), "one shared-data space");
+}
+
+#[test]
+fn a_prober_that_is_off_is_nowhere() {
+    let mut registry = registry();
+    registry.envoy.prober = ProberPlacement::Off;
+    assert!(!rendered(&registry).to_string().contains("prober"));
 }
 
 #[test]

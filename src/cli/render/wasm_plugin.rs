@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::{extension, text};
 use super::json_text::readable;
-use crate::registry::{Id, Registry, Source};
+use crate::registry::{Id, ProberPlacement, Registry, Source};
 
 /// Name of the plugin in every role; Envoy's own stats about it are `wasm.dualpath.*`.
 const PLUGIN: &str = "dualpath";
@@ -24,7 +24,7 @@ pub(super) enum Role<'r> {
     Gate,
     /// On the cluster of this server, once per attempt.
     Attempt(&'r Id),
-    /// On the main thread, once per process.
+    /// On the main thread, once per process; or on every thread, as the registry says.
     Prober,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
         "name": PLUGIN,
         "root_id": role.name(),
         "vm_config": vm_config(registry, role),
-        "configuration": text(readable(&configuration(wire, role))),
+        "configuration": text(readable(&configuration(registry, wire, role))),
         // After a trap the worker gets a new VM. The default would answer 503 until the next change of configuration,
         // "fail open" would let requests pass without a credential.
         "failure_policy": "FAIL_RELOAD",
@@ -63,11 +63,14 @@ pub(super) fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
 }
 
 /// What the module reads when it starts.
-fn configuration(wire: &Value, role: Role) -> Value {
+fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
     let mut configuration = Map::new();
     configuration.insert("role".to_owned(), json!(role.name()));
     if let Role::Attempt(server) = role {
         configuration.insert("server".to_owned(), json!(server.as_str()));
+    }
+    if let (Role::Prober, ProberPlacement::Listener) = (role, registry.envoy.prober) {
+        configuration.insert("placement".to_owned(), json!("listener"));
     }
     configuration.insert("registry".to_owned(), wire.clone());
     Value::Object(configuration)

@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::Action;
 
-use super::super::host;
+use super::super::host::{self, Headers};
 use super::super::{clock, mark::ANSWER_MARK, mark::Mark};
 use super::Attempt;
 use super::placement::Authentication;
@@ -10,6 +10,9 @@ use super::rest::RestCall;
 use crate::failure::{Class, may_fail_over};
 use crate::plan::Plan;
 use crate::registry::ServerKind;
+
+/// Headers that Envoy adds to requests of its own, such as the prober's.
+const PROBE_LEAVINGS: [&str; 2] = ["x-envoy-internal", "x-envoy-expected-rq-timeout-ms"];
 
 impl Attempt {
     pub(super) fn request_headers(&mut self, _end_of_stream: bool) -> Action {
@@ -35,7 +38,11 @@ impl Attempt {
             Authentication::Done { other_slot } => self.other_slot = other_slot && !second,
             Authentication::Impossible => return self.refuse_bare(),
         }
-        let Some(plan) = &self.plan else { return Action::Continue };
+        let Some(plan) = &self.plan else {
+            // What Envoy says of itself in a probe, as it does not in calls.
+            PROBE_LEAVINGS.iter().for_each(|name| Headers::Request.remove(name));
+            return Action::Continue;
+        };
         match server.kind {
             ServerKind::Mcp => {
                 placement.address(&server.url.path);

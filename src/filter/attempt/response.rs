@@ -7,6 +7,7 @@ use proxy_wasm::types::Action;
 
 use super::super::clock;
 use super::super::host::{self, Body, Headers};
+use super::super::mark::ANSWER_MARK;
 use super::Attempt;
 use super::rest::RestCall;
 use crate::conclusion::is_translated;
@@ -36,7 +37,12 @@ pub(super) enum Holding {
 
 impl Attempt {
     pub(super) fn response_headers(&mut self, end_of_stream: bool) -> Action {
-        if self.plan.is_none() || matches!(self.rest, Some(RestCall::Refused)) {
+        if matches!(self.rest, Some(RestCall::Refused)) {
+            return Action::Continue;
+        }
+        if self.plan.is_none() {
+            // To the prober this header says that the probe was not sent. A server can't say so.
+            Headers::Response.remove(ANSWER_MARK);
             return Action::Continue;
         }
         self.answered_after_ms = Some(clock::now_ms().saturating_sub(self.began_ms));

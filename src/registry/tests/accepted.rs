@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::*;
 use super::{full, with, without};
 use crate::breaker::Mode;
+use crate::mcp::ProtocolVersion;
 
 fn read(registry: serde_json::Value) -> Registry {
     Registry::from_wire(&registry).unwrap_or_else(|problems| panic!("{problems:#?}"))
@@ -111,4 +112,60 @@ fn a_probe_keeps_its_lease_for_as_long_as_the_slowest_call_may_take() {
     let lease = |id: &str| registry.server_by_id(id).map(|(_, server)| server.breaker.lease_ms);
     assert_eq!(lease("second"), Some(121_000));
     assert_eq!(lease("first"), Some(61_000));
+}
+
+/// The probe of the first server, an MCP server, or of the third, a REST server.
+fn probe(server: usize, keys: serde_json::Value) -> Option<Probe> {
+    let mut registry = full();
+    registry["servers"][server].as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    read(registry).servers.remove(server).probe
+}
+
+#[test]
+fn an_mcp_server_is_probed_by_its_protocol_and_a_rest_server_only_by_the_operators_word() {
+    let request = |keys| probe(0, keys).map(|probe| probe.request);
+    let handshake = |version| Some(ProbeRequest::Initialize(version));
+    assert_eq!(request(json!({})), handshake(ProtocolVersion::V2025_11_25));
+    assert_eq!(request(json!({"protocol": "2025-03-26"})), handshake(ProtocolVersion::V2025_03_26));
+    assert_eq!(request(json!({"protocol": "2026-07-28"})), Some(ProbeRequest::Discover));
+    assert_eq!(request(json!({"probe": {"method": "ping"}})), Some(ProbeRequest::Ping));
+    assert_eq!(request(json!({"probe": {"method": "server/discover"}})), Some(ProbeRequest::Discover));
+    assert_eq!(
+        request(json!({"protocol": "2026-07-28", "probe": {"method": "initialize"}})),
+        handshake(ProtocolVersion::V2025_11_25),
+        "the newest version that has a handshake"
+    );
+    assert_eq!(request(json!({"probe": {"enabled": false}})), None);
+    assert_eq!(probe(2, json!({})), None);
+    assert_eq!(probe(2, json!({"probe": {"enabled": false}})), None);
+}
+
+#[test]
+fn a_probe_has_the_documented_defaults() {
+    let probe = probe(2, json!({"probe": {"path": "/health"}})).unwrap();
+    assert_eq!((probe.timeout, probe.interval, probe.idle), (Duration::from_secs(3), Duration::from_secs(10), false));
+    let expected = HttpProbe { method: "GET", path: "/health".to_owned(), body: None, expect_status: vec![200] };
+    assert_eq!(probe.request, ProbeRequest::Http(expected));
+}
+
+#[test]
+fn a_probes_body_is_sent_as_it_is_written() {
+    let keys = json!({"probe": {"method": "POST", "path": "/q", "body": {"a": [1]}, "expect_status": [200, 429]}});
+    let expected = HttpProbe {
+        method: "POST",
+        path: "/q".to_owned(),
+        body: Some(r#"{"a":[1]}"#.to_owned()),
+        expect_status: vec![200, 429],
+    };
+    assert_eq!(probe(2, keys).map(|probe| probe.request), Some(ProbeRequest::Http(expected)));
+}
+
+#[test]
+fn a_probes_lease_outlives_its_timeout() {
+    let mut registry = full();
+    registry["tools"] = json!([]);
+    registry["breaker"] = json!({"lease": "1s"});
+    registry["servers"][1]["timeout"] = json!("1s");
+    registry["servers"][1]["probe"] = json!({"timeout": "20s"});
+    assert_eq!(read(registry).servers[1].breaker.lease_ms, 21_000);
 }

@@ -40,6 +40,71 @@ fn problems_of_the_document_itself() {
 }
 
 #[test]
+fn problems_of_a_probe() {
+    assert_each(vec![
+        (
+            "/servers/0/protocol",
+            Some(json!("2025-01-01")),
+            &[
+                "servers[0].protocol: \"2025-01-01\": must be one of 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25, 2026-07-28",
+            ],
+        ),
+        (
+            "/servers/2/protocol",
+            Some(json!("2025-11-25")),
+            &[
+                "servers[2].protocol: \"2025-11-25\": must not be given for a server of kind rest, which does not speak MCP",
+            ],
+        ),
+        ("/servers/0/probe", Some(json!(true)), &["servers[0].probe: true: must be a mapping"]),
+        (
+            "/servers/0/probe",
+            Some(json!({"method": "GET"})),
+            &["servers[0].probe.method: \"GET\": must be one of auto, ping, initialize, server/discover"],
+        ),
+        (
+            "/servers/0/probe",
+            Some(json!({"path": 1})),
+            &[
+                "servers[0].probe.path: 1: is not a known key\n    hint: known here: enabled, method, timeout, interval, idle",
+            ],
+        ),
+        (
+            "/servers/0/probe",
+            Some(json!({"timeout": "2m", "interval": "1ms", "idle": 1})),
+            &[
+                "servers[0].probe.timeout: \"2m\": must be a duration from 100ms to 1m",
+                "servers[0].probe.interval: \"1ms\": must be a duration from 100ms to 1h",
+                "servers[0].probe.idle: 1: must be true or false",
+            ],
+        ),
+        ("/servers/2/probe", Some(json!({})), &["servers[2].probe.path: is required"]),
+        (
+            "/servers/2/probe",
+            Some(json!({"path": "/a?b", "method": "PUT", "expect_status": [99]})),
+            &[
+                "servers[2].probe.method: \"PUT\": must be one of GET, HEAD, POST",
+                "servers[2].probe.path: \"/a?b\": must be a path without query and fragment",
+                "servers[2].probe.expect_status[0]: 99: must be a whole number from 200 to 599",
+            ],
+        ),
+        (
+            "/servers/2/probe",
+            Some(json!({"path": "/a", "body": {}, "expect_status": []})),
+            &[
+                "servers[2].probe.body: {}: must not be given for a probe without a body\n    hint: set method to POST",
+                "servers[2].probe.expect_status: [0 elements]: must have at least one status",
+            ],
+        ),
+        (
+            "/envoy/prober",
+            Some(json!("everywhere")),
+            &["envoy.prober: \"everywhere\": must be one of bootstrap, listener, off"],
+        ),
+    ]);
+}
+
+#[test]
 fn problems_of_the_sections_that_stand_alone() {
     assert_each(vec![
         (
@@ -304,7 +369,7 @@ fn problems_of_servers() {
             "/servers/0/urll",
             Some(json!("x")),
             &[
-                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, rules, on, breaker",
+                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, protocol, probe, rules, on, ...",
             ],
         ),
     ]);

@@ -1,0 +1,79 @@
+//! What a probe sends. It goes through the server's own cluster, where the attempt filter adds the credential.
+
+use crate::mcp::ProtocolVersion;
+use crate::registry::{HttpProbe, ProbeRequest, Server};
+
+/// Who is asking. Nothing of any client's goes into a probe.
+const USER_AGENT: &str = concat!("dualpath-prober/", env!("CARGO_PKG_VERSION"));
+
+/// The id of every probe's JSON-RPC request, as it stands in the body.
+pub(super) const ID: &str = "\"dualpath-probe\"";
+
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its headers, the pseudo-headers among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body; empty for none.
+    pub body: String,
+}
+
+/// The request that probes `server`.
+pub fn request(server: &Server, request: &ProbeRequest) -> Message {
+    match request {
+        ProbeRequest::Ping => rpc(server, "ping", ""),
+        ProbeRequest::Initialize(version) => {
+            let version = version.as_str();
+            let params =
+                format!(r#","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{INFO}}}"#);
+            rpc(server, "initialize", &params)
+        }
+        ProbeRequest::Discover => {
+            let version = ProtocolVersion::V2026_07_28.as_str();
+            let prefix = "io.modelcontextprotocol/";
+            let params = format!(
+                r#","params":{{"_meta":{{"{prefix}protocolVersion":"{version}","{prefix}clientInfo":{INFO},"{prefix}clientCapabilities":{{}}}}}}"#
+            );
+            let mut message = rpc(server, "server/discover", &params);
+            message.headers.push(("mcp-protocol-version", version.to_owned()));
+            message.headers.push(("mcp-method", "server/discover".to_owned()));
+            message
+        }
+        ProbeRequest::Http(HttpProbe { method, path, body, .. }) => {
+            let base = server.url.path.trim_end_matches('/');
+            let mut headers = head(server, method, &format!("{base}{path}"));
+            headers.push(("accept", "application/json, */*".to_owned()));
+            if body.is_some() {
+                headers.push(("content-type", "application/json".to_owned()));
+            }
+            Message { headers, body: body.clone().unwrap_or_default() }
+        }
+    }
+}
+
+/// The request that closes the session which a probe has opened.
+pub fn farewell(server: &Server, session: String) -> Message {
+    let mut headers = head(server, "DELETE", &server.url.path);
+    headers.push(("mcp-session-id", session));
+    Message { headers, body: String::new() }
+}
+
+/// MCP's `Implementation` of the prober.
+const INFO: &str = concat!(r#"{"name":"dualpath-prober","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+
+fn rpc(server: &Server, method: &str, params: &str) -> Message {
+    let mut headers = head(server, "POST", &server.url.path);
+    headers.push(("content-type", "application/json".to_owned()));
+    headers.push(("accept", "application/json, text/event-stream".to_owned()));
+    Message { headers, body: format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}"{params}}}"#) }
+}
+
+fn head(server: &Server, method: &str, path: &str) -> Vec<(&'static str, String)> {
+    vec![
+        (":method", method.to_owned()),
+        (":path", path.to_owned()),
+        (":authority", server.url.authority()),
+        (":scheme", if server.url.tls { "https" } else { "http" }.to_owned()),
+        ("user-agent", USER_AGENT.to_owned()),
+    ]
+}
