@@ -57,11 +57,12 @@ test: ## every test, in stages, with a summary
 lint: toolchain ## format, clippy, the walls between core, filter and tools
 	@.make/lint
 
-vectors: toolchain ## the breaker against the vectors (BREAKER_VECTORS)
+vectors: toolchain ## the breaker against the vectors, native (BREAKER_VECTORS) and as wasm
 	@$(CARGO) test --locked --all-features --test vectors
+	@.make/wasm-tests vectors
 
 test-core-wasm: toolchain ## the core's unit tests as wasm under Node.js
-	@.make/wasm-tests
+	@.make/wasm-tests lib
 
 reproducible: toolchain ## build the filter twice and compare
 	@.make/reproducible
