@@ -61,6 +61,16 @@ vectors: toolchain ## the breaker against the vectors, native (BREAKER_VECTORS) 
 	@$(CARGO) test --locked --all-features --test vectors
 	@.make/wasm-tests vectors
 
+# Optimised, but without the module's slow link; the core alone.
+CORE_TEST = $(CARGO) test --locked --quiet --profile tool --no-default-features --test
+
+.PHONY: sim model
+model: toolchain ## every state of the breakers' shared record, large bounds
+	@$(CORE_TEST) model -- --large
+
+sim: toolchain ## how fast the breaker notices an outage, its writes, its false alarms
+	@$(CORE_TEST) simulation -- --long
+
 test-core-wasm: toolchain ## the core's unit tests as wasm under Node.js
 	@.make/wasm-tests lib
 

@@ -245,7 +245,7 @@ impl Breaker {
         let (delta, oldest_ms) = self.pending.get_or_insert_with(|| (Delta::new(ticket.epoch), moment.now_ms));
         delta.add(result, &self.shared.policy);
         let old = moment.now_ms.abs_diff(*oldest_ms) >= FLUSH_AFTER_MS;
-        if old || delta.is_adverse() || ticket.run_seen || self.shared.seen_run {
+        if old || delta.is_adverse() || self.shared.seen_run {
             return self.flush_pending(store, moment);
         }
         None
@@ -286,7 +286,7 @@ impl Breaker {
 
     /// The ticket of a call that goes without having asked. It belongs to the epoch last seen.
     fn unasked(&self) -> Ticket {
-        Ticket { epoch: self.shared.seen_epoch, run_seen: self.shared.seen_run, ..Ticket::default() }
+        Ticket { epoch: self.shared.seen_epoch, ..Ticket::default() }
     }
 
     /// Nothing that goes wrong in the breaker keeps a call from its server.

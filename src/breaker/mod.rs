@@ -24,7 +24,7 @@ pub use counters::Counters;
 pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, Look};
 pub use policy::{LastResort, Mode, Policy, Ramp, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
-pub use results::{CallResult, Delta, Outcome};
+pub use results::{CallResult, Delta, Outcome, Verdict};
 pub use shared_record::{CREATE, HostError, SetError, SharedData};
 pub use step::{Moment, Refusal, Transition, View};
 pub use window::{Bucket, Counts, Window};

@@ -196,8 +196,6 @@ pub struct Ticket {
     pub epoch: u32,
     /// The lease it holds as the probe; `None` for a normal call.
     pub lease: Option<Lease>,
-    /// Whether the record had a run of failures, which a success has to break at once.
-    pub run_seen: bool,
     /// Whether the breaker refused and the call goes nonetheless, because nobody else could answer it.
     pub last_resort: bool,
 }
@@ -205,15 +203,13 @@ pub struct Ticket {
 impl Ticket {
     /// A live lease is odd, so that the even numbers are free for normal calls.
     const NORMAL: u32 = 0;
-    const NORMAL_RUN_SEEN: u32 = 2;
-    const LAST_RESORT: u32 = 4;
+    const LAST_RESORT: u32 = 2;
 
     /// The ticket in 64 bits, to travel in a call's plan.
     pub fn to_bits(self) -> u64 {
         let low = match self.lease {
             Some(lease) => lease.0,
             None if self.last_resort => Self::LAST_RESORT,
-            None if self.run_seen => Self::NORMAL_RUN_SEEN,
             None => Self::NORMAL,
         };
         u64::from(self.epoch) << 32 | u64::from(low)
@@ -226,7 +222,6 @@ impl Ticket {
         let ticket = Ticket { epoch, ..Ticket::default() };
         match low {
             Self::NORMAL => Some(ticket),
-            Self::NORMAL_RUN_SEEN => Some(Ticket { run_seen: true, ..ticket }),
             Self::LAST_RESORT => Some(Ticket { last_resort: true, ..ticket }),
             _ => Some(Lease(low)).filter(|lease| lease.is_live()).map(|lease| Ticket { lease: Some(lease), ..ticket }),
         }

@@ -83,7 +83,7 @@ pub fn passes_over(record: &Record, moment: Moment, policy: &Policy) -> bool {
 pub fn admit(record: &Record, moment: Moment, policy: &Policy) -> Step<Decision> {
     let now_ms = moment.now_ms;
     if record.state == State::Closed {
-        let ticket = Ticket { epoch: record.epoch, lease: None, run_seen: record.run > 0, last_resort: false };
+        let ticket = Ticket { epoch: record.epoch, ..Ticket::default() };
         return Step::unchanged(Decision::Admit(ticket));
     }
     let mut next = record.clone();
@@ -108,6 +108,6 @@ pub fn admit(record: &Record, moment: Moment, policy: &Policy) -> Step<Decision>
     }
     next.lease = next.lease.next();
     next.deadline_ms = now_ms.saturating_add(policy.lease_ms);
-    let ticket = Ticket { epoch: next.epoch, lease: Some(next.lease), run_seen: false, last_resort: false };
+    let ticket = Ticket { epoch: next.epoch, lease: Some(next.lease), last_resort: false };
     Step { record: Some(next), answer: Decision::Admit(ticket), transition }
 }

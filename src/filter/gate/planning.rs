@@ -216,11 +216,8 @@ impl Asking<'_> {
 }
 
 /// What there is to see of a server that the registry does not have.
-const NOWHERE: Look = Look {
-    admits: false,
-    pass_over: false,
-    ticket: Ticket { epoch: 0, lease: None, run_seen: false, last_resort: false },
-};
+const NOWHERE: Look =
+    Look { admits: false, pass_over: false, ticket: Ticket { epoch: 0, lease: None, last_resort: false } };
 
 impl Breakers for Asking<'_> {
     fn usable(&mut self, server: ServerIndex) -> bool {
