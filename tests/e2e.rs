@@ -21,6 +21,8 @@ mod failover;
 mod gate;
 #[path = "e2e/identity.rs"]
 mod identity;
+#[path = "e2e/outages.rs"]
+mod outages;
 #[path = "e2e/probes.rs"]
 mod probes;
 #[path = "e2e/sessions.rs"]
