@@ -31,5 +31,7 @@ mod sessions;
 mod streams;
 #[path = "e2e/stubs.rs"]
 mod stubs;
+#[path = "e2e/upheavals.rs"]
+mod upheavals;
 #[path = "e2e/world.rs"]
 mod world;

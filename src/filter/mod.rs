@@ -13,6 +13,8 @@ mod metrics;
 mod prober;
 mod root;
 mod shared_data;
+#[cfg(all(feature = "test-module", target_os = "wasi"))]
+mod test_module;
 mod vm;
 
 use proxy_wasm::types::LogLevel;

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::cli::render;
 use crate::registry::Registry;
 
@@ -93,7 +95,7 @@ impl Envoy {
         let mut tries = 0;
         loop {
             let (listener, admin) = free_ports()?;
-            let bootstrap = render(&registry.clone().ports(listener, admin))?;
+            let bootstrap = render(&registry.clone().ports(listener, admin))?.to_string();
             match Envoy::start(&bootstrap, Arc::clone(scratch), (listener, admin), settings).await {
                 Err(StartError::PortTaken) if tries < 3 => tries += 1,
                 started => return started,
@@ -222,13 +224,13 @@ impl Drop for Envoy {
 }
 
 /// The bootstrap for a registry, by the same way as the operator's tool takes.
-fn render(builder: &Builder) -> Result<String, StartError> {
+pub(super) fn render(builder: &Builder) -> Result<Value, StartError> {
     let wire = builder.tree();
     let registry = Registry::from_wire(wire).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         StartError::Registry(problems.join("\n"))
     })?;
-    Ok(render::bootstrap(&registry, wire).to_string())
+    Ok(render::bootstrap(&registry, wire))
 }
 
 /// Two ports that nobody listens on. They are only known to have been free: a start that finds one taken is repeated.

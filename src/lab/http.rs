@@ -1,12 +1,12 @@
-//! A plain HTTP/1.1 client with a connection per request, so that a test sees exactly what was sent and dropping the
-//! answer closes the connection.
+//! A plain HTTP/1.1 client. Unless a connection is asked for, each request has its own, so that a test sees exactly what
+//! was sent and dropping the answer closes the connection.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -93,7 +93,57 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 
-/// Sends a request and returns as soon as the answer's headers are there.
+/// A connection, for one request after another.
+#[derive(Debug)]
+pub struct Connection {
+    addr: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(addr: SocketAddr) -> Result<Connection, Error> {
+        let stream = TcpStream::connect(addr).await.map_err(|e| Error::new("connecting", e))?;
+        let _ = stream.set_nodelay(true);
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|e| Error::new("connecting", e))?;
+        tokio::spawn(connection);
+        Ok(Connection { addr, sender })
+    }
+
+    /// Whether another request can be sent, now that the answer to the one before has been read; waits for that.
+    pub async fn is_reusable(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Sends a request and returns as soon as the answer's headers are there.
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Streaming, Error> {
+        let mut request = hyper::Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request = request.header("host", self.addr.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).map_err(|e| Error::new("writing the request", e))?;
+        let response = self.sender.send_request(request).await.map_err(|e| Error::new("waiting for an answer", e))?;
+        let (head, body) = response.into_parts();
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Ok(Streaming { status: head.status.as_u16(), headers, body })
+    }
+}
+
+/// Sends a request on a connection of its own and returns as soon as the answer's headers are there.
 pub async fn send(
     addr: SocketAddr,
     method: &str,
@@ -101,27 +151,7 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
 ) -> Result<Streaming, Error> {
-    let stream = TcpStream::connect(addr).await.map_err(|e| Error::new("connecting", e))?;
-    let _ = stream.set_nodelay(true);
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|e| Error::new("connecting", e))?;
-    tokio::spawn(connection);
-    let mut request = hyper::Request::builder().method(method).uri(path);
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request = request.header("host", addr.to_string());
-    }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request.body(Full::new(body.into())).map_err(|e| Error::new("writing the request", e))?;
-    let response = sender.send_request(request).await.map_err(|e| Error::new("waiting for an answer", e))?;
-    let (head, body) = response.into_parts();
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect();
-    Ok(Streaming { status: head.status.as_u16(), headers, body })
+    Connection::open(addr).await?.send(method, path, headers, body).await
 }
 
 /// Sends a request and reads the whole answer.

@@ -24,3 +24,4 @@ pub mod scratch;
 pub mod stage;
 pub mod stub;
 pub mod traffic;
+pub mod xds;

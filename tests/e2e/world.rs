@@ -8,6 +8,7 @@ use dualpath::lab::envoy::{Envoy, Settings};
 use dualpath::lab::registry::Builder;
 use dualpath::lab::scratch::Scratch;
 use dualpath::lab::stub::{Behaviour, Config, Stub};
+use dualpath::lab::xds::{Part, Xds};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -28,6 +29,8 @@ pub struct World {
     pub rest: Stub,
     pub envoy: Envoy,
     pub client: Client,
+    registry: Builder,
+    xds: Option<Xds>,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -41,6 +44,8 @@ pub struct Options {
     pub scratch: Arc<Scratch>,
     /// Worker threads of Envoy.
     pub concurrency: u32,
+    /// Whether [`World::update`] can be used.
+    pub replaceable: bool,
     changes: Vec<(String, Value)>,
 }
 
@@ -70,6 +75,7 @@ impl World {
                 .to_vec(),
             scratch: Arc::clone(&scratch),
             concurrency: Settings::default().concurrency,
+            replaceable: false,
             changes: Vec::new(),
         };
         change(&mut options);
@@ -92,12 +98,20 @@ impl World {
         let change = |registry: Builder, (pointer, value): (String, Value)| registry.set(&pointer, value);
         let registry = options.changes.into_iter().fold(registry, change);
         let settings = Settings { env: options.env, concurrency: options.concurrency, ..Settings::default() };
-        let envoy = match Envoy::launch(&registry, &scratch, &settings).await {
-            Ok(envoy) => envoy,
-            Err(error) => panic!("{error}"),
+        let launched = match options.replaceable {
+            true => Xds::launch(&registry, &scratch, &settings).await.map(|(envoy, xds)| (envoy, Some(xds))),
+            false => Envoy::launch(&registry, &scratch, &settings).await.map(|envoy| (envoy, None)),
         };
+        let (envoy, xds) = launched.unwrap_or_else(|error| panic!("{error}"));
         let client = Client::new(envoy.addr(), "/mcp");
-        World { primary, secondary, rest, envoy, client, _turn: turn }
+        World { primary, secondary, rest, envoy, client, registry, xds, _turn: turn }
+    }
+
+    /// Replaces a part of Envoy's configuration by what the registry with one value changed makes of it.
+    pub async fn update(&self, part: Part, pointer: &str, value: Value) {
+        let registry = self.registry.clone().set(pointer, value);
+        let xds = self.xds.as_ref().expect("a replaceable world");
+        xds.update(&self.envoy, part, &registry).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The three stubs with the secret that each is meant to see.
@@ -133,6 +147,15 @@ pub fn since(before: [usize; 3], after: [usize; 3]) -> [usize; 3] {
 
 /// The built module, as an absolute path.
 pub fn module() -> PathBuf {
-    let path = std::env::var_os("DUALPATH_WASM").map_or_else(|| "build/dualpath.wasm".into(), PathBuf::from);
-    path.canonicalize().unwrap_or_else(|error| panic!("the module {}: {error}; `make wasm` builds it", path.display()))
+    built("DUALPATH_WASM", "build/dualpath.wasm", "make wasm")
+}
+
+/// The module that traps when told to and writes records as a later version does.
+pub fn test_module() -> PathBuf {
+    built("DUALPATH_TEST_WASM", "build/dualpath-test.wasm", ".make/wasm-test")
+}
+
+fn built(variable: &str, default: &str, by: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
+    path.canonicalize().unwrap_or_else(|error| panic!("the module {}: {error}; `{by}` builds it", path.display()))
 }

@@ -31,6 +31,8 @@ impl Attempt {
             }
             host::set_filter_state("plan", &plan.clone().advanced().encode());
         }
+        #[cfg(all(feature = "test-module", target_os = "wasi"))]
+        super::super::test_module::trap_if_told(id);
         self.began_ms = clock::now_ms();
         let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
         match placement.authenticate(second, self.began_ms) {

@@ -3,16 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-
 use super::calls::Call;
 use super::verdict::{Fate, Heard, judge};
-use crate::lab::http::Answer;
+use crate::lab::http::{Answer, Connection, Error};
 use crate::lab::stub::journal::now_ms;
 
 /// Longer than all attempts of a call together may take.
@@ -38,7 +31,7 @@ pub struct Outcome {
 /// One client of Envoy.
 pub(super) struct Caller {
     addr: SocketAddr,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    connection: Option<Connection>,
 }
 
 impl Caller {
@@ -59,46 +52,35 @@ impl Caller {
             // The connection is given up with the call.
             Err(_) if abandons => (0, Fate::Abandoned.into()),
             Err(_) => (0, Fate::Unanswered("nothing within 15 s".to_owned()).into()),
-            Ok(Err(error)) => (0, Fate::Unanswered(error).into()),
+            Ok(Err(error)) => (0, Fate::Unanswered(error.to_string()).into()),
         };
         Outcome { call, sent_ms, done_ms: now_ms(), took: sent.elapsed(), attempts, heard }
     }
 
     /// The answer, and whether the connection ended before it did.
-    async fn exchange(&mut self, call: &Call) -> Result<(Answer, bool), String> {
+    async fn exchange(&mut self, call: &Call) -> Result<(Answer, bool), Error> {
         let mut connection = match self.connection.take() {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => connect(self.addr).await.map_err(|error| format!("connecting: {error}"))?,
+            Some(connection) => connection,
+            None => Connection::open(self.addr).await?,
         };
-        let request = Request::post("/mcp")
-            .header("host", "chaos")
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25")
-            .body(Full::new(Bytes::from(call.body.clone())))
-            .map_err(|error| error.to_string())?;
-        let response = connection.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
-        let (head, mut incoming) = response.into_parts();
-        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let (mut body, mut cut) = (Vec::new(), false);
-        while let Some(frame) = incoming.frame().await {
-            match frame {
-                Ok(frame) => body.extend_from_slice(frame.data_ref().map_or(&[], |data| data.as_ref())),
-                Err(_) => cut = true,
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        let mut answer = connection.send("POST", "/mcp", &headers, call.body.clone()).await?;
+        let mut body = Vec::new();
+        let cut = loop {
+            match answer.chunk().await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) => break false,
+                Err(_) => break true,
             }
-        }
-        if !cut && connection.ready().await.is_ok() {
+        };
+        let answer = Answer { status: answer.status, headers: answer.headers, body: body.into() };
+        if !cut && connection.is_reusable().await {
             self.connection = Some(connection);
         }
-        Ok((Answer { status: head.status.as_u16(), headers, body: body.into() }, cut))
+        Ok((answer, cut))
     }
-}
-
-async fn connect(addr: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(addr).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
