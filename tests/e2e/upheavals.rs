@@ -19,6 +19,8 @@ async fn world(breaker: Value, change: impl FnOnce(&mut Options)) -> World {
         for server in 0..3 {
             options.set(&format!("/servers/{server}/timeout"), json!("600ms"));
         }
+        // Here the probes are the calls that the test sends.
+        options.set("/servers/0/probe", json!({"enabled": false}));
         change(options);
     })
     .await

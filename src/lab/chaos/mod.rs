@@ -171,8 +171,12 @@ impl Dispatcher {
 async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -> Result<Envoy, Box<dyn Error>> {
     let module = options.module.canonicalize().map_err(|e| format!("the module {}: {e}", options.module.display()))?;
     let variable = |name: &str| format!("CHAOS_PAT_{}", name.to_uppercase());
-    // The breaker's usual limits, but short periods: a run must see many of them.
-    let breaker = json!({"window": "2s", "base_open": "200ms", "max_open": "2s", "decay": "5s"});
+    // The breaker's usual limits, but short periods: a run must see many of them. The direct path sheds nothing, or a call
+    // that was refused to spare a server would have to pass for one that could not be answered.
+    let breaker = json!({
+        "window": "2s", "base_open": "200ms", "max_open": "2s", "decay": "5s", "ramp": "500ms",
+        "last_resort_max_rejection": 0,
+    });
     let mut registry = Builder::new(&module).set("/breaker", breaker);
     for (server, (name, _)) in servers.iter().zip(SERVERS) {
         let credential = format!("pat-{name}");
