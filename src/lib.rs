@@ -22,6 +22,7 @@
 )]
 #![warn(missing_docs)]
 
+pub mod annotations;
 pub mod breaker;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{load, print, report};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
-use crate::registry::{Credential, Registry, Server, ServerKind, Source, Tool};
+use crate::registry::{Credential, Registry, Replayable, Server, ServerIndex, ServerKind, Source, Tool};
 
 /// Check a registry and say what was read.
 ///
@@ -74,8 +74,16 @@ fn kind_name(kind: ServerKind) -> &'static str {
     }
 }
 
+fn trusts(registry: &Registry, at: ServerIndex) -> bool {
+    registry.server(at).is_some_and(|server| server.trust_annotations)
+}
+
 fn tool_line(registry: &Registry, tool: &Tool) -> String {
-    let replayable = if tool.replayable { ", replayable" } else { "" };
+    let replayable = match tool.replayable {
+        Replayable::Yes => ", replayable",
+        Replayable::Annotations if tool.mcp.iter().all(|at| trusts(registry, *at)) => ", replayable by annotations",
+        Replayable::No | Replayable::Annotations => "",
+    };
     format!("{} (task {}{replayable}): {}", tool.name, tool.task, path(registry, tool).join(" -> "))
 }
 
@@ -129,7 +137,10 @@ pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<Strin
     for tool in &registry.tools {
         found.extend(policy_warnings(&format!("tool {}", tool.name), &tool.on));
         for (class, change) in tool.on.changes() {
-            if class.may_have_been_executed() && change.failover == Some(Failover::Always) && !tool.replayable {
+            if class.may_have_been_executed()
+                && change.failover == Some(Failover::Always)
+                && tool.replayable != Replayable::Yes
+            {
                 found.push(format!(
                     "tool {}: on.{}.failover is always: a call may be executed twice",
                     tool.name,

@@ -9,6 +9,7 @@ use super::clock;
 use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
+use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::registry::{Problem, Registry, ServerIndex};
 
@@ -25,6 +26,8 @@ pub struct Vm {
     pub metrics: Metrics,
     /// Whether MCP servers may be used at all; the kill switch of the environment.
     pub mcp_enabled: bool,
+    /// What trusted servers have said of their tools.
+    annotations: RefCell<Annotations>,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
 }
@@ -58,9 +61,16 @@ impl Vm {
             credentials: Credentials::new(&registry, environment),
             metrics: Metrics::default(),
             mcp_enabled: !off,
+            annotations: RefCell::new(Annotations::new(&registry)),
             breakers: RefCell::new(breakers),
             registry,
         }
+    }
+
+    /// Works on what is known of trusted servers' tools; `None` where no server is trusted.
+    pub fn with_annotations<T>(&self, work: impl FnOnce(&mut Annotations, &EnvoySharedData) -> T) -> Option<T> {
+        let mut annotations = self.annotations.borrow_mut();
+        annotations.are_in_use().then(|| work(&mut annotations, &EnvoySharedData))
     }
 
     /// Works on a server's breaker. `None` only for an index of another registry.

@@ -50,6 +50,7 @@ mod tests {
             replay: Replay::Allowed,
             id: Some("\"a-1\"".to_owned()),
             tool: Some("search".to_owned()),
+            tools_page: None,
             session_owner: Owner::Server("a".to_owned()),
             session_id: None,
             call_uuid: [7; 16],

@@ -14,6 +14,7 @@ pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
 pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};
 
+use crate::annotations::Page;
 use crate::breaker::Ticket;
 use crate::failure::Replay;
 
@@ -62,6 +63,8 @@ pub struct Plan {
     pub id: Option<String>,
     /// The tool that is called, where the registry knows it.
     pub tool: Option<String>,
+    /// Which part of a list of tools is asked for, where a server is trusted to teach us by it.
+    pub tools_page: Option<Page>,
     /// Whose session the client is in.
     pub session_owner: Owner,
     /// That server's own id for the session.
@@ -82,7 +85,7 @@ pub struct Plan {
 
 impl Plan {
     /// Version of the encoding. An attempt that meets another version treats the request as unplanned.
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     /// The hop that is under way.
     pub fn current(&self) -> Option<&Hop> {

@@ -1,5 +1,7 @@
 //! Reads `failure`, and what servers and tools say of failures themselves: `rules` and `on`.
 
+use std::time::Duration;
+
 use super::model::{FailureSettings, ServerKind};
 use super::reader::Node;
 use super::settings::or;
@@ -16,12 +18,25 @@ pub(super) enum Owner {
     Tool,
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for FailureSettings {
+    fn default() -> Self {
+        FailureSettings { rules: Vec::new(), annotations_max_age: DAY }
+    }
+}
+
 impl FailureSettings {
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
-        let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, None));
+        let default = Self::default();
+        let rules = or(table.optional("rules"), default.rules, |node| read_rules(node, None));
+        let annotations_max_age = or(table.optional("annotations_max_age"), default.annotations_max_age, |node| {
+            node.duration(MINUTE, DAY.saturating_mul(30))
+        });
         table.done();
-        Some(FailureSettings { rules: rules? })
+        Some(FailureSettings { rules: rules?, annotations_max_age: annotations_max_age? })
     }
 }
 

@@ -109,10 +109,12 @@ pub struct Limits {
 }
 
 /// What failures mean on all servers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureSettings {
     /// What gives answers their class, ahead of what is built in but after a server's own rules.
     pub rules: Vec<Rule>,
+    /// How long the annotations that a server's list of tools has shown count.
+    pub annotations_max_age: Duration,
 }
 
 /// How a server wants to be authenticated to, and where the secret is.
@@ -205,6 +207,8 @@ pub struct Server {
     pub rules: Vec<Rule>,
     /// What follows from a class, where it is not what follows elsewhere.
     pub on: Overrides,
+    /// Whether its tools' annotations count.
+    pub trust_annotations: bool,
 }
 
 /// How the prober asks a server whether it is well.
@@ -273,6 +277,17 @@ impl Url {
     }
 }
 
+/// Who says whether a tool's calls may be executed twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayable {
+    /// The operator: they may.
+    Yes,
+    /// The operator: they may not.
+    No,
+    /// The tool's servers, if all of them are trusted.
+    Annotations,
+}
+
 /// One tool, as MCP clients call it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
@@ -281,7 +296,7 @@ pub struct Tool {
     /// The task it is counted under in metrics.
     pub task: Id,
     /// Whether a call may be sent again although it may already have been executed.
-    pub replayable: bool,
+    pub replayable: Replayable,
     /// What follows from a class for this tool's calls; its word counts before that of the servers.
     pub on: Overrides,
     /// Overrides the servers' timeout for this tool.

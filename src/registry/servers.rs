@@ -39,6 +39,8 @@ pub(super) struct WireServer<'v> {
     breaker: Option<Node<'v>>,
     rules: Option<Vec<Rule>>,
     on: Option<Overrides>,
+    /// Whether its annotations count; tools are linked by it.
+    pub trust_annotations: Option<bool>,
 }
 
 impl<'v> WireServer<'v> {
@@ -71,6 +73,7 @@ impl<'v> WireServer<'v> {
         let probe = probe::read(&table, kind);
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Server));
+        let trust_annotations = or(table.optional("trust_annotations"), false, |node| read_trust(node, kind));
         let breaker = table.optional("breaker");
         table.done();
         Some(WireServer {
@@ -86,6 +89,7 @@ impl<'v> WireServer<'v> {
             probe,
             rules,
             on,
+            trust_annotations,
             breaker,
         })
     }
@@ -124,6 +128,7 @@ impl<'v> WireServer<'v> {
             probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,
+            trust_annotations: self.trust_annotations?,
         })
     }
 }
@@ -147,6 +152,15 @@ fn read_url(node: &Node) -> Option<Url> {
     // A password or a token may stand before the @ or in the query, where the rules do not allow them.
     let node = if text.contains(['@', '?', '#']) { node.clone().veiled() } else { node.clone() };
     Url::parse(text).map_err(|violation| node.violates(violation)).ok()
+}
+
+fn read_trust(node: &Node, kind: Option<ServerKind>) -> Option<bool> {
+    let trusted = node.boolean()?;
+    if trusted && kind == Some(ServerKind::Rest) {
+        node.refuse("must not be true for a rest server, which lists no tools");
+        return None;
+    }
+    Some(trusted)
 }
 
 fn read_ca_file(node: &Node, url: Option<&Url>) -> Option<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Owner, read_overrides};
-use super::model::{Credential, Direct, Id, ServerIndex, ServerKind, Tool};
+use super::model::{Credential, Direct, Id, Replayable, ServerIndex, ServerKind, Tool};
 use super::names::{Names, read_id};
 use super::reader::{Node, Table};
 use super::servers::{LONGEST, SHORTEST, WireServer};
@@ -18,7 +18,8 @@ pub(super) struct WireTool<'v> {
     node: Node<'v>,
     name: Option<String>,
     task: Option<Id>,
-    replayable: Option<bool>,
+    replayable: Option<Replayable>,
+    replayable_node: Option<Node<'v>>,
     on: Option<Overrides>,
     timeout: Option<Option<Duration>>,
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
@@ -57,14 +58,26 @@ impl<'v> WireTool<'v> {
         let name = name_node.as_ref().and_then(read_name);
         names.add(name_node.as_ref());
         let (task, _) = read_id(&table, "task");
-        let replayable = or(table.optional("replayable"), false, Node::boolean);
+        let replayable_node = table.optional("replayable");
+        let replayable = or(replayable_node.as_ref(), Replayable::Annotations, |node| read_replayable(node));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Tool));
         let timeout = or(table.optional("timeout"), None, |node| node.duration(SHORTEST, LONGEST).map(Some));
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
         table.done();
-        Some(WireTool { node: node.clone(), name, task, replayable, on, timeout, servers, rest, listing })
+        Some(WireTool {
+            node: node.clone(),
+            name,
+            task,
+            replayable,
+            replayable_node,
+            on,
+            timeout,
+            servers,
+            rest,
+            listing,
+        })
     }
 
     /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
@@ -76,6 +89,9 @@ impl<'v> WireTool<'v> {
         let rest = self.rest.and_then(|rest| or(rest, None, |direct| direct.link(linked).map(Some)));
         if rest.as_ref().is_some_and(Option::is_none) && mcp.as_ref().is_some_and(Vec::is_empty) {
             self.node.refuse_with("must have an MCP server or a rest mapping", "without either nothing can answer it");
+        }
+        if let (Some(node), Some(Replayable::Annotations), Some(mcp)) = (&self.replayable_node, self.replayable, &mcp) {
+            linked.check_trust(node, mcp);
         }
         Some(Tool {
             name: self.name?,
@@ -135,6 +151,17 @@ impl Linked<'_, '_> {
         self.credentials.get(self.credential_names.position(node.value().as_str()?)?)?.as_ref()
     }
 
+    /// Refuses to leave a tool to annotations that would never count.
+    fn check_trust(&self, node: &Node, mcp: &[ServerIndex]) {
+        let strangers = mcp.iter().filter_map(|at| self.servers.get(usize::from(at.0))?.as_ref());
+        if mcp.is_empty() || strangers.into_iter().any(|server| server.trust_annotations == Some(false)) {
+            node.refuse_with(
+                "must not be annotations unless all MCP servers of the tool have trust_annotations: true",
+                "else its calls are never sent again",
+            );
+        }
+    }
+
     fn all_mcp(&self) -> Vec<ServerIndex> {
         let servers = (0u16..).zip(self.servers).map(|(at, server)| (ServerIndex(at), server.as_ref()));
         let mcp = servers.filter(|(_, server)| server.is_some_and(|server| server.kind == Some(ServerKind::Mcp)));
@@ -158,6 +185,18 @@ impl Linked<'_, '_> {
     fn in_order(&self, mut servers: Vec<ServerIndex>) -> Vec<ServerIndex> {
         servers.sort_by_key(|at| (self.servers.get(usize::from(at.0)).and_then(|s| s.as_ref()?.tier), at.0));
         servers
+    }
+}
+
+fn read_replayable(node: &Node) -> Option<Replayable> {
+    match (node.value().as_bool(), node.value().as_str()) {
+        (Some(true), _) => Some(Replayable::Yes),
+        (Some(false), _) => Some(Replayable::No),
+        (None, Some("annotations")) => Some(Replayable::Annotations),
+        _ => {
+            node.refuse("must be true, false or annotations");
+            None
+        }
     }
 }
 

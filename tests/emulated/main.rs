@@ -1,5 +1,6 @@
 //! The whole filter, natively, on an emulated host: see `host`.
 
+mod annotations;
 mod breaker;
 mod discipline;
 mod failover;

@@ -7,7 +7,7 @@ use crate::failure::{
     may_follow_loss,
 };
 use crate::plan::{Kind, Route, chain};
-use crate::registry::{Registry, Server, ServerIndex, Tool};
+use crate::registry::{Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 
 /// The answer to the operator's question.
 #[derive(Debug, Clone)]
@@ -48,12 +48,18 @@ struct Question<'r> {
 }
 
 impl Finding {
-    /// Works out what follows when `server` does this with a call of `tool`.
+    /// Works out what follows when `server` does this with a call of `tool`. `annotated`: trusted servers vouch for it.
     ///
     /// # Errors
     /// If there is no such server or tool, or if that server is never asked for that tool.
-    pub fn new(registry: &Registry, server: &str, tool: Option<&str>, seen: &Seen) -> Result<Self, String> {
-        let question = Question::new(registry, server, tool)?;
+    pub fn new(
+        registry: &Registry,
+        server: &str,
+        tool: Option<&str>,
+        annotated: bool,
+        seen: &Seen,
+    ) -> Result<Self, String> {
+        let question = Question::new(registry, server, tool, annotated)?;
         let direct = question.tool.and_then(|(_, tool)| tool.rest.as_ref());
         let direct = direct.filter(|direct| direct.server == question.at);
         let judged = seen.judge(question.server.kind, &question.server.rules, direct);
@@ -85,7 +91,7 @@ impl Finding {
 }
 
 impl<'r> Question<'r> {
-    fn new(registry: &'r Registry, server: &str, tool: Option<&str>) -> Result<Self, String> {
+    fn new(registry: &'r Registry, server: &str, tool: Option<&str>, annotated: bool) -> Result<Self, String> {
         let ids = |servers: &[ServerIndex]| {
             let names = servers.iter().filter_map(|at| registry.server(*at)).map(|server| server.id.as_str());
             names.collect::<Vec<_>>().join(", ")
@@ -107,9 +113,14 @@ impl<'r> Question<'r> {
             let of = tool.map_or("a tool that the registry does not list", |(_, tool)| tool.name.as_str());
             return Err(format!("--server {server}: is never asked for {of}; that goes to {}", ids(&chain)));
         }
+        let mcp = chain.iter().filter_map(|at| registry.server(*at)).filter(|server| server.kind == ServerKind::Mcp);
+        let chain_is_trusted = mcp.map(|server| server.trust_annotations).reduce(|all, one| all && one) == Some(true);
         let replay = match tool {
-            Some((_, tool)) if tool.replayable => Replay::Allowed,
-            _ => Replay::NotReplayable,
+            Some((_, Tool { replayable: Replayable::Yes, .. })) => Replay::Allowed,
+            Some((_, Tool { replayable: Replayable::No, .. })) => Replay::NotReplayable,
+            _ if !chain_is_trusted => Replay::NotReplayable,
+            _ if annotated => Replay::Allowed,
+            _ => Replay::UnknownAnnotation,
         };
         Ok(Question { registry, at, server: found, tool, replay, chain })
     }
@@ -188,6 +199,10 @@ impl<'r> Question<'r> {
 
     fn why_not_replayable(&self) -> String {
         match self.tool {
+            _ if self.replay == Replay::UnknownAnnotation => {
+                "the call may have been executed; with --annotated, what if trusted servers vouch for the tool"
+                    .to_owned()
+            }
             Some((at, _)) => format!("the call may have been executed, and tools[{at}].replayable is not true"),
             None => "the call may have been executed, and the registry does not list the tool".to_owned(),
         }

@@ -32,6 +32,9 @@ pub struct Args {
     /// Tool that was called [default: one that the registry does not list]
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
+    /// Take it that the lists of tools of trusted servers call the tool read-only or idempotent
+    #[arg(long)]
+    annotated: bool,
     #[command(flatten)]
     description: Description,
     /// How to print it
@@ -86,7 +89,7 @@ pub fn run(args: &Args) -> ExitCode {
     };
     let found = args.description.body.as_deref().map_or(Ok(Vec::new()), read).and_then(|body| {
         let seen = Seen::new(&args.description, body)?;
-        Finding::new(&registry, &args.server, args.tool.as_deref(), &seen)
+        Finding::new(&registry, &args.server, args.tool.as_deref(), args.annotated, &seen)
     });
     match (found, args.format) {
         (Ok(finding), Format::Text) => print(&show::text(&finding)),

@@ -32,7 +32,7 @@ fn with(pointer: &str, value: Value) -> Value {
 
 fn explain(tree: &Value, server: &str, tool: Option<&str>, seen: &Description, body: &str) -> Result<Finding, String> {
     let registry = Registry::from_wire(tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    Finding::new(&registry, server, tool, &Seen::new(seen, body.as_bytes().to_vec())?)
+    Finding::new(&registry, server, tool, false, &Seen::new(seen, body.as_bytes().to_vec())?)
 }
 
 fn status(status: u16) -> Description {
@@ -232,4 +232,18 @@ fn programs_get_the_same_as_people() {
             "client": {"answer": "next"}
         })
     );
+}
+
+#[test]
+fn a_tool_that_is_left_to_annotations_depends_on_them() {
+    let mut tree = tree();
+    tree["servers"][0]["trust_annotations"] = json!(true);
+    tree["servers"][1]["trust_annotations"] = json!(true);
+    let registry = Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let seen = Seen::new(&status(500), Vec::new()).unwrap();
+    for tool in [Some("sql"), None] {
+        let failover = |annotated| line(&Finding::new(&registry, "one", tool, annotated, &seen).unwrap(), "failover");
+        assert!(failover(false).contains("--annotated"), "{tool:?}: {}", failover(false));
+        assert_eq!(failover(true), "yes (when_replayable), to two");
+    }
 }

@@ -31,6 +31,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         probe: None,
         rules: Vec::new(),
         on: Overrides::default(),
+        trust_annotations: false,
     }
 }
 

@@ -143,9 +143,7 @@ impl Attempt {
         if self.rest.is_some() && is_translated(verdict.class) {
             return self.translate_answer(&head, verdict, size);
         }
-        // Asked of failures only: what is judged a success has been read whole already.
-        let readable = verdict.class == Class::Success || self.is_readable(&body);
-        self.conclude(verdict, readable);
+        self.conclude_read(verdict, &body);
         Action::Continue
     }
 
@@ -159,8 +157,7 @@ impl Attempt {
                     return Action::Continue;
                 }
                 EventJudgement::Answer(verdict) => {
-                    let readable = verdict.class == Class::Success || self.is_readable(&event.data);
-                    self.conclude(verdict, readable);
+                    self.conclude_read(verdict, &event.data);
                     return Action::Continue;
                 }
             }
@@ -181,6 +178,23 @@ impl Attempt {
             return Action::Continue;
         }
         self.hold(Holding::Event(scanner, size))
+    }
+
+    /// Settles the attempt by `answer`, which has been read whole.
+    fn conclude_read(&mut self, verdict: Verdict, answer: &[u8]) {
+        if verdict.class == Class::Success {
+            self.learn(answer);
+        }
+        // Asked of failures only: what is judged a success can be read.
+        let readable = verdict.class == Class::Success || self.is_readable(answer);
+        self.conclude(verdict, readable);
+    }
+
+    /// Learns from a list of tools what may be called twice.
+    fn learn(&self, answer: &[u8]) {
+        let Some(page) = self.plan.as_ref().and_then(|plan| plan.tools_page) else { return };
+        let (index, now) = (self.placement.index, clock::now_ms());
+        self.placement.vm.with_annotations(|annotations, shared| annotations.learn(shared, index, page, answer, now));
     }
 
     fn body_limit(&self) -> usize {

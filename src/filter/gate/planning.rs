@@ -10,6 +10,7 @@ use super::super::metrics::Status;
 use super::super::vm::Vm;
 use super::call::{Session, Task};
 use super::{Gate, Phase};
+use crate::annotations::Page;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
 use crate::failure::{Replay, may_follow_loss};
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
@@ -18,7 +19,7 @@ use crate::plan::{
     Breakers, HeaderList, Hop, Kind, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest, mcp_follows_rest,
     originals,
 };
-use crate::registry::{ServerIndex, ServerKind, Tool};
+use crate::registry::{Replayable, ServerIndex, ServerKind, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
 const DIRECT_ONLY: &[u8] = b"direct-only";
@@ -28,6 +29,7 @@ struct Message<'r> {
     kind: Kind,
     route: Route<'r>,
     replay: Replay,
+    tools_page: Option<Page>,
 }
 
 impl Gate {
@@ -39,10 +41,10 @@ impl Gate {
             Incoming::Request(request) => self.request(&vm, request),
             Incoming::Notification(_) | Incoming::Response => {
                 self.call.task = Task::Protocol;
-                Message { kind: Kind::Notification, route: Route::AnyMcp, replay: Replay::Batch }
+                Message { kind: Kind::Notification, route: Route::AnyMcp, replay: Replay::Batch, tools_page: None }
             }
             Incoming::Batch { .. } | Incoming::Invalid(_) => {
-                Message { kind: Kind::Opaque, route: Route::AnyMcp, replay: Replay::Batch }
+                Message { kind: Kind::Opaque, route: Route::AnyMcp, replay: Replay::Batch, tools_page: None }
             }
         };
         if !matches!(self.call.task, Task::Tool(_)) {
@@ -64,14 +66,15 @@ impl Gate {
             _ => Task::Protocol,
         };
         let replay = match &params {
-            Ok(params) => replay(method, params.pinned, || match tool {
-                Some((_, tool)) if tool.replayable => Replay::Allowed,
-                _ => Replay::NotReplayable,
-            }),
+            Ok(params) => replay(method, params.pinned, || replay_of_tool(vm, tool.map(|(_, tool)| tool), name)),
             // Parameters that can't be read are the server's to refuse; until then they might be anything.
             Err(_) => Replay::Unreadable,
         };
-        Message { kind: Kind::Request, route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), replay }
+        let has_cursor = params.as_ref().is_ok_and(|params| params.has_cursor);
+        let page = if has_cursor { Page::Later } else { Page::First };
+        let tools_page = (method == Method::ToolsList).then(|| vm.with_annotations(|_, _| page)).flatten();
+        let route = tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool));
+        Message { kind: Kind::Request, route, replay, tools_page }
     }
 
     /// Plans a GET or DELETE: it concerns one server's session.
@@ -86,7 +89,7 @@ impl Gate {
             (Session::None, _) => Route::AnyMcp,
         };
         let vm = Rc::clone(&self.vm);
-        self.send(&vm, &Message { kind: Kind::Session, route, replay: Replay::Batch })
+        self.send(&vm, &Message { kind: Kind::Session, route, replay: Replay::Batch, tools_page: None })
     }
 
     fn send(&mut self, vm: &Vm, message: &Message<'_>) -> Action {
@@ -123,6 +126,7 @@ impl Gate {
             replay: message.replay,
             id: self.call.id.clone(),
             tool: tool.map(|tool| tool.name.clone()),
+            tools_page: message.tools_page,
             session_owner: match self.call.session {
                 Session::None => Owner::Nobody,
                 Session::Gate => Owner::Gate,
@@ -190,6 +194,24 @@ fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops
         _ => tool.and_then(|tool| tool.timeout).or(slowest).unwrap_or_default().as_millis(),
     };
     Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.to_string().as_bytes());
+}
+
+/// Whether calls of a tool may be executed twice: the operator's word, or else that of the tool's servers.
+fn replay_of_tool(vm: &Vm, tool: Option<&Tool>, name: Option<&str>) -> Replay {
+    match tool.map(|tool| tool.replayable) {
+        Some(Replayable::Yes) => return Replay::Allowed,
+        Some(Replayable::No) => return Replay::NotReplayable,
+        Some(Replayable::Annotations) | None => {}
+    }
+    let vouched = vm.with_annotations(|annotations, shared| {
+        let servers = tool.map_or_else(|| vm.registry.mcp_servers(), |tool| tool.mcp.clone());
+        annotations.vouch_for(shared, name.unwrap_or_default(), &servers, clock::now_ms())
+    });
+    match vouched {
+        Some(true) => Replay::Allowed,
+        Some(false) => Replay::UnknownAnnotation,
+        None => Replay::NotReplayable,
+    }
 }
 
 /// Whether the router itself may send the call on after a loss.

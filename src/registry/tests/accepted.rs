@@ -32,7 +32,8 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!((server.tier, server.url.path.as_str()), (Tier::Primary, "/"));
     assert_eq!((server.connect_timeout, server.timeout), (Duration::from_secs(1), Duration::from_secs(30)));
     let tool = &registry.tools[0];
-    assert!(!tool.replayable, "a tool is replayable only if the operator says so");
+    assert_eq!(tool.replayable, Replayable::Annotations, "and no server is trusted by default");
+    assert!(!server.trust_annotations);
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, json!({"name": "t", "inputSchema": {"type": "object"}}));
 }

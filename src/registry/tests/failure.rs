@@ -207,3 +207,44 @@ fn a_rest_server_has_no_rules_about_json_rpc() {
         json!([{"status": 404, "class": "tool_error"}, {"message": "busy", "in": "bad_request", "class": "overload"}]);
     assert_eq!(told("/servers/2/rules", allowed), [""; 0]);
 }
+
+#[test]
+fn a_tool_is_left_to_annotations_only_if_all_its_servers_are_trusted() {
+    let trusting = |ids: &[&str]| {
+        let mut registry = with(full(), "/tools/1/replayable", json!("annotations"));
+        for server in registry["servers"].as_array_mut().expect("a list") {
+            if ids.contains(&server["id"].as_str().expect("a name")) {
+                server["trust_annotations"] = json!(true);
+            }
+        }
+        registry
+    };
+    assert_eq!(read(&trusting(&["first", "second"])).tools[1].replayable, Replayable::Annotations);
+    for ids in [&["first"][..], &[]] {
+        let found: Vec<_> = problems(&trusting(ids)).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "tools[1].replayable: \"annotations\": must not be annotations unless all MCP servers of the tool have trust_annotations: true\n    hint: else its calls are never sent again"
+            ]
+        );
+    }
+    assert_eq!(
+        told("/servers/2/trust_annotations", json!(true)),
+        ["servers[2].trust_annotations: true: must not be true for a rest server, which lists no tools"]
+    );
+    assert_eq!(
+        told("/servers/1/trust_annotations", json!("yes")),
+        ["servers[1].trust_annotations: \"yes\": must be true or false"]
+    );
+}
+
+#[test]
+fn annotations_are_forgotten_after_a_minute_at_the_earliest() {
+    let age = |text: &str| told("/failure", json!({"annotations_max_age": text}));
+    assert_eq!(age("1m"), [""; 0]);
+    for text in ["59s", "31d"] {
+        assert_eq!(age(text), [format!("failure.annotations_max_age: \"{text}\": must be a duration from 1m to 30d")]);
+    }
+    assert_eq!(read(&full()).failure.annotations_max_age, std::time::Duration::from_secs(86_400));
+}

@@ -391,7 +391,11 @@ fn problems_of_tools() {
             &["tools[1].name: \"search\": must be unique, and tools[0] has this name already"],
         ),
         ("/tools/1/task", None, &["tools[1].task: is required"]),
-        ("/tools/0/replayable", Some(json!("true")), &["tools[0].replayable: \"true\": must be true or false"]),
+        (
+            "/tools/0/replayable",
+            Some(json!("true")),
+            &["tools[0].replayable: \"true\": must be true, false or annotations"],
+        ),
         (
             "/tools/0/servers",
             Some(json!(["first", "frist", "rest", "first"])),
