@@ -69,10 +69,7 @@ impl RootContext for Root {
             return false;
         }
         match &self.role {
-            Some(Role::Gate(vm)) => {
-                vm.reset_breakers(clock::now_ms());
-                self.set_tick_period(FLUSH_PERIOD);
-            }
+            Some(Role::Gate(_)) => self.set_tick_period(FLUSH_PERIOD),
             Some(Role::Prober(prober)) => {
                 prober.start(clock::now_ms());
                 self.set_tick_period(prober::PERIOD);
@@ -84,7 +81,10 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         match &mut self.role {
-            Some(Role::Gate(vm)) => vm.flush_breakers(clock::now_ms()),
+            Some(Role::Gate(vm)) => {
+                vm.reset_breakers(clock::now_ms());
+                vm.flush_breakers(clock::now_ms());
+            }
             Some(Role::Prober(prober)) => prober.tick(clock::now_ms()),
             _ => {}
         }

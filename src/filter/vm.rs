@@ -1,6 +1,6 @@
 //! What all contexts of one VM (one worker's gate and attempts) have in common.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct Vm {
     annotations: RefCell<Annotations>,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
+    /// Whether the registry's resets have been looked after.
+    resets_done: Cell<bool>,
 }
 
 thread_local! {
@@ -63,6 +65,7 @@ impl Vm {
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),
             breakers: RefCell::new(breakers),
+            resets_done: Cell::new(false),
             registry,
         }
     }
@@ -98,8 +101,12 @@ impl Vm {
         }
     }
 
-    /// Resets the breakers that the registry says are to be reset, unless another worker has done so.
+    /// Resets the breakers that the registry says are to be reset, unless that has been done. For the tick, not for the
+    /// configuration: Envoy configures a plugin that it then throws away, to see whether it can be.
     pub fn reset_breakers(&self, now_ms: u64) {
+        if self.resets_done.replace(true) {
+            return;
+        }
         for (index, _) in self.registry.indexed_servers().filter(|(_, server)| server.breaker.reset_id != 0) {
             let moment = Moment { now_ms, random: clock::random_u32() };
             if let Some(Some(transition)) =

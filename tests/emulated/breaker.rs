@@ -67,6 +67,23 @@ fn the_direct_path_relieves_a_returning_server_and_falls_back_on_it() {
     assert_eq!(world.call("search", [well, Behaviour::Reset, Behaviour::Reset]).servers(), ["api", "mcp-a"]);
 }
 
+#[test]
+fn a_call_that_must_not_be_repeated_is_not_risked_on_a_server_that_the_prober_asks_anyway() {
+    let probed = |probed: bool| {
+        let mut registry = registry();
+        registry["servers"][0]["probe"] = json!({"enabled": probed});
+        let world = World::under(&registry);
+        for _ in 0..5 {
+            world.call("search", first(Behaviour::Reset));
+        }
+        world.process.advance(Duration::from_secs(11));
+        world.call("write", healthy()).servers()[0].to_owned()
+    };
+    let on_a_worker = |wanted| std::thread::scope(|scope| scope.spawn(|| probed(wanted)).join().expect("a worker"));
+    assert_eq!(on_a_worker(true), "mcp-b");
+    assert_eq!(on_a_worker(false), "mcp-a", "without a prober somebody has to");
+}
+
 /// Lets every server fail until all breakers are open.
 fn open_all(world: &World) -> Played {
     for _ in 0..6 {
@@ -151,6 +168,7 @@ fn a_reset_in_the_configuration_closes_an_open_breaker_once() {
     let first_server = |servers: fn() -> [Behaviour; 3], calls: usize| {
         let call = || {
             let worker = start_with(&world.process, &registry);
+            worker.tick("gate");
             let play = |_| play(&worker, "gate", &world.route, exchange(&call_body("search", "1"), servers()));
             let played: Vec<_> = (0..calls).map(play).collect();
             played[0].servers()[0].to_owned()

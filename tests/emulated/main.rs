@@ -2,6 +2,7 @@
 
 mod annotations;
 mod breaker;
+mod clock;
 mod discipline;
 mod failover;
 mod fixture;

@@ -19,7 +19,7 @@ use crate::plan::{
     Breakers, HeaderList, Hop, Kind, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest, mcp_follows_rest,
     originals,
 };
-use crate::registry::{Replayable, ServerIndex, ServerKind, Tool};
+use crate::registry::{ProberPlacement, Replayable, ServerIndex, ServerKind, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
 const DIRECT_ONLY: &[u8] = b"direct-only";
@@ -113,7 +113,8 @@ impl Gate {
             may_divert: owner.is_none(),
             last_resort: self.call.local.is_none() && message.kind != Kind::Session,
         };
-        let mut asking = Asking { vm, now: clock::now_ms(), random: clock::random_u32(), last_resort: None };
+        let (now, random) = (clock::now_ms(), clock::random_u32());
+        let mut asking = Asking { vm, now, random, replayable: message.replay == Replay::Allowed, last_resort: None };
         let hops = admit(&servers, terms, &mut asking);
         self.call.last_resort = asking.last_resort.map(|server| (server, asking.now));
         let Some((first, _)) = hops.first() else { return self.no_path(vm, &servers, mcp_enabled) };
@@ -225,6 +226,7 @@ struct Asking<'v> {
     vm: &'v Vm,
     now: u64,
     random: u32,
+    replayable: bool,
     /// The server that the call goes to although its breaker refuses.
     last_resort: Option<ServerIndex>,
 }
@@ -234,6 +236,14 @@ impl Asking<'_> {
     fn moment(&self, server: ServerIndex) -> Moment {
         let random = self.random.wrapping_add(u32::from(server.0).wrapping_mul(0x9E37_79B9));
         Moment { now_ms: self.now, random }
+    }
+
+    /// Whether the call may be the server's probe. One that must not be repeated is not risked on a server that may still
+    /// be down, unless nobody else finds out.
+    fn may_probe(&self, server: ServerIndex) -> bool {
+        let registry = &self.vm.registry;
+        let prober = registry.envoy.prober != ProberPlacement::Off;
+        self.replayable || !prober || registry.server(server).is_none_or(|server| server.probe.is_none())
     }
 }
 
@@ -252,6 +262,9 @@ impl Breakers for Asking<'_> {
     }
 
     fn admit(&mut self, server: ServerIndex) -> Look {
+        if !self.may_probe(server) {
+            return self.look(server);
+        }
         let moment = self.moment(server);
         let asked = self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment));
         let (look, transition) = match asked {

@@ -14,7 +14,10 @@ use super::{taken, with_vm};
 pub struct Process {
     shared_data: Mutex<SharedData>,
     metrics: Mutex<Metrics>,
-    clock_ns: AtomicU64,
+    /// Time since the machine was started.
+    monotonic_ns: AtomicU64,
+    /// Time since 1970, as somebody has set it.
+    wall_ns: AtomicU64,
     log: Mutex<Vec<(LogLevel, String)>>,
     violations: Mutex<Vec<String>>,
 }
@@ -29,7 +32,8 @@ impl Process {
         Arc::new(Process {
             shared_data: Mutex::default(),
             metrics: Mutex::default(),
-            clock_ns: AtomicU64::new(1_780_000_000_000_000_000),
+            monotonic_ns: AtomicU64::new(86_400_000_000_000),
+            wall_ns: AtomicU64::new(1_780_000_000_000_000_000),
             log: Mutex::default(),
             violations: Mutex::default(),
         })
@@ -37,7 +41,19 @@ impl Process {
 
     /// Lets time pass for every worker.
     pub fn advance(&self, by: Duration) {
-        self.clock_ns.fetch_add(u64::try_from(by.as_nanos()).expect("a short time"), Ordering::SeqCst);
+        let by = u64::try_from(by.as_nanos()).expect("a short time");
+        self.monotonic_ns.fetch_add(by, Ordering::SeqCst);
+        self.wall_ns.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock, so many seconds forward or back. No time passes.
+    pub fn set_wall_clock(&self, by_s: i64) {
+        let by = by_s.unsigned_abs() * 1_000_000_000;
+        if by_s < 0 {
+            self.wall_ns.fetch_sub(by, Ordering::SeqCst);
+        } else {
+            self.wall_ns.fetch_add(by, Ordering::SeqCst);
+        }
     }
 
     /// The shared data.
@@ -94,8 +110,23 @@ impl Drop for Process {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Status {
-    with_vm(|vm| unsafe { *time = vm.process.clock_ns.load(Ordering::SeqCst) });
+    with_vm(|vm| unsafe { *time = vm.process.wall_ns.load(Ordering::SeqCst) });
     Status::Ok
+}
+
+/// WASI's clocks: 0 is the wall's, 1 the monotonic one. Envoy has no others.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_time_get(id: u32, _precision: u64, time: *mut u64) -> u16 {
+    const INVALID: u16 = 28;
+    with_vm(|vm| {
+        let clock = match id {
+            0 => &vm.process.wall_ns,
+            1 => &vm.process.monotonic_ns,
+            _ => return INVALID,
+        };
+        unsafe { *time = clock.load(Ordering::SeqCst) };
+        0
+    })
 }
 
 #[unsafe(no_mangle)]
