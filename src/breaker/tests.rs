@@ -2,6 +2,7 @@
 
 mod codec;
 mod driver;
+mod field_bugs;
 mod interleaving;
 mod invariants;
 mod last_resort;
