@@ -95,11 +95,9 @@ fn can_close(closed: &[bool], steps: &mut [(u32, u32)]) -> usize {
 }
 
 const SMALL: Bounds = Bounds { workers: 2, calls: 2, neutral: false };
-const LARGE: [Bounds; 3] = [
-    Bounds { workers: 2, calls: 2, neutral: true },
-    Bounds { workers: 3, calls: 2, neutral: true },
-    Bounds { workers: 2, calls: 3, neutral: true },
-];
+/// A third worker adds nothing as long as only two calls are under way.
+const LARGE: [Bounds; 2] =
+    [Bounds { workers: 2, calls: 2, neutral: true }, Bounds { workers: 2, calls: 3, neutral: true }];
 
 fn main() -> ExitCode {
     let large = std::env::args().any(|argument| argument == "--large");
