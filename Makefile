@@ -14,7 +14,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "ENVOY=PATH uses that Envoy; DUALPATH_WASM_TOOLCHAIN=rustup|debian chooses the way to wasm;"
-	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench and chaos."
+	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench, chaos and soak."
 
 # cargo knows best what is up to date, so the recipes always ask it; an unchanged result keeps its time stamp.
 .PHONY: toolchain wasm cli lab envoy
@@ -33,7 +33,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@.make/envoy
 
-.PHONY: demo run bench chaos render
+.PHONY: demo run bench chaos soak render
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -46,6 +46,9 @@ bench: wasm lab ## what the filter costs; also build/bench.json
 
 chaos: wasm lab ## 100 000 calls while servers die, hang and lie (SEED, CALLS)
 	@$(LAB) chaos --seed $(or $(SEED),1) --calls $(or $(CALLS),100000) $(ARGS)
+
+soak: wasm lab ## outages and updates under load: does memory stay flat?
+	@$(LAB) soak $(ARGS)
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml

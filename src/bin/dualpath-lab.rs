@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use dualpath::lab::bench;
 use dualpath::lab::chaos;
 use dualpath::lab::demo;
+use dualpath::lab::soak;
 use dualpath::lab::stage::Stage;
 use dualpath::lab::stub::{Config, Framing, Kind, Sessions, run_process};
 
@@ -52,6 +53,15 @@ enum Command {
         /// Where the figures go as JSON; the faults go next to it
         #[arg(long, default_value = "build/chaos.json")]
         json: PathBuf,
+    },
+    /// Opens and closes breakers and replaces configurations under load, and watches Envoy's memory. Exit status 1 if it
+    /// grows, or a call failed that had to be answered
+    Soak {
+        #[command(flatten)]
+        module: Module,
+        /// How long
+        #[arg(long, default_value_t = 90)]
+        seconds: u64,
     },
     /// The server behind the benchmark's proxies
     #[command(hide = true)]
@@ -148,6 +158,14 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                     violations if violations.is_empty() => Ok(()),
                     _ => Err("what must hold did not".into()),
                 },
+                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            }
+        }
+        Command::Soak { module, seconds } => {
+            let module = module.path();
+            // As above.
+            tokio::select! {
+                soaked = soak::run(&module, Duration::from_secs(seconds)) => soaked,
                 _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
             }
         }

@@ -33,11 +33,19 @@ pub struct Settings {
     pub log_level: String,
     /// The form of its log lines; Envoy's own if there is none.
     pub log_format: Option<String>,
+    /// How long what an update has replaced may take to drain; Envoy's ten minutes if there is none.
+    pub drain_seconds: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { concurrency: 2, env: Vec::new(), log_level: "info".to_owned(), log_format: None }
+        Settings {
+            concurrency: 2,
+            env: Vec::new(),
+            log_level: "info".to_owned(),
+            log_format: None,
+            drain_seconds: None,
+        }
     }
 }
 
@@ -121,6 +129,7 @@ impl Envoy {
             .arg("--disable-hot-restart")
             .args(["--concurrency", &settings.concurrency.to_string(), "--log-level", &settings.log_level])
             .args(["--component-log-level", "wasm:debug"])
+            .args(settings.drain_seconds.iter().flat_map(|s| ["--drain-time-s".to_owned(), s.to_string()]))
             .args(settings.log_format.iter().flat_map(|format| ["--log-format", format]))
             .env_remove("MCP_SNOWFLAKE_ENABLED")
             .envs(settings.env.iter().map(|(name, value)| (name, value)))

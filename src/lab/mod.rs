@@ -21,6 +21,7 @@ pub mod http;
 pub mod metrics;
 pub mod registry;
 pub mod scratch;
+pub mod soak;
 pub mod stage;
 pub mod stub;
 pub mod traffic;

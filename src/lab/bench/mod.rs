@@ -8,7 +8,7 @@ mod contestants;
 mod failover;
 pub(super) mod load;
 mod memory;
-mod process;
+pub(super) mod process;
 mod report;
 mod rounds;
 mod setup;

@@ -29,18 +29,20 @@ pub struct Outcome {
 }
 
 /// One client of Envoy.
-pub(super) struct Caller {
+#[derive(Debug)]
+pub struct Caller {
     addr: SocketAddr,
     connection: Option<Connection>,
 }
 
 impl Caller {
-    pub(super) fn new(addr: SocketAddr) -> Self {
+    /// A client that connects with its first call.
+    pub fn new(addr: SocketAddr) -> Self {
         Caller { addr, connection: None }
     }
 
     /// Makes the call and judges what comes back.
-    pub(super) async fn call(&mut self, call: Call) -> Outcome {
+    pub async fn call(&mut self, call: Call) -> Outcome {
         let (sent_ms, sent) = (now_ms(), Instant::now());
         let patience = call.abandoned_after_ms.map_or(PATIENCE, Duration::from_millis);
         let abandons = call.abandoned_after_ms.is_some();

@@ -24,9 +24,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-pub use caller::Outcome;
+pub use caller::{Caller, Outcome};
 
-use caller::Caller;
 use calls::Call;
 use check::{Evidence, Violations};
 use schedule::{Episode, schedule};
@@ -198,6 +197,7 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
         env: SERVERS.map(|(name, _)| (variable(name), secret(name))).to_vec(),
         log_level: "warning".to_owned(),
         log_format: Some(timeline::LOG_FORMAT.to_owned()),
+        drain_seconds: None,
     };
     Ok(Envoy::launch(&registry, scratch, &settings).await?)
 }
