@@ -5,6 +5,8 @@
 
 #[path = "e2e/breaker.rs"]
 mod breaker;
+#[path = "e2e/budgets.rs"]
+mod budgets;
 #[path = "e2e/chaos.rs"]
 mod chaos;
 #[path = "e2e/clients.rs"]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{load, print, report};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
+use crate::plan::{Route, chain};
 use crate::registry::{Credential, Registry, Replayable, Server, ServerIndex, ServerKind, Source, Tool};
 
 /// Check a registry and say what was read.
@@ -89,8 +90,8 @@ fn tool_line(registry: &Registry, tool: &Tool) -> String {
 
 /// The servers that answer a tool, in the order in which they are tried.
 fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
-    let servers = tool.mcp.iter().copied().chain(tool.rest.iter().map(|direct| direct.server));
-    servers.filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
+    let servers = chain(registry, Route::Tool(tool), None, true);
+    servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
 }
 
 fn credential_line(credential: &Credential) -> String {

@@ -5,6 +5,10 @@ use crate::failure::Class;
 /// Response header that makes Envoy's router send the call to the next server; the route's `retriable_headers` name it.
 pub const FAILOVER_MARK: &str = "x-dualpath-failover";
 
+/// Response header with the number of seconds that the router is to wait before the next attempt; the route's
+/// `rate_limited_retry_back_off` names it.
+pub const WAIT_MARK: &str = "x-dualpath-wait";
+
 /// Response header in which the attempt tells the gate whose answer this is. Never reaches a client.
 pub const ANSWER_MARK: &str = "x-dualpath-answer";
 

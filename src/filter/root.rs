@@ -34,7 +34,11 @@ pub struct Root {
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
-        let configuration: Value = serde_json::from_slice(&host::plugin_configuration())
+        // All JSON is read from text: a reader of bytes beside that would be a second copy of the parser in the module.
+        let configuration = host::plugin_configuration();
+        let configuration: Value = std::str::from_utf8(&configuration)
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
             .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
         let text = |key: &str| configuration.get(key).and_then(Value::as_str);
         let vm = Vm::of(configuration.get("registry").unwrap_or(&Value::Null)).map_err(|problems| {

@@ -11,6 +11,7 @@ use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
+use crate::plan::Budget;
 use crate::registry::{Problem, Registry, ServerIndex};
 
 /// The environment variable that switches the MCP path off from the start, as the first users know it.
@@ -28,6 +29,8 @@ pub struct Vm {
     pub mcp_enabled: bool,
     /// What trusted servers have said of their tools.
     annotations: RefCell<Annotations>,
+    /// What this worker may still spend on sending calls again.
+    pub budget: RefCell<Budget>,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
     /// Whether the registry's resets have been looked after.
@@ -64,6 +67,7 @@ impl Vm {
             metrics: Metrics::default(),
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),
+            budget: RefCell::new(Budget::new(registry.failover.budget)),
             breakers: RefCell::new(breakers),
             resets_done: Cell::new(false),
             registry,

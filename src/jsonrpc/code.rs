@@ -32,6 +32,8 @@ pub enum ErrorCode {
     AnswerTooLarge,
     /// 50307: a fault of Dualpath's own.
     Internal,
+    /// 50401: the client's time was over before its call could be sent.
+    TimeOver,
 }
 
 impl ErrorCode {
@@ -51,6 +53,7 @@ impl ErrorCode {
             ErrorCode::AnswerUnusable => 50305,
             ErrorCode::AnswerTooLarge => 50306,
             ErrorCode::Internal => 50307,
+            ErrorCode::TimeOver => 50401,
         }
     }
 
@@ -70,6 +73,7 @@ impl ErrorCode {
             ErrorCode::AnswerUnusable => "ANSWER_UNUSABLE",
             ErrorCode::AnswerTooLarge => "ANSWER_TOO_LARGE",
             ErrorCode::Internal => "INTERNAL",
+            ErrorCode::TimeOver => "TIME_OVER",
         }
     }
 
@@ -81,6 +85,7 @@ impl ErrorCode {
             ErrorCode::OriginNotAllowed => 403,
             ErrorCode::SessionEnded => 404,
             ErrorCode::BodyTooLarge => 413,
+            ErrorCode::TimeOver => 504,
             _ => 503,
         }
     }

@@ -39,7 +39,7 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use super::super::{Hop, Kind, Owner};
+    use super::super::{Hop, Kind, Owner, Refusal, Stop, Time};
     use super::*;
     use crate::breaker::Ticket;
     use crate::failure::Replay;
@@ -56,6 +56,11 @@ mod tests {
             call_uuid: [7; 16],
             cursor: 0,
             other_slot: false,
+            repeats: false,
+            again: 2,
+            patient: false,
+            time: Time { per_try_ms: 3_000, deadline_ms: Some(9_000), hurried: false },
+            stop: None,
             attempts: 0,
             hops: vec![
                 Hop { server: "a".to_owned(), ticket: Ticket::default() },
@@ -77,6 +82,25 @@ mod tests {
         assert!(!plan().is_spent() && !last.is_spent());
         assert!(last.clone().advanced().is_spent());
         assert!(!last.with_other_slot().is_spent());
+    }
+
+    #[test]
+    fn a_plan_that_was_stopped_is_spent_whatever_is_left_of_it() {
+        let stopped = plan().stopped(Stop { why: Refusal::Budget, lost: true });
+        assert!(stopped.is_spent());
+        assert_eq!((stopped.cursor, stopped.attempts), (1, 1));
+        assert_eq!(Plan::decode(&stopped.encode()), Some(stopped));
+    }
+
+    #[test]
+    fn only_a_patient_plan_stays_with_its_server_unasked_and_only_so_often() {
+        assert_eq!(plan().successor(), plan().advanced());
+        let mut patient = Plan { patient: true, ..plan() };
+        for left in [1, 0] {
+            patient = patient.successor();
+            assert_eq!((patient.cursor, patient.again, patient.repeats), (0, left, true));
+        }
+        assert_eq!(patient.successor().cursor, 1);
     }
 
     #[test]

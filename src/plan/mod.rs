@@ -7,12 +7,16 @@ mod admission;
 mod budget;
 mod chain;
 mod codec;
+mod onward;
 mod original;
+mod time;
 
 pub use admission::{Breakers, Terms, admit};
 pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
+pub use onward::{Onward, Refusal, Stop};
 pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};
+pub use time::{ClientTime, Time};
 
 use crate::annotations::Page;
 use crate::breaker::Ticket;
@@ -73,8 +77,18 @@ pub struct Plan {
     pub call_uuid: [u8; 16],
     /// The position in `hops` of the attempt that is under way; behind the last one once there is none left.
     pub cursor: u8,
-    /// Whether that attempt is the second one on its server, with the other credential slot.
+    /// Whether that attempt uses its server's other credential slot, as the first one was refused.
     pub other_slot: bool,
+    /// Whether its server has been asked before and has certainly not executed the call.
+    pub repeats: bool,
+    /// How often the last server may be asked once more.
+    pub again: u8,
+    /// Whether the router waits before every further attempt, as there is only one server to go to.
+    pub patient: bool,
+    /// What each attempt may take of the client's time.
+    pub time: Time,
+    /// Why nothing follows, where more could have.
+    pub stop: Option<Stop>,
     /// How many attempts came before it.
     pub attempts: u8,
     /// The servers, in the order in which they are tried.
@@ -97,23 +111,14 @@ impl Plan {
         self.hops.get(usize::from(self.cursor).saturating_add(1))
     }
 
-    /// Whether every hop has had its attempt.
+    /// The hop that was last asked.
+    pub fn previous(&self) -> Option<&Hop> {
+        let stays = self.repeats || self.other_slot;
+        self.hops.get(usize::from(self.cursor).checked_sub(usize::from(!stays))?)
+    }
+
+    /// Whether every hop has had its attempt, or the plan was ended before.
     pub fn is_spent(&self) -> bool {
-        usize::from(self.cursor) >= self.hops.len()
-    }
-
-    /// The same plan, one hop further.
-    pub fn advanced(mut self) -> Self {
-        self.cursor = self.cursor.saturating_add(1);
-        self.attempts = self.attempts.saturating_add(1);
-        self.other_slot = false;
-        self
-    }
-
-    /// The same plan, at the same server once more with its other credential slot.
-    pub fn with_other_slot(mut self) -> Self {
-        self.attempts = self.attempts.saturating_add(1);
-        self.other_slot = true;
-        self
+        usize::from(self.cursor) >= self.hops.len() || self.stop.is_some()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::breaker::Policy;
 use crate::failure::{Overrides, Rule};
 use crate::mcp::ProtocolVersion;
+use crate::plan::BudgetPolicy;
 use crate::translate::Mapping;
 
 /// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
@@ -49,6 +50,8 @@ pub struct Registry {
     pub limits: Limits,
     /// What failures mean, on all servers.
     pub failure: FailureSettings,
+    /// How much is spent on sending calls again.
+    pub failover: Failover,
     /// Credentials, by reference only: a registry never holds a secret.
     pub credentials: Vec<Credential>,
     /// Upstream servers in file order.
@@ -71,6 +74,8 @@ pub struct Listener {
     /// Origins of web pages that may call the endpoint. A request with any other `Origin` is refused, as MCP demands of
     /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here.
     pub allowed_origins: Vec<String>,
+    /// How long clients wait for an answer; `None` = as long as it takes. No attempt starts that can't end in time.
+    pub client_timeout: Option<Duration>,
 }
 
 /// Settings of the rendered bootstrap that are not about MCP.
@@ -115,6 +120,24 @@ pub struct FailureSettings {
     pub rules: Vec<Rule>,
     /// How long the annotations that a server's list of tools has shown count.
     pub annotations_max_age: Duration,
+}
+
+/// How much is spent on sending calls again, and how long the same server is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failover {
+    /// The terms of each worker's failover budget.
+    pub budget: BudgetPolicy,
+    /// The wait before a server is asked once more.
+    pub back_off: BackOff,
+}
+
+/// Exponential back-off with full jitter: before repetition n a random time below `base * (2^n - 1)`, at most `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackOff {
+    /// The longest first wait.
+    pub base: Duration,
+    /// The longest wait.
+    pub max: Duration,
 }
 
 /// How a server wants to be authenticated to, and where the secret is.
@@ -199,6 +222,9 @@ pub struct Server {
     pub connect_timeout: Duration,
     /// Longest time from the request's last byte to the first byte of the answer.
     pub timeout: Duration,
+    /// How often it may be sent a call that it has certainly not executed, the first time included, where no other
+    /// server is left. 1 = not again.
+    pub attempts: u8,
     /// When its breaker trips and how it recovers.
     pub breaker: Policy,
     /// How it is probed when its breaker wants to know whether it is well again; `None` leaves that to calls.
@@ -301,6 +327,8 @@ pub struct Tool {
     pub on: Overrides,
     /// Overrides the servers' timeout for this tool.
     pub timeout: Option<Duration>,
+    /// Overrides the listener's `client_timeout` for this tool.
+    pub client_timeout: Option<Duration>,
     /// The MCP servers that offer it, in order of preference (tier, then file order).
     pub mcp: Vec<ServerIndex>,
     /// The direct path, if the tool has one.

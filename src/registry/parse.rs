@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::model::{Credential, EnvoySettings, FailureSettings, Limits, Listener, Registry};
+use super::model::{Credential, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry};
 use super::names::Names;
 use super::problem::{Problem, Problems};
 use super::reader::{Node, Table};
@@ -46,6 +46,7 @@ fn read(root: &Node) -> Option<Registry> {
         check_sockets(&table, listener, envoy);
     }
     let limits = or(table.optional("limits"), Limits::default(), Limits::read);
+    let failover = or(table.optional("failover"), Failover::default(), Failover::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
 
@@ -77,6 +78,7 @@ fn read(root: &Node) -> Option<Registry> {
         envoy: envoy?,
         limits: limits?,
         failure: failure?,
+        failover: failover?,
         credentials: whole(credentials?)?,
         servers: whole(servers)?,
         tools: whole(tools?)?,

@@ -41,6 +41,7 @@ pub(super) struct WireServer<'v> {
     on: Option<Overrides>,
     /// Whether its annotations count; tools are linked by it.
     pub trust_annotations: Option<bool>,
+    attempts: Option<u8>,
 }
 
 impl<'v> WireServer<'v> {
@@ -69,6 +70,7 @@ impl<'v> WireServer<'v> {
             node.duration(SHORTEST, LONGEST_CONNECT)
         });
         let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
+        let attempts = or(table.optional("attempts"), 1, |node| u8::try_from(node.integer(1, 10)?).ok());
         check_timeouts(&table, connect_timeout, timeout);
         let probe = probe::read(&table, kind);
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
@@ -87,6 +89,7 @@ impl<'v> WireServer<'v> {
             connect_timeout,
             timeout,
             probe,
+            attempts,
             rules,
             on,
             trust_annotations,
@@ -124,6 +127,7 @@ impl<'v> WireServer<'v> {
             ca_file: self.ca_file?,
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
+            attempts: self.attempts?,
             breaker: breaker?,
             probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::model::{EnvoySettings, Limits, Listener, ProberPlacement, Url};
 use super::reader::{Node, Table};
+use super::servers::{LONGEST, SHORTEST};
 use super::url::check_path;
 
 const KIB: u32 = 1 << 10;
@@ -17,6 +18,7 @@ impl Default for Listener {
             path: "/mcp".to_owned(),
             expose_headers: false,
             allowed_origins: Vec::new(),
+            client_timeout: None,
         }
     }
 }
@@ -36,6 +38,9 @@ impl Listener {
         let allowed_origins = or(table.optional("allowed_origins"), default.allowed_origins, |node| {
             node.list()?.iter().map(read_origin).collect()
         });
+        let client_timeout = or(table.optional("client_timeout"), default.client_timeout, |node| {
+            node.duration(SHORTEST, LONGEST).map(Some)
+        });
         table.done();
         Some(Listener {
             address: address?,
@@ -43,6 +48,7 @@ impl Listener {
             path: path?,
             expose_headers: expose_headers?,
             allowed_origins: allowed_origins?,
+            client_timeout: client_timeout?,
         })
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct WireTool<'v> {
     replayable_node: Option<Node<'v>>,
     on: Option<Overrides>,
     timeout: Option<Option<Duration>>,
+    client_timeout: Option<Option<Duration>>,
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
     servers: Option<Option<Vec<Node<'v>>>>,
     rest: Option<Option<WireDirect<'v>>>,
@@ -61,7 +62,9 @@ impl<'v> WireTool<'v> {
         let replayable_node = table.optional("replayable");
         let replayable = or(replayable_node.as_ref(), Replayable::Annotations, |node| read_replayable(node));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Tool));
-        let timeout = or(table.optional("timeout"), None, |node| node.duration(SHORTEST, LONGEST).map(Some));
+        let time = |node: &Node| node.duration(SHORTEST, LONGEST).map(Some);
+        let timeout = or(table.optional("timeout"), None, time);
+        let client_timeout = or(table.optional("client_timeout"), None, time);
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
@@ -74,6 +77,7 @@ impl<'v> WireTool<'v> {
             replayable_node,
             on,
             timeout,
+            client_timeout,
             servers,
             rest,
             listing,
@@ -99,6 +103,7 @@ impl<'v> WireTool<'v> {
             replayable: self.replayable?,
             on: self.on?,
             timeout: self.timeout?,
+            client_timeout: self.client_timeout?,
             mcp: mcp?,
             rest: rest?,
             listing: self.listing?,

@@ -121,7 +121,7 @@ fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
     let document: Option<&RawValue> = if body.trim_ascii().is_empty() {
         None
     } else {
-        Some(serde_json::from_slice(body).map_err(|_| AnswerError::Unreadable("it is not JSON".to_owned()))?)
+        Some(parsed(body).ok_or_else(|| AnswerError::Unreadable("it is not JSON".to_owned()))?)
     };
     let scope = Scope::new(document, "");
     let mut texts = Vec::with_capacity(mapping.answer.content.len());
@@ -133,6 +133,10 @@ fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
     let structured = object(mapping.answer.structured.as_ref(), &scope, "structured")?;
     let meta = object(mapping.answer.meta.as_ref(), &scope, "meta")?;
     Ok(ToolAnswer::build(&texts, structured.as_deref(), meta.as_deref(), false))
+}
+
+fn parsed(body: &[u8]) -> Option<&RawValue> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<Option<String>, AnswerError> {
@@ -149,8 +153,7 @@ fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<
 }
 
 fn failure(mapping: &ErrorMapping, what: &str, status: u16, body: &[u8]) -> ToolAnswer {
-    let document: Option<&RawValue> = serde_json::from_slice(body).ok();
-    let scope = Scope::new(document, "");
+    let scope = Scope::new(parsed(body), "");
     // An error answer in an unexpected shape is still one: its text stands in for the message.
     let message = field(&mapping.message, &scope).unwrap_or_else(|| shortened(String::from_utf8_lossy(body).trim()));
     let mut text = format!("{what} (HTTP {status}");

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod breaker;
+mod budgets;
 mod clock;
 mod discipline;
 mod failover;

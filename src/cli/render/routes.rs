@@ -11,6 +11,12 @@ use crate::registry::{Registry, Server, ServerKind};
 /// Filter state that names the server of the next attempt. Envoy puts `wasm.` before the property that the filter sets.
 const NEXT_SERVER: &str = "wasm.next";
 
+/// Filter state that says at which pace the router makes further attempts.
+const PACE: &str = "wasm.pace";
+
+/// Response header that says how many seconds the router is to wait before the next attempt.
+const WAIT: &str = "x-dualpath-wait";
+
 /// Response header with which the attempt filter asks for the next server.
 const FAILOVER: &str = "x-dualpath-failover";
 
@@ -29,7 +35,7 @@ pub(super) fn configuration(registry: &Registry) -> Value {
             "domains": ["*"],
             "include_request_attempt_count": true,
             "request_headers_to_remove": removed_headers(),
-            "routes": [mcp(registry), direct_only(registry)],
+            "routes": routes(registry),
         }],
     })
 }
@@ -43,53 +49,103 @@ fn removed_headers() -> Vec<&'static str> {
     removed
 }
 
+/// How long the router waits before a retry. Envoy knows one back-off per route, so there is a route for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// The next attempt goes to another server: there is nothing to wait for.
+    Instant,
+    /// All attempts go to one server, which needs time.
+    Patient,
+}
+
+fn routes(registry: &Registry) -> Vec<Value> {
+    let waits = registry.servers.iter().any(|server| server.attempts > 1);
+    let paces = if waits { [Pace::Patient, Pace::Instant].as_slice() } else { &[Pace::Instant] };
+    let mcp = paces.iter().map(|pace| mcp(registry, *pace));
+    mcp.chain(paces.iter().map(|pace| direct_only(registry, *pace))).collect()
+}
+
 /// The route that may use every server, open while the kill switch is on.
-fn mcp(registry: &Registry) -> Value {
+fn mcp(registry: &Registry, pace: Pace) -> Value {
+    let mut condition = condition(registry, pace);
+    condition.insert("runtime_fraction".to_owned(), runtime::mcp_enabled());
     json!({
-        "name": "mcp",
-        "match": {"path": registry.listener.path, "runtime_fraction": runtime::mcp_enabled()},
+        "name": name("mcp", pace),
+        "match": condition,
         "request_body_buffer_limit": size::request_buffer(&registry.limits),
-        "route": action(registry, &registry.servers.iter().collect::<Vec<_>>()),
+        "route": action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace),
     })
 }
 
 /// The route that takes over while the kill switch is off: it names no MCP server, so none can be reached whatever the
 /// filter chooses.
-fn direct_only(registry: &Registry) -> Value {
+fn direct_only(registry: &Registry, pace: Pace) -> Value {
     let rest: Vec<_> = registry.servers.iter().filter(|server| server.kind == ServerKind::Rest).collect();
     let mut route = Map::new();
-    route.insert("name".to_owned(), json!("direct-only"));
-    route.insert("match".to_owned(), json!({"path": registry.listener.path}));
+    route.insert("name".to_owned(), json!(name("direct-only", pace)));
+    route.insert("match".to_owned(), Value::Object(condition(registry, pace)));
     if rest.is_empty() {
         // Nothing to route to. What the gate does not answer itself ends here.
         route.insert("direct_response".to_owned(), json!({"status": 503}));
     } else {
         route.insert("request_body_buffer_limit".to_owned(), json!(size::request_buffer(&registry.limits)));
-        route.insert("route".to_owned(), action(registry, &rest));
+        route.insert("route".to_owned(), action(registry, &rest, pace));
     }
     Value::Object(route)
 }
 
-fn action(registry: &Registry, servers: &[&Server]) -> Value {
+fn name(kind: &str, pace: Pace) -> String {
+    match pace {
+        Pace::Instant => kind.to_owned(),
+        Pace::Patient => format!("{kind}-patient"),
+    }
+}
+
+fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
+    let mut condition = Map::new();
+    condition.insert("path".to_owned(), json!(registry.listener.path));
+    if pace == Pace::Patient {
+        condition.insert("filter_state".to_owned(), json!([{"key": PACE, "string_match": {"exact": "patient"}}]));
+    }
+    condition
+}
+
+fn action(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     json!({
         "inline_cluster_specifier_plugin": {"extension": by_filter_state(servers)},
         // An answer may be an event stream without end; attempts have a time limit of their own.
         "timeout": "0s",
         "idle_timeout": duration(STREAM_IDLE),
-        "retry_policy": {
-            "retry_on": RETRY_ON,
-            "retriable_headers": [{"name": FAILOVER, "present_match": true}],
-            // The gate sets the exact number per call, with x-envoy-max-retries.
-            "num_retries": servers.len().saturating_sub(1).max(1),
-            // The gate sets a shorter one per call. It ends with the headers of the answer, which are held until the
-            // first event or the whole JSON body has been judged.
-            "per_try_timeout": duration(longest_timeout(registry)),
-            // Every retry asks the filter state again, so that it can go to another cluster.
-            "refresh_cluster_on_retry": true,
-            // The next attempt goes to another server: there is nothing to wait for.
-            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
-        },
+        "retry_policy": retry_policy(registry, servers, pace),
     })
+}
+
+fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
+    let back_off = registry.failover.back_off;
+    let (base, max) = match pace {
+        Pace::Instant => (Duration::from_millis(1), Duration::from_millis(10)),
+        Pace::Patient => (back_off.base, back_off.max),
+    };
+    let mut policy = json!({
+        "retry_on": RETRY_ON,
+        "retriable_headers": [{"name": FAILOVER, "present_match": true}],
+        // The gate sets the exact number per call, with x-envoy-max-retries.
+        "num_retries": servers.len().saturating_sub(1).max(1),
+        // The gate sets a shorter one per call. It ends with the headers of the answer, which are held until the
+        // first event or the whole JSON body has been judged.
+        "per_try_timeout": duration(longest_timeout(registry)),
+        // Every retry asks the filter state again, so that it can go to another cluster.
+        "refresh_cluster_on_retry": true,
+        "retry_back_off": {"base_interval": duration(base), "max_interval": duration(max)},
+    });
+    if let (Some(policy), true) = (policy.as_object_mut(), servers.iter().any(|server| server.attempts > 1)) {
+        // What the attempt filter asks to wait for a server that has asked for fewer calls.
+        policy.insert(
+            "rate_limited_retry_back_off".to_owned(),
+            json!({"reset_headers": [{"name": WAIT, "format": "SECONDS"}], "max_interval": duration(back_off.max)}),
+        );
+    }
+    policy
 }
 
 /// The cluster is the one that the filter state names; without a plan, the direct path.

@@ -9,8 +9,8 @@ use super::{bootstrap, document, to_yaml};
 use crate::breaker::Policy;
 use crate::failure::Overrides;
 use crate::registry::{
-    Credential, CredentialIndex, EnvoySettings, FailureSettings, Id, Limits, Listener, ProberPlacement, Registry,
-    Server, ServerKind, Source, Tier, Url,
+    Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener, ProberPlacement,
+    Registry, Server, ServerKind, Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -27,6 +27,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         ca_file: None,
         connect_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
+        attempts: 1,
         breaker: Policy::default(),
         probe: None,
         rules: Vec::new(),
@@ -44,10 +45,12 @@ fn registry() -> Registry {
             path: "/mcp".to_owned(),
             expose_headers: false,
             allowed_origins: Vec::new(),
+            client_timeout: None,
         },
         envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
         failure: FailureSettings::default(),
+        failover: Failover::default(),
         credentials: vec![Credential {
             id: Id::new("pat").unwrap(),
             header: "authorization".to_owned(),

@@ -3,6 +3,7 @@
 //! It prepares the request for its server ([`request`]), holds and judges the answer ([`response`]), and settles the
 //! attempt with the breaker ([`verdict`]). A request without a plan gets the server's credential and nothing else.
 
+mod onward;
 mod placement;
 mod request;
 mod response;

@@ -5,8 +5,10 @@
 
 use std::rc::Rc;
 
+use super::super::clock;
 use super::super::host::Headers;
 use super::super::vm::Vm;
+use crate::breaker::{Moment, Ticket};
 use crate::plan::{Owner, Plan, is_touched_by_rest};
 use crate::registry::{Server, ServerIndex, Tool};
 
@@ -73,6 +75,14 @@ impl Placement {
             Headers::Request.set(name, value.as_bytes());
         }
         Authentication::Done { other_slot: values.next().is_some() }
+    }
+
+    /// A ticket for another attempt of a call whose first one here has spent its own. Nobody else can answer the call, so
+    /// a breaker that has opened meanwhile does not keep it back.
+    pub(super) fn fresh_ticket(&self, now_ms: u64) -> Option<Ticket> {
+        let moment = Moment { now_ms, random: clock::random_u32() };
+        let look = self.vm.with_breaker(self.index, |breaker, shared| breaker.look(shared, moment))?;
+        Some(Ticket { last_resort: !look.admits, ..look.ticket })
     }
 
     /// Addresses the request to the server, by `path`.

@@ -8,7 +8,7 @@ use super::Attempt;
 use super::placement::Authentication;
 use super::rest::RestCall;
 use crate::failure::{Class, may_fail_over};
-use crate::plan::Plan;
+use crate::plan::{Plan, Refusal, Stop};
 use crate::registry::ServerKind;
 
 /// Headers that Envoy adds to requests of its own, such as the prober's.
@@ -20,20 +20,29 @@ impl Attempt {
         let Some(server) = placement.server() else { return Action::Continue };
         let id = server.id.as_str();
         let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
+        self.began_ms = clock::now_ms();
         if let Some(plan) = plan.as_ref().filter(|plan| plan.is_spent()) {
             return self.refuse_repetition(plan);
         }
         self.plan = plan.filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
-        if let Some(plan) = &self.plan {
+        if let Some(plan) = &mut self.plan {
+            if plan.attempts > 0 && !plan.time.allows_another(self.began_ms, 0) {
+                // The router has waited longer than was to be expected.
+                let lost = !plan.repeats && plan.replay.is_allowed();
+                let stopped = Plan { stop: Some(Stop { why: Refusal::NoTime, lost }), ..plan.clone() };
+                return self.refuse_repetition(&stopped);
+            }
+            if let (true, Some(ticket)) = (plan.repeats, placement.fresh_ticket(self.began_ms)) {
+                plan.renew(ticket);
+            }
             // Now, because a failed attempt may end without another callback in which this could be said.
             if let Some(next) = plan.next() {
                 host::set_filter_state("next", next.server.as_bytes());
             }
-            host::set_filter_state("plan", &plan.clone().advanced().encode());
+            host::set_filter_state("plan", &plan.successor().encode());
         }
         #[cfg(all(feature = "test-module", target_os = "wasi"))]
         super::super::test_module::trap_if_told(id);
-        self.began_ms = clock::now_ms();
         let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
         match placement.authenticate(second, self.began_ms) {
             // The other slot gets one try, whatever it says.
@@ -70,19 +79,27 @@ impl Attempt {
         Action::Pause
     }
 
-    /// The router has retries left that were meant for other credential slots, and would use them up on the last server.
-    /// A local reply stops it.
+    /// The router has a retry left where nothing may follow: it was meant for another credential slot, or it comes after
+    /// an attempt without an answer, when only the next attempt can be stopped. A local reply does that.
     fn refuse_repetition(&mut self, plan: &Plan) -> Action {
         self.rest = Some(RestCall::Refused);
         // Not for a server, but for the access log: it takes the slots' headers off.
-        let _ = self.placement.authenticate(false, clock::now_ms());
-        // What can't be repeated comes here only if it was never sent.
-        let failover = self.decisions(Class::Lost).failover;
-        let lost = may_fail_over(Class::Lost, failover, plan.replay, false);
+        let _ = self.placement.authenticate(false, self.began_ms);
+        let lost = match plan.stop {
+            Some(stop) => stop.lost,
+            // What can't be repeated comes here only if it was never sent.
+            None if plan.repeats => false,
+            None => may_fail_over(Class::Lost, self.decisions(Class::Lost).failover, plan.replay, false),
+        };
         let class = if lost { Class::Lost } else { Class::NotSent };
-        let mark = Mark { server: self.server_id().to_owned(), class, readable: false, attempt: plan.attempts };
+        let server = plan.previous().map_or(self.server_id(), |hop| hop.server.as_str()).to_owned();
+        let mark = Mark { server, class, readable: false, attempt: plan.attempts };
+        if plan.stop.is_some() {
+            host::set_filter_state("plan", &plan.clone().left().encode());
+        }
+        let timeout = lost && !plan.time.allows_another(self.began_ms, 0);
         host::reply(
-            503,
+            if timeout { 504 } else { 503 },
             &[(ANSWER_MARK, &mark.encode()), ("content-type", "text/plain")],
             class.explanation().as_bytes(),
         );

@@ -73,8 +73,10 @@ impl Attempt {
             }
             // The gate will put its own answer in the place of this one, for which it needs the body's end. The router's
             // clock runs only until it sees the headers, so they wait here.
-            Judgement::Decided(Verdict { class, .. })
-                if !end_of_stream && self.is_replaced_by_gate(class, head.status) && !self.would_go_on(class) =>
+            Judgement::Decided(verdict)
+                if !end_of_stream
+                    && self.is_replaced_by_gate(verdict.class, head.status)
+                    && !self.would_go_on(verdict) =>
             {
                 self.hold(Holding::Whole(head, 0))
             }

@@ -20,7 +20,9 @@ pub(super) fn asked() -> Vec<String> {
     let made = host::number(&["upstream", "request_attempt_count"]);
     // An attempt leaves the plan of the one after it, whether that is made or not; one that was stopped leaves none.
     let ahead = made > 0 && u64::from(plan.attempts) >= made;
-    let count = usize::from(plan.cursor).saturating_add(usize::from(!ahead && made > 0));
+    // Its next attempt may be at a server that has been asked already.
+    let counts_on = !ahead || plan.repeats || plan.other_slot;
+    let count = usize::from(plan.cursor).saturating_add(usize::from(counts_on && made > 0));
     plan.hops.into_iter().take(count).map(|hop| hop.server).collect()
 }
 

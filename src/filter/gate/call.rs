@@ -47,6 +47,8 @@ pub enum Session {
 pub struct Call {
     /// When it came, on the monotonic clock, in ms.
     pub started: u64,
+    /// How long its client says that it waits, in ms.
+    pub told_ms: Option<u64>,
     /// What kind of message it is; `None` until that is known.
     pub kind: Option<Kind>,
     /// Its JSON-RPC id, byte for byte.

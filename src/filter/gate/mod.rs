@@ -5,6 +5,7 @@
 
 mod attempts;
 mod call;
+mod controls;
 mod planning;
 mod request;
 mod response;

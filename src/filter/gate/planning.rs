@@ -5,20 +5,18 @@ use std::rc::Rc;
 use proxy_wasm::types::Action;
 
 use super::super::clock;
-use super::super::host::{self, Headers};
+use super::super::host;
 use super::super::metrics::Status;
 use super::super::vm::Vm;
 use super::call::{Session, Task};
+use super::controls::Attempts;
 use super::{Gate, Phase};
 use crate::annotations::Page;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
-use crate::failure::{Replay, may_follow_loss};
+use crate::failure::Replay;
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, local, replay};
-use crate::plan::{
-    Breakers, HeaderList, Hop, Kind, Owner, Plan, Route, Terms, admit, chain, is_touched_by_rest, mcp_follows_rest,
-    originals,
-};
+use crate::plan::{Breakers, ClientTime, Hop, Kind, Owner, Plan, Route, Terms, admit, chain};
 use crate::registry::{ProberPlacement, Replayable, ServerIndex, ServerKind, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
@@ -113,15 +111,24 @@ impl Gate {
             may_divert: owner.is_none(),
             last_resort: self.call.local.is_none() && message.kind != Kind::Session,
         };
-        let (now, random) = (clock::now_ms(), clock::random_u32());
+        let now = clock::now_ms();
+        let tool = if let Route::Tool(tool) = message.route { Some(tool) } else { None };
+        let client = self.client_time(vm, tool);
+        if message.kind != Kind::Session && client.is_over(now) {
+            return self.refuse(ErrorCode::TimeOver, "the time for this call was over before it could be sent", None);
+        }
+        let random = clock::random_u32();
         let mut asking = Asking { vm, now, random, replayable: message.replay == Replay::Allowed, last_resort: None };
         let hops = admit(&servers, terms, &mut asking);
-        self.call.last_resort = asking.last_resort.map(|server| (server, asking.now));
+        self.call.last_resort = asking.last_resort.map(|server| (server, now));
         let Some((first, _)) = hops.first() else { return self.no_path(vm, &servers, mcp_enabled) };
 
         let name = |index: ServerIndex| vm.registry.server(index).map_or("", |server| server.id.as_str());
         host::set_filter_state("next", name(*first).as_bytes());
-        let tool = if let Route::Tool(tool) = message.route { Some(tool) } else { None };
+        let attempts = Attempts { vm, kind: message.kind, replay: message.replay, tool, hops: &hops };
+        let time = attempts.time(&client, now);
+        let again = if terms.last_resort { attempts.again() } else { 0 };
+        let patient = again > 0 && hops.len() == 1;
         let plan = Plan {
             kind: message.kind,
             replay: message.replay,
@@ -137,15 +144,27 @@ impl Gate {
             call_uuid: tool.and_then(|tool| tool.rest.as_ref()).and_then(|_| clock::random()).unwrap_or_default(),
             cursor: 0,
             other_slot: false,
+            repeats: false,
+            again,
+            patient,
+            time,
+            stop: None,
             attempts: 0,
             hops: hops.iter().map(|(at, ticket)| Hop { server: name(*at).to_owned(), ticket: *ticket }).collect(),
-            originals: headers_to_restore(vm, tool, &hops),
+            originals: attempts.headers_to_restore(),
         };
         host::set_filter_state("plan", &plan.encode());
-        set_router_controls(vm, message, tool, &hops);
+        attempts.tell_router(&time, again, patient);
+        vm.budget.borrow_mut().deposit(now);
         host::clear_route_cache();
         self.phase = Phase::Sent;
         Action::Continue
+    }
+
+    fn client_time(&self, vm: &Vm, tool: Option<&Tool>) -> ClientTime {
+        let allowed = tool.and_then(|tool| tool.client_timeout).or(vm.registry.listener.client_timeout);
+        let allowed_ms = allowed.map(|allowed| u64::try_from(allowed.as_millis()).unwrap_or(u64::MAX));
+        ClientTime { started_ms: self.call.started, allowed_ms, told_ms: self.call.told_ms }
     }
 
     /// Nobody may answer: the gate does, with an answer of its own where it has one.
@@ -172,31 +191,6 @@ impl Gate {
     }
 }
 
-/// The client's headers that an MCP attempt needs after a REST attempt; `None` where no such order is planned.
-fn headers_to_restore(vm: &Vm, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) -> Option<HeaderList> {
-    let kinds = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.kind);
-    let tool = tool.filter(|_| mcp_follows_rest(kinds))?;
-    Some(originals(Headers::Request.all(), |name| is_touched_by_rest(name, tool.mapped_headers())))
-}
-
-/// Tells the router how often, when, and after which silence it may send this request again.
-fn set_router_controls(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) {
-    // One attempt per server, and one more for each that has a second credential slot.
-    let slots = hops.iter().filter(|(server, _)| vm.registry.has_two_slots(*server)).count();
-    let retries = hops.len().saturating_sub(1).saturating_add(slots);
-    Headers::Request.set("x-envoy-max-retries", retries.to_string().as_bytes());
-    if hops.len() > 1 && may_be_sent_after_loss(vm, message, tool, hops) {
-        Headers::Request.set("x-envoy-retry-on", b"reset");
-    }
-    let slowest = hops.iter().filter_map(|(server, _)| vm.registry.server(*server)).map(|server| server.timeout).max();
-    let timeout = match message.kind {
-        // The stream may stay silent for as long as the server has nothing to say.
-        Kind::Session => 0,
-        _ => tool.and_then(|tool| tool.timeout).or(slowest).unwrap_or_default().as_millis(),
-    };
-    Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", timeout.to_string().as_bytes());
-}
-
 /// Whether calls of a tool may be executed twice: the operator's word, or else that of the tool's servers.
 fn replay_of_tool(vm: &Vm, tool: Option<&Tool>, name: Option<&str>) -> Replay {
     match tool.map(|tool| tool.replayable) {
@@ -213,12 +207,6 @@ fn replay_of_tool(vm: &Vm, tool: Option<&Tool>, name: Option<&str>) -> Replay {
         Some(false) => Replay::UnknownAnnotation,
         None => Replay::NotReplayable,
     }
-}
-
-/// Whether the router itself may send the call on after a loss.
-fn may_be_sent_after_loss(vm: &Vm, message: &Message<'_>, tool: Option<&Tool>, hops: &[(ServerIndex, Ticket)]) -> bool {
-    let servers = hops.iter().rev().skip(1).filter_map(|(server, _)| vm.registry.server(*server));
-    may_follow_loss(tool.map(|tool| &tool.on), servers.map(|server| &server.on), message.replay)
 }
 
 /// The breakers of a VM at one moment.

@@ -11,10 +11,14 @@ use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::mcp::SessionId;
 use crate::mcp::local::LocalAnswer;
 
+/// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
+const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
+
 /// Headers by which Envoy's router lets a request change its own retries and timeouts. They are the gate's to set; from
 /// a client they would override the operator's policy, above all "never send this twice".
-const ROUTER_CONTROLS: [&str; 13] = [
+const ROUTER_CONTROLS: [&str; 14] = [
     "x-envoy-attempt-count",
+    EXPECTED_TIMEOUT,
     "x-envoy-hedge-on-per-try-timeout",
     "x-envoy-is-timeout-retry",
     "x-envoy-max-retries",
@@ -61,8 +65,11 @@ impl Gate {
             (_, Some(_)) => Session::Gate,
             (session, None) => self.session(session),
         };
-        for (name, _) in &headers {
+        for (name, value) in &headers {
             if is_reserved(name) {
+                if name == EXPECTED_TIMEOUT {
+                    self.call.told_ms = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                }
                 Headers::Request.remove(name);
             }
         }

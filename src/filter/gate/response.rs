@@ -131,10 +131,16 @@ impl Gate {
         }
     }
 
-    /// Counts a call that failed where it may have been executed, and that the next server was not asked for that reason.
+    /// Counts a call that failed and was not sent on: because it may have been executed, or for want of budget or time.
     fn count_replay_refused(&self, class: Class, mark: Option<&Mark>) {
         let (registry, task) = (&self.vm.registry, self.call.task);
-        let Some(plan) = attempts::plan_left().filter(|plan| !plan.is_spent()) else { return };
+        let Some(plan) = attempts::plan_left() else { return };
+        if let Some(stop) = plan.stop {
+            return self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), stop.why.as_str()));
+        }
+        if plan.is_spent() || plan.repeats {
+            return;
+        }
         let server = mark.and_then(|mark| registry.server_by_id(&mark.server)).map(|(_, server)| &server.on);
         let tool = if let Task::Tool(index) = task { registry.tools.get(index) } else { None };
         let failover = decide(class, tool.map(|tool| &tool.on), server).failover;

@@ -34,8 +34,21 @@ fn what_is_left_out_has_the_documented_default() {
     let tool = &registry.tools[0];
     assert_eq!(tool.replayable, Replayable::Annotations, "and no server is trusted by default");
     assert!(!server.trust_annotations);
+    assert_eq!((server.attempts, registry.listener.client_timeout, tool.client_timeout), (1, None, None));
+    assert_eq!(registry.failover, Failover::default());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, json!({"name": "t", "inputSchema": {"type": "object"}}));
+}
+
+#[test]
+fn the_failover_section_means_what_it_says() {
+    let registry = read(full());
+    let Failover { budget, back_off } = registry.failover;
+    assert_eq!((budget.deposit, budget.per_second, budget.capacity), (200, 5_000, 50_000));
+    assert_eq!((back_off.base, back_off.max), (Duration::from_millis(100), Duration::from_secs(2)));
+    assert_eq!((registry.servers[0].attempts, registry.servers[1].attempts), (1, 3));
+    assert_eq!(registry.listener.client_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(registry.tools[0].client_timeout, Some(Duration::from_secs(45)));
 }
 
 #[test]

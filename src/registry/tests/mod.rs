@@ -19,9 +19,11 @@ pub(super) fn full() -> Value {
     json!({
         "version": 1,
         "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": false,
-            "allowed_origins": ["https://tools.example"]},
+            "allowed_origins": ["https://tools.example"], "client_timeout": "60s"},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "limits": {"request_body": "1MiB", "response_body": 65536},
+        "failover": {"budget": {"ratio": 0.2, "min_per_second": 5, "reserve": 50},
+            "back_off": {"base": "100ms", "max": "2s"}},
         "breaker": {},
         "failure": {"rules": [{"jsonrpc_code": -32050, "class": "server"}]},
         "credentials": [
@@ -38,12 +40,13 @@ pub(super) fn full() -> Value {
              "rules": [{"message": "Throttled", "in": "tool_error_start", "class": "overload"}, {"status": 409, "class": "server"}],
              "on": {"server": {"failover": "never"}}},
             {"id": "first", "kind": "mcp", "url": "https://host.example/mcp", "credential": "pat",
-             "connect_timeout": "250ms", "timeout": "10s", "ca_file": "/etc/ca.pem"},
+             "connect_timeout": "250ms", "timeout": "10s", "attempts": 3, "ca_file": "/etc/ca.pem"},
             {"id": "rest", "kind": "rest", "url": "https://host.example"}
         ],
         "tools": [
             {
-                "name": "search", "task": "search", "replayable": true, "on": {"credential": {"alert": false}}, "timeout": "20s", "servers": ["second", "first"],
+                "name": "search", "task": "search", "replayable": true, "on": {"credential": {"alert": false}}, "timeout": "20s",
+                "client_timeout": "45s", "servers": ["second", "first"],
                 "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
                 "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},
                 "rest": {"server": "rest", "first": true, "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}

@@ -30,7 +30,7 @@ fn problems_of_the_document_itself() {
             "/serverss",
             Some(json!([])),
             &[
-                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, breaker, failure, credentials, servers, tools",
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, credentials, servers, tools",
             ],
         ),
         ("/servers", None, &["servers: is required"]),
@@ -120,14 +120,14 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/port",
             Some(json!(9901)),
             &[
-                "listener: {address, allowed_origins, expose_headers, path, port}: must not use port 9901 for both the listener and Envoy's admin interface",
+                "listener: {address, allowed_origins, client_timeout, expose_headers, p...: must not use port 9901 for both the listener and Envoy's admin interface",
             ],
         ),
         (
             "/listener/prt",
             Some(json!(1)),
             &[
-                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins",
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout",
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
@@ -369,7 +369,7 @@ fn problems_of_servers() {
             "/servers/0/urll",
             Some(json!("x")),
             &[
-                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, protocol, probe, rules, on, ...",
+                "servers[0].urll: (not shown): is not a known key\n    hint: did you mean url? known here: id, kind, tier, url, credential, ca_file, connect_timeout, timeout, attempts, protocol, probe, rules, ...",
             ],
         ),
     ]);
@@ -443,6 +443,60 @@ fn problems_of_tools() {
                 "tools[0].annotations.readOnlyHint: 1: must be true or false",
                 "tools[0].annotations.readOnly: true: is not a known key\n    hint: known here: readOnlyHint, destructiveHint, idempotentHint, openWorldHint",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_failover_and_of_time_limits() {
+    assert_each(vec![
+        ("/failover/budget/ratio", Some(json!(11)), &["failover.budget.ratio: 11: must be a number from 0 to 10"]),
+        (
+            "/failover/budget/reserve",
+            Some(json!(0)),
+            &["failover.budget.reserve: 0: must be a whole number from 1 to 100000"],
+        ),
+        (
+            "/failover/budget/min_per_second",
+            Some(json!(-1)),
+            &["failover.budget.min_per_second: -1: must be a whole number from 0 to 10000"],
+        ),
+        (
+            "/failover/budget",
+            Some(json!({"ratio": 0, "min_per_second": 0})),
+            &[
+                "failover.budget: {min_per_second, ratio}: must let something in again\n    hint: set ratio or min_per_second above 0",
+            ],
+        ),
+        (
+            "/failover/back_off/base",
+            Some(json!("3s")),
+            &[
+                "failover.back_off: {base, max}: base (3s) must not be longer than max (2s)\n    hint: set both, or lower base",
+            ],
+        ),
+        (
+            "/failover/back_off/max",
+            Some(json!("10m")),
+            &["failover.back_off.max: \"10m\": must be a duration from 10ms to 5m"],
+        ),
+        (
+            "/failover/budgett",
+            Some(json!({})),
+            &["failover.budgett: {}: is not a known key\n    hint: did you mean budget? known here: budget, back_off"],
+        ),
+        ("/servers/1/attempts", Some(json!(0)), &["servers[1].attempts: 0: must be a whole number from 1 to 10"]),
+        (
+            "/listener/client_timeout",
+            Some(json!(30)),
+            &[
+                "listener.client_timeout: 30: must be a duration such as 500ms, 30s or 5m\n    hint: a number alone has no unit",
+            ],
+        ),
+        (
+            "/tools/0/client_timeout",
+            Some(json!("2h")),
+            &["tools[0].client_timeout: \"2h\": must be a duration from 10ms to 1h"],
         ),
     ]);
 }

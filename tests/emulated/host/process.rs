@@ -56,6 +56,11 @@ impl Process {
         }
     }
 
+    /// The time on the monotonic clock.
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.monotonic_ns.load(Ordering::SeqCst))
+    }
+
     /// The shared data.
     pub fn shared_data(&self) -> MutexGuard<'_, SharedData> {
         lock(&self.shared_data)

@@ -131,6 +131,8 @@ impl Stream<'_> {
             for frame in out {
                 if let Frame::Headers(headers, _) = &frame {
                     if headers.first("x-dualpath-failover").is_some() && retry.left > 0 {
+                        let wait = headers.get("x-dualpath-wait").and_then(|seconds| seconds.parse().ok());
+                        self.worker.process().advance(Duration::from_secs(wait.unwrap_or(0)));
                         return End::Marked;
                     }
                     self.info.borrow_mut().set("response.code_details", "via_upstream");
