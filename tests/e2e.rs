@@ -25,6 +25,8 @@ mod gate;
 mod identity;
 #[path = "e2e/outages.rs"]
 mod outages;
+#[path = "e2e/policy.rs"]
+mod policy;
 #[path = "e2e/probes.rs"]
 mod probes;
 #[path = "e2e/sessions.rs"]
