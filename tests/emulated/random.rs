@@ -2,6 +2,7 @@
 //!
 //! A trap aborts the test binary, and a broken rule of the host fails the process at its end, so neither is asserted here.
 
+mod reachable;
 mod strategy;
 
 use proptest::option;
@@ -10,6 +11,7 @@ use proptest::sample::select;
 
 use crate::fixture::{SECRETS, SERVERS, World};
 use crate::host::{Abort, Attempt, Behaviour, Exchange, Played, Response};
+use reachable::outage;
 use strategy::{MARK, Step, history};
 
 /// Whether the server has certainly not executed what it was sent: it refused the caller, or does not know the session.
@@ -104,5 +106,25 @@ proptest! {
         let sent = attempts.iter().filter(|attempt| attempt.sent).count() as u64;
         let settled = world.process.metric_sum("dualpath_attempts_total.");
         prop_assert!((sent..=attempts.len() as u64).contains(&settled), "{settled} attempts settled: {attempts:?}");
+    }
+}
+
+proptest! {
+    // A case is up to forty calls.
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_call_that_may_be_repeated_is_answered_while_any_path_is_up(outage in outage()) {
+        let world = World::under(&outage.registry());
+        for (number, (pause, servers)) in outage.calls.iter().enumerate() {
+            world.process.advance(*pause);
+            let played = world.call("search", servers.clone());
+            let reply = played.reply();
+            prop_assert!(
+                reply.status() == 200 && reply.text().contains("from "),
+                "call {number}, {} is up: {} {} by {:?}", SERVERS[outage.up], reply.status(), reply.text(), played.servers()
+            );
+            world.worker.tick("gate");
+        }
     }
 }
