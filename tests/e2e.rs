@@ -13,6 +13,8 @@ mod chaos;
 mod clients;
 #[path = "e2e/credentials.rs"]
 mod credentials;
+#[path = "e2e/drill.rs"]
+mod drill;
 #[path = "e2e/edges.rs"]
 mod edges;
 #[path = "e2e/envoy_handle.rs"]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{load, print, report};
+use crate::drill::Network;
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::plan::{Route, chain};
 use crate::registry::{Credential, Registry, Replayable, Server, ServerIndex, ServerKind, Source, Tool};
@@ -155,6 +156,9 @@ pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<Strin
             found.push(format!("credential {} is not used by any server", credential.id));
         }
         found.extend(source_warnings(credential, &is_set));
+    }
+    if registry.drill.as_ref().is_some_and(|drill| drill.sources.iter().any(Network::is_everything)) {
+        found.push("drill.sources has a network of every address: any client can have its calls fail".to_owned());
     }
     let admin = &registry.envoy.admin_address;
     if !admin.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {

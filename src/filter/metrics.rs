@@ -76,6 +76,10 @@ pub enum Metric<'r> {
     BreakerState(&'r str),
     /// `dualpath_attempts_total{server,outcome}`.
     Attempts(&'r str, Class),
+    /// `dualpath_drill_total{server,class}`.
+    Drills(&'r str, Class),
+    /// `dualpath_drill_ignored_total{reason}`.
+    DrillIgnored(&'static str),
     /// `dualpath_probes_total{server,outcome}`.
     Probes(&'r str, Class),
     /// `dualpath_alerts_total{server,class}`.
@@ -114,6 +118,8 @@ impl Metric<'_> {
             Metric::ReplayRefused(task, reason) => {
                 format!("dualpath_replay_refused_total.task.{task}.reason.{reason}")
             }
+            Metric::Drills(server, class) => format!("dualpath_drill_total.server.{server}.class.{}", class.as_str()),
+            Metric::DrillIgnored(reason) => format!("dualpath_drill_ignored_total.reason.{reason}"),
             Metric::Probes(server, class) => {
                 format!("dualpath_probes_total.server.{server}.outcome.{}", class.as_str())
             }

@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use serde_json::Value;
 
-use super::attempt::{Attempt, Placement};
+use super::attempt::{Attempt, Drill, Placement};
 use super::gate::Gate;
 use super::prober::{self, Bystander, Prober};
 use super::vm::Vm;
@@ -22,6 +22,8 @@ enum Role {
     Gate(Rc<Vm>),
     /// Upstream filter on one server's cluster.
     Attempt(Rc<Placement>),
+    /// Upstream filter on the drill's cluster: it stands for any server.
+    Drill(Rc<Vec<Rc<Placement>>>),
     /// Acts without a request.
     Prober(Prober),
 }
@@ -51,8 +53,13 @@ impl Root {
                 let placement = Placement::new(vm, server);
                 Role::Attempt(Rc::new(placement.ok_or_else(|| format!("server: {server:?}: is not in the registry"))?))
             }
+            Some("drill") => {
+                let servers = vm.registry.servers.iter();
+                let placements = servers.filter_map(|server| Placement::new(Rc::clone(&vm), server.id.as_str()));
+                Role::Drill(Rc::new(placements.map(Rc::new).collect()))
+            }
             Some("prober") => Role::Prober(Prober::new(vm, text("placement") == Some("listener"))),
-            other => return Err(format!("role: {other:?}: must be one of gate, attempt, prober")),
+            other => return Err(format!("role: {other:?}: must be one of gate, attempt, drill, prober")),
         });
         Ok(())
     }
@@ -98,6 +105,7 @@ impl RootContext for Root {
         match self.role.as_ref()? {
             Role::Gate(vm) => Some(Box::new(Gate::new(Rc::clone(vm)))),
             Role::Attempt(placement) => Some(Box::new(Attempt::new(Rc::clone(placement)))),
+            Role::Drill(placements) => Some(Box::new(Drill::new(Rc::clone(placements)))),
             Role::Prober(_) => Some(Box::new(Bystander)),
         }
     }

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     SessionEnded,
     /// 41301: the request is longer than what may be held.
     BodyTooLarge,
+    /// 42201: the drill that the request orders can't be carried out.
+    DrillMalformed,
     /// 50301: no server that could answer takes calls at present; none was asked.
     NoPath,
     /// 50302: there is no usable credential for the server that would have to be asked.
@@ -46,6 +48,7 @@ impl ErrorCode {
             ErrorCode::OriginNotAllowed => 40301,
             ErrorCode::SessionEnded => 40401,
             ErrorCode::BodyTooLarge => 41301,
+            ErrorCode::DrillMalformed => 42201,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
             ErrorCode::UpstreamFailed => 50303,
@@ -66,6 +69,7 @@ impl ErrorCode {
             ErrorCode::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             ErrorCode::SessionEnded => "SESSION_ENDED",
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
+            ErrorCode::DrillMalformed => "DRILL_MALFORMED",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
@@ -86,6 +90,7 @@ impl ErrorCode {
             ErrorCode::SessionEnded => 404,
             ErrorCode::BodyTooLarge => 413,
             ErrorCode::TimeOver => 504,
+            ErrorCode::DrillMalformed => 422,
             _ => 503,
         }
     }

@@ -4,12 +4,12 @@
 //! a later request belongs to without keeping any state. A session that the gate itself opened is
 //! `dp1~~<24 characters base64url>`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::registry::Id;
 
 const MARK: &[u8] = b"dp1~";
+
+/// What the random part is written with: 64 characters that are legal in a header.
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Characters of the random part of a session of the gate's own.
 const RANDOM_CHARS: usize = 24;
@@ -45,7 +45,7 @@ impl<'a> SessionId<'a> {
         let (server, original) = rest.split_at_checked(rest.iter().position(|&b| b == b'~')?)?;
         let original = original.strip_prefix(b"~")?;
         if server.is_empty() {
-            let random = original.len() == RANDOM_CHARS && URL_SAFE_NO_PAD.decode(original).is_ok();
+            let random = original.len() == RANDOM_CHARS && original.iter().all(|byte| BASE64URL.contains(byte));
             return random.then_some(SessionId::Gate);
         }
         let server = std::str::from_utf8(server).ok().filter(|id| Id::new(id).is_some())?;
@@ -57,8 +57,9 @@ impl<'a> SessionId<'a> {
         [MARK, server.as_str().as_bytes(), b"~", original].concat()
     }
 
-    /// A new session id of the gate's own, from 144 random bits.
-    pub fn mint(random: [u8; 18]) -> Vec<u8> {
-        [MARK, b"~", URL_SAFE_NO_PAD.encode(random).as_bytes()].concat()
+    /// A new session id of the gate's own, with the 144 lower bits of these random ones.
+    pub fn mint(random: [u8; RANDOM_CHARS]) -> Vec<u8> {
+        let character = |byte: u8| BASE64URL.get(usize::from(byte & 63)).copied().unwrap_or(b'-');
+        [MARK, b"~", &random.map(character)].concat()
     }
 }

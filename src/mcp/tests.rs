@@ -174,7 +174,7 @@ fn a_wrapped_session_id_comes_apart_again() {
 
 #[test]
 fn a_session_id_of_the_gates_own_is_recognised_and_legal_in_a_header() {
-    let id = SessionId::mint([0xfb; 18]);
+    let id = SessionId::mint([0xfb; 24]);
     assert_eq!(SessionId::parse(&id), SessionId::Gate);
     assert!(id.iter().all(|byte| (0x21..=0x7e).contains(byte)));
 }

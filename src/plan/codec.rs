@@ -34,6 +34,23 @@ pub(super) mod ticket {
     }
 }
 
+/// The class of a drilled hop within a plan: 0 for none, else its position among all classes and one.
+pub(super) mod drill {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::failure::Class;
+
+    pub fn serialize<S: Serializer>(drill: &Option<Class>, serializer: S) -> Result<S::Ok, S::Error> {
+        let position = drill.and_then(|class| (1u8..).zip(Class::ALL).find(|(_, known)| *known == class));
+        position.map_or(0, |(at, _)| at).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Class>, D::Error> {
+        let number = usize::from(u8::deserialize(deserializer)?);
+        Ok(number.checked_sub(1).and_then(|at| Class::ALL.get(at)).copied())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -42,7 +59,7 @@ mod tests {
     use super::super::{Hop, Kind, Owner, Refusal, Stop, Time};
     use super::*;
     use crate::breaker::Ticket;
-    use crate::failure::Replay;
+    use crate::failure::{Class, Replay};
 
     fn plan() -> Plan {
         Plan {
@@ -63,8 +80,8 @@ mod tests {
             stop: None,
             attempts: 0,
             hops: vec![
-                Hop { server: "a".to_owned(), ticket: Ticket::default() },
-                Hop { server: "b".to_owned(), ticket: Ticket::default() },
+                Hop { server: "a".to_owned(), ticket: Ticket::default(), drill: None },
+                Hop { server: "b".to_owned(), ticket: Ticket::default(), drill: Some(Class::Lost) },
             ],
             originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
         }

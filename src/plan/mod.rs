@@ -20,7 +20,8 @@ pub use time::{ClientTime, Time};
 
 use crate::annotations::Page;
 use crate::breaker::Ticket;
-use crate::failure::Replay;
+use crate::drill;
+use crate::failure::{Class, Replay};
 
 /// What kind of message a plan is for; decides what an attempt may do with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -54,6 +55,9 @@ pub struct Hop {
     /// What the server's breaker gave for this call; its outcome is reported under it.
     #[serde(with = "codec::ticket")]
     pub ticket: Ticket,
+    /// How it is to fail without being asked, where that is ordered.
+    #[serde(with = "codec::drill")]
+    pub drill: Option<Class>,
 }
 
 /// Everything that the attempts of one call need to know of it.
@@ -99,11 +103,23 @@ pub struct Plan {
 
 impl Plan {
     /// Version of the encoding. An attempt that meets another version treats the request as unplanned.
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 
     /// The hop that is under way.
     pub fn current(&self) -> Option<&Hop> {
         self.hops.get(usize::from(self.cursor))
+    }
+
+    /// How the attempt that is under way is to fail without asking its server. The other credential slot is asked: to see
+    /// that it is, is what a drill of a refused credential is for.
+    pub fn drilled(&self) -> Option<Class> {
+        self.current().filter(|_| !self.other_slot).and_then(|hop| hop.drill)
+    }
+
+    /// The name of the cluster that the attempt under way goes to; `None` once no hop is left.
+    pub fn destination(&self) -> Option<&str> {
+        let server = self.current()?.server.as_str();
+        Some(if self.drilled().is_some() { drill::CLUSTER } else { server })
     }
 
     /// The hop after the one that is under way.

@@ -5,6 +5,7 @@
 //! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
 mod credentials;
+mod drill;
 mod failover;
 mod failure;
 mod headers;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::breaker::Policy;
+use crate::drill::Network;
 use crate::failure::{Overrides, Rule};
 use crate::mcp::ProtocolVersion;
 use crate::plan::BudgetPolicy;
@@ -52,6 +53,8 @@ pub struct Registry {
     pub failure: FailureSettings,
     /// How much is spent on sending calls again.
     pub failover: Failover,
+    /// Who may order that a request sees a server fail; `None` = nobody.
+    pub drill: Option<Drill>,
     /// Credentials, by reference only: a registry never holds a secret.
     pub credentials: Vec<Credential>,
     /// Upstream servers in file order.
@@ -101,6 +104,13 @@ pub enum ProberPlacement {
     Listener,
     /// Nowhere: calls are the only probes, and the gauges move only when a breaker changes its state.
     Off,
+}
+
+/// The rehearsal of failover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drill {
+    /// The networks that drills may be ordered from; not empty.
+    pub sources: Vec<Network>,
 }
 
 /// Sizes, in bytes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::drill;
 use super::model::{Credential, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry};
 use super::names::Names;
 use super::problem::{Problem, Problems};
@@ -50,6 +51,8 @@ fn read(root: &Node) -> Option<Registry> {
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
 
+    let drill = or(table.optional("drill"), None, drill::read);
+
     let mut credential_names = Names::of("credential");
     let credentials = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
     let credentials: Option<Vec<_>> =
@@ -77,6 +80,7 @@ fn read(root: &Node) -> Option<Registry> {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
+        drill: drill?,
         failure: failure?,
         failover: failover?,
         credentials: whole(credentials?)?,

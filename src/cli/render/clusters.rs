@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::{extension, typed};
 use super::wasm_plugin::{self, Role};
-use super::{credentials, duration, size, socket_address};
+use super::{credentials, drill, duration, size, socket_address};
 use crate::registry::{Registry, Server, Url};
 
 /// Concurrent connections, requests and retries that a server may have. Envoy's defaults (1024, and 3 retries) would
@@ -23,9 +23,10 @@ const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// certificate.
 const REFUSES: (&str, u16) = ("127.0.0.1", 1);
 
-/// The clusters of all servers, in file order; each is named by its server's id.
+/// The clusters of all servers, in file order, each named by its server's id; and the drill's.
 pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
-    registry.servers.iter().map(|server| cluster(registry, wire, server)).collect()
+    let servers = registry.servers.iter().map(|server| cluster(registry, wire, server));
+    servers.chain(drill::cluster(registry, wire)).collect()
 }
 
 fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
@@ -117,6 +118,11 @@ fn protocol_options(registry: &Registry, wire: &Value, server: &Server) -> Value
     let mut filters =
         server.credential.and_then(|at| registry.credential(at)).map(credentials::injectors).unwrap_or_default();
     filters.push(wasm_plugin::filter(registry, wire, Role::Attempt(&server.id)));
+    http_options(filters, server.url.tls)
+}
+
+/// How a cluster speaks HTTP, with these upstream filters.
+pub(super) fn http_options(mut filters: Vec<Value>, tls: bool) -> Value {
     filters.push(extension(
         "envoy.filters.http.upstream_codec",
         "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
@@ -125,7 +131,7 @@ fn protocol_options(registry: &Registry, wire: &Value, server: &Server) -> Value
 
     let mut options = Map::new();
     options.insert("common_http_protocol_options".to_owned(), json!({"idle_timeout": CONNECTION_IDLE}));
-    if server.url.tls {
+    if tls {
         // HTTP/2 where the server offers it (ALPN).
         let both = json!({"http_protocol_options": {}, "http2_protocol_options": {}});
         options.insert("auto_config".to_owned(), both);

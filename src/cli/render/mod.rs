@@ -3,6 +3,7 @@
 
 mod clusters;
 mod credentials;
+mod drill;
 mod extension;
 mod json_text;
 mod listener;
@@ -25,15 +26,18 @@ use crate::registry::Registry;
 /// `wire` is the registry as it was written; it travels unchanged in every plugin configuration. Secrets are in
 /// neither: the file names environment variables and secret files only.
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
+    let listeners: Vec<_> = [listener::listener(registry, wire)].into_iter().chain(drill::listener(registry)).collect();
+    let mut extensions = prober::extensions(registry, wire);
+    extensions.extend(drill::bootstrap_extension(registry));
     json!({
         "node": {"id": "dualpath", "cluster": "dualpath"},
         "admin": {"address": socket_address(&registry.envoy.admin_address, registry.envoy.admin_port)},
         "layered_runtime": runtime::layers(),
         "static_resources": {
-            "listeners": [listener::listener(registry, wire)],
+            "listeners": listeners,
             "clusters": clusters::clusters(registry, wire),
         },
-        "bootstrap_extensions": prober::extensions(registry, wire),
+        "bootstrap_extensions": extensions,
         "stats_config": stats::config(),
     })
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::extension;
 use super::{credentials, duration, runtime, size};
+use crate::drill;
 use crate::registry::{Registry, Server, ServerKind};
 
 /// Filter state that names the server of the next attempt. Envoy puts `wasm.` before the property that the filter sets.
@@ -112,7 +113,7 @@ fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
 
 fn action(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     json!({
-        "inline_cluster_specifier_plugin": {"extension": by_filter_state(servers)},
+        "inline_cluster_specifier_plugin": {"extension": by_filter_state(registry, servers)},
         // An answer may be an event stream without end; attempts have a time limit of their own.
         "timeout": "0s",
         "idle_timeout": duration(STREAM_IDLE),
@@ -149,8 +150,9 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
 }
 
 /// The cluster is the one that the filter state names; without a plan, the direct path.
-fn by_filter_state(servers: &[&Server]) -> Value {
-    let map: Map<_, _> = servers.iter().map(|server| (server.id.to_string(), choose(server))).collect();
+fn by_filter_state(registry: &Registry, servers: &[&Server]) -> Value {
+    let ids = servers.iter().map(|server| server.id.as_str()).chain(registry.drill.as_ref().map(|_| drill::CLUSTER));
+    let map: Map<_, _> = ids.map(|id| (id.to_owned(), choose(id))).collect();
     let fallback = servers.iter().find(|server| server.kind == ServerKind::Rest).or(servers.first());
     extension(
         "envoy.router.cluster_specifier_plugin.matcher",
@@ -165,15 +167,15 @@ fn by_filter_state(servers: &[&Server]) -> Value {
                     ),
                     "exact_match_map": {"map": map},
                 },
-                "on_no_match": fallback.map(|server| choose(server)),
+                "on_no_match": fallback.map(|server| choose(server.id.as_str())),
             },
         }),
     )
 }
 
-fn choose(server: &Server) -> Value {
+fn choose(cluster: &str) -> Value {
     let cluster_action = "envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction";
-    json!({"action": extension("cluster", cluster_action, json!({"cluster": server.id.as_str()}))})
+    json!({"action": extension("cluster", cluster_action, json!({"cluster": cluster}))})
 }
 
 fn longest_timeout(registry: &Registry) -> Duration {

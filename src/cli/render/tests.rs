@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::{bootstrap, document, to_yaml};
 use crate::breaker::Policy;
+use crate::drill::Network;
 use crate::failure::Overrides;
 use crate::registry::{
-    Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener, ProberPlacement,
-    Registry, Server, ServerKind, Source, Tier, Url,
+    Credential, CredentialIndex, Drill, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener,
+    ProberPlacement, Registry, Server, ServerKind, Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -51,6 +52,7 @@ fn registry() -> Registry {
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
         failure: FailureSettings::default(),
         failover: Failover::default(),
+        drill: None,
         credentials: vec![Credential {
             id: Id::new("pat").unwrap(),
             header: "authorization".to_owned(),
@@ -162,6 +164,24 @@ fn a_prober_that_is_off_is_nowhere() {
     let mut registry = registry();
     registry.envoy.prober = ProberPlacement::Off;
     assert!(!rendered(&registry).to_string().contains("prober"));
+}
+
+#[test]
+fn the_drill_is_rendered_only_where_it_is_switched_on() {
+    let mut registry = registry();
+    assert!(!rendered(&registry).to_string().contains("drill"));
+    registry.drill = Some(Drill { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
+    let tree = rendered(&registry);
+    for n in 0..2 {
+        let choices = choices(route(&tree, n));
+        assert_eq!(choices.get("dualpath-drill").map(String::as_str), Some("dualpath-drill"), "also while MCP is off");
+    }
+    let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
+    let at_drill = clusters.iter().position(|cluster| cluster["name"] == "dualpath-drill").unwrap();
+    let plugin = attempt(&tree, at_drill);
+    assert_eq!(configuration(&plugin), json!({"role": "drill", "registry": wire()}));
+    assert_eq!(at(&plugin, "/vm_config"), at(gate(&tree), "/vm_config"), "it shares the attempts' VM");
+    assert_eq!(upstream_filters(&tree, at_drill).len(), 2, "no secret goes there");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) enum Role<'r> {
     Gate,
     /// On the cluster of this server, once per attempt.
     Attempt(&'r Id),
+    /// On the cluster that stands for servers which are to fail.
+    Drill,
     /// On the main thread, once per process; or on every thread, as the registry says.
     Prober,
 }
@@ -33,6 +35,7 @@ impl Role<'_> {
         match self {
             Role::Gate => "gate",
             Role::Attempt(_) => "attempt",
+            Role::Drill => "drill",
             Role::Prober => "prober",
         }
     }

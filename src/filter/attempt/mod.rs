@@ -3,6 +3,7 @@
 //! It prepares the request for its server ([`request`]), holds and judges the answer ([`response`]), and settles the
 //! attempt with the breaker ([`verdict`]). A request without a plan gets the server's credential and nothing else.
 
+mod drill;
 mod onward;
 mod placement;
 mod request;
@@ -15,10 +16,12 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+pub use drill::Drill;
 pub use placement::Placement;
 use response::Holding;
 use rest::RestCall;
 
+use crate::failure::Class;
 use crate::plan::Plan;
 
 /// The context of one attempt.
@@ -26,6 +29,8 @@ pub struct Attempt {
     placement: Rc<Placement>,
     /// The plan of the call; `None` for a request that no gate has planned.
     plan: Option<Plan>,
+    /// How the attempt is to fail without its server being asked; only on the drill's own cluster.
+    drill: Option<Class>,
     /// Whether the server has a second credential slot to try.
     other_slot: bool,
     /// Whether the outcome has been reported.
@@ -45,6 +50,7 @@ impl Attempt {
         Attempt {
             placement,
             plan: None,
+            drill: None,
             other_slot: false,
             settled: false,
             began_ms: 0,

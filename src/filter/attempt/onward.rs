@@ -39,7 +39,7 @@ impl Attempt {
             Onward::Again => Some(plan.clone().repeated()),
         };
         if let Some(plan) = here {
-            host::set_filter_state("next", self.server_id().as_bytes());
+            host::set_filter_state("next", plan.destination().unwrap_or_default().as_bytes());
             host::set_filter_state("plan", &plan.encode());
         }
         if wait_s > 0 {

@@ -21,7 +21,9 @@ impl Attempt {
         let id = server.id.as_str();
         let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
         self.began_ms = clock::now_ms();
-        if let Some(plan) = plan.as_ref().filter(|plan| plan.is_spent()) {
+        // A drill that the route doesn't know, as an older configuration has it, must not reach the server.
+        let stray = |plan: &&Plan| plan.is_spent() || plan.drilled() != self.drill;
+        if let Some(plan) = plan.as_ref().filter(stray) {
             return self.refuse_repetition(plan);
         }
         self.plan = plan.filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
@@ -32,18 +34,26 @@ impl Attempt {
                 let stopped = Plan { stop: Some(Stop { why: Refusal::NoTime, lost }), ..plan.clone() };
                 return self.refuse_repetition(&stopped);
             }
-            if let (true, Some(ticket)) = (plan.repeats, placement.fresh_ticket(self.began_ms)) {
+            if plan.repeats
+                && self.drill.is_none()
+                && let Some(ticket) = placement.fresh_ticket(self.began_ms)
+            {
                 plan.renew(ticket);
             }
             // Now, because a failed attempt may end without another callback in which this could be said.
-            if let Some(next) = plan.next() {
-                host::set_filter_state("next", next.server.as_bytes());
+            let successor = plan.successor();
+            if let Some(next) = successor.destination() {
+                host::set_filter_state("next", next.as_bytes());
             }
-            host::set_filter_state("plan", &plan.successor().encode());
+            host::set_filter_state("plan", &successor.encode());
         }
         #[cfg(all(feature = "test-module", target_os = "wasi"))]
         super::super::test_module::trap_if_told(id);
         let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
+        if self.drill.is_some() {
+            self.other_slot = placement.vm.registry.has_two_slots(placement.index);
+            return Action::Continue;
+        }
         match placement.authenticate(second, self.began_ms) {
             // The other slot gets one try, whatever it says.
             Authentication::Done { other_slot } => self.other_slot = other_slot && !second,

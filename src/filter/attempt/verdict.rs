@@ -49,6 +49,11 @@ impl Attempt {
         }
         let Some(ticket) = self.plan.as_ref().and_then(|plan| plan.current()).map(|hop| hop.ticket) else { return };
         let (vm, index) = (&self.placement.vm, self.placement.index);
+        if let (Some(class), Some(server)) = (self.drill, self.placement.server()) {
+            // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.
+            vm.metrics.count(Metric::Drills(server.id.as_str(), class));
+            return;
+        }
         if let Some(server) = self.placement.server() {
             vm.metrics.count(Metric::Attempts(server.id.as_str(), class));
         }

@@ -1,5 +1,6 @@
 //! What the gate remembers of a call until its end.
 
+use crate::drill::Orders;
 use crate::jsonrpc::RequestId;
 use crate::mcp::local::LocalAnswer;
 use crate::plan::Kind;
@@ -59,6 +60,8 @@ pub struct Call {
     pub task: Task,
     /// The session that the client is in.
     pub session: Session,
+    /// The servers that are to fail for it.
+    pub drill: Orders,
     /// The server that the operator's order names first.
     pub first_choice: Option<ServerIndex>,
     /// The server that it went to although its breaker refuses, and when.

@@ -13,6 +13,7 @@ use super::controls::Attempts;
 use super::{Gate, Phase};
 use crate::annotations::Page;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
+use crate::drill::Orders;
 use crate::failure::Replay;
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, local, replay};
@@ -118,13 +119,15 @@ impl Gate {
             return self.refuse(ErrorCode::TimeOver, "the time for this call was over before it could be sent", None);
         }
         let random = clock::random_u32();
-        let mut asking = Asking { vm, now, random, replayable: message.replay == Replay::Allowed, last_resort: None };
+        let replayable = message.replay == Replay::Allowed;
+        let mut asking = Asking { vm, now, random, replayable, drill: &self.call.drill, last_resort: None };
         let hops = admit(&servers, terms, &mut asking);
         self.call.last_resort = asking.last_resort.map(|server| (server, now));
-        let Some((first, _)) = hops.first() else { return self.no_path(vm, &servers, mcp_enabled) };
+        if hops.is_empty() {
+            return self.no_path(vm, &servers, mcp_enabled);
+        }
 
         let name = |index: ServerIndex| vm.registry.server(index).map_or("", |server| server.id.as_str());
-        host::set_filter_state("next", name(*first).as_bytes());
         let attempts = Attempts { vm, kind: message.kind, replay: message.replay, tool, hops: &hops };
         let time = attempts.time(&client, now);
         let again = if terms.last_resort { attempts.again() } else { 0 };
@@ -150,15 +153,21 @@ impl Gate {
             time,
             stop: None,
             attempts: 0,
-            hops: hops.iter().map(|(at, ticket)| Hop { server: name(*at).to_owned(), ticket: *ticket }).collect(),
+            hops: hops.iter().map(|(at, ticket)| self.hop(vm, *at, *ticket)).collect(),
             originals: attempts.headers_to_restore(),
         };
+        host::set_filter_state("next", plan.destination().unwrap_or_default().as_bytes());
         host::set_filter_state("plan", &plan.encode());
         attempts.tell_router(&time, again, patient);
         vm.budget.borrow_mut().deposit(now);
         host::clear_route_cache();
         self.phase = Phase::Sent;
         Action::Continue
+    }
+
+    fn hop(&self, vm: &Vm, server: ServerIndex, ticket: Ticket) -> Hop {
+        let id = vm.registry.server(server).map(|server| server.id.to_string()).unwrap_or_default();
+        Hop { server: id, ticket, drill: self.call.drill.class_of(server) }
     }
 
     fn client_time(&self, vm: &Vm, tool: Option<&Tool>) -> ClientTime {
@@ -215,6 +224,8 @@ struct Asking<'v> {
     now: u64,
     random: u32,
     replayable: bool,
+    /// The servers that are not asked: their breakers are only looked at.
+    drill: &'v Orders,
     /// The server that the call goes to although its breaker refuses.
     last_resort: Option<ServerIndex>,
 }
@@ -250,7 +261,7 @@ impl Breakers for Asking<'_> {
     }
 
     fn admit(&mut self, server: ServerIndex) -> Look {
-        if !self.may_probe(server) {
+        if self.drill.class_of(server).is_some() || !self.may_probe(server) {
             return self.look(server);
         }
         let moment = self.moment(server);
@@ -274,6 +285,9 @@ impl Breakers for Asking<'_> {
     }
 
     fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
+        if self.drill.class_of(server).is_some() {
+            return Some(self.look(server).ticket);
+        }
         let moment = self.moment(server);
         let ticket = self.vm.with_breaker(server, |breaker, _| breaker.admit_last_resort(moment))?.ok();
         self.last_resort = ticket.map(|_| server);

@@ -3,10 +3,11 @@
 use proxy_wasm::types::Action;
 
 use super::super::host::{Body, Headers};
-use super::super::metrics::{Mode, Status};
+use super::super::metrics::{Metric, Mode, Status};
 use super::super::{clock, host};
 use super::call::Session;
 use super::{Gate, Phase};
+use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::mcp::SessionId;
 use crate::mcp::local::LocalAnswer;
@@ -65,6 +66,10 @@ impl Gate {
             (_, Some(_)) => Session::Gate,
             (session, None) => self.session(session),
         };
+        match self.ordered_drill(&headers) {
+            Ok(orders) => self.call.drill = orders,
+            Err(malformed) => return self.refuse(ErrorCode::DrillMalformed, &malformed.to_string(), None),
+        }
         for (name, value) in &headers {
             if is_reserved(name) {
                 if name == EXPECTED_TIMEOUT {
@@ -85,6 +90,28 @@ impl Gate {
         }
         self.phase = Phase::Reading;
         if end_of_stream { self.plan_message(b"") } else { Action::Pause }
+    }
+
+    /// The drill that the request orders, if it may. Who may not is not told so: the header is taken off like any other
+    /// that is not a client's to send.
+    fn ordered_drill(&self, headers: &[(String, Vec<u8>)]) -> Result<Orders, Malformed> {
+        let mut orders = Orders::default();
+        let mut values = headers.iter().filter(|(name, _)| name == drill::HEADER).map(|(_, value)| value).peekable();
+        if values.peek().is_none() {
+            return Ok(orders);
+        }
+        let registry = &self.vm.registry;
+        let source = host::attribute(&["source", "address"]).unwrap_or_default();
+        let ignored = match &registry.drill {
+            None => Some("off"),
+            Some(drill) => (!drill::is_allowed(&drill.sources, &source)).then_some("source"),
+        };
+        if let Some(reason) = ignored {
+            self.vm.metrics.count(Metric::DrillIgnored(reason));
+            return Ok(orders);
+        }
+        values.try_for_each(|value| orders.add(value, registry))?;
+        Ok(orders)
     }
 
     fn is_allowed(&self, origin: &[u8]) -> bool {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::*;
 use super::{full, with, without};
 use crate::breaker::Mode;
+use crate::drill::Network;
 use crate::mcp::ProtocolVersion;
 
 fn read(registry: serde_json::Value) -> Registry {
@@ -126,6 +127,18 @@ fn a_probe_keeps_its_lease_for_as_long_as_the_slowest_call_may_take() {
     let lease = |id: &str| registry.server_by_id(id).map(|(_, server)| server.breaker.lease_ms);
     assert_eq!(lease("second"), Some(121_000));
     assert_eq!(lease("first"), Some(61_000));
+}
+
+#[test]
+fn drills_are_off_unless_switched_on_and_then_for_this_machine_only() {
+    let drill = |drill| read(with(full(), "/drill", drill)).drill;
+    assert_eq!(read(full()).drill, None);
+    assert_eq!(drill(json!({})), None);
+    assert_eq!(drill(json!({"sources": ["0.0.0.0/0"]})), None, "naming sources does not switch it on");
+    let sources = |value| drill(value).map(|drill| drill.sources);
+    let networks = |texts: &[&str]| Some(texts.iter().map(|text| Network::parse(text).unwrap()).collect());
+    assert_eq!(sources(json!({"enabled": true})), networks(&["127.0.0.1/32", "::1/128"]));
+    assert_eq!(sources(json!({"enabled": true, "sources": ["10.0.0.0/8"]})), networks(&["10.0.0.0/8"]));
 }
 
 /// The probe of the first server, an MCP server, or of the third, a REST server.

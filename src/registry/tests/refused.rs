@@ -30,13 +30,42 @@ fn problems_of_the_document_itself() {
             "/serverss",
             Some(json!([])),
             &[
-                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, credentials, servers, tools",
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, drill, credentials, servers, tools",
             ],
         ),
         ("/servers", None, &["servers: is required"]),
         ("/servers", Some(json!([])), &["servers: [0 elements]: must have at least one server"]),
         ("/servers", Some(json!({})), &["servers: {}: must be a list"]),
     ]);
+}
+
+#[test]
+fn problems_of_the_drill() {
+    const HINT: &str =
+        "must be a network such as 10.0.0.0/8 or ::1/128\n    hint: a single address is a network with /32, or /128";
+    let problems_with = |drill| {
+        let found = problems(&with(full(), "/drill", drill));
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        problems_with(json!({"enabled": "yes", "source": []})),
+        [
+            "drill.enabled: \"yes\": must be true or false",
+            "drill.source: [0 elements]: is not a known key\n    hint: did you mean sources? known here: enabled, sources",
+        ]
+    );
+    assert_eq!(
+        problems_with(json!({"enabled": true, "sources": []})),
+        ["drill.sources: [0 elements]: must have at least one network\n    hint: to allow none set enabled to false"]
+    );
+    assert_eq!(
+        problems_with(json!({"sources": ["127.0.0.1", "10.0.0.1/8", "localhost/8"]})),
+        [
+            format!("drill.sources[0]: \"127.0.0.1\": {HINT}"),
+            format!("drill.sources[1]: \"10.0.0.1/8\": {HINT}"),
+            format!("drill.sources[2]: \"localhost/8\": {HINT}"),
+        ]
+    );
 }
 
 #[test]

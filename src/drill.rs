@@ -1,0 +1,133 @@
+//! The drill: a request that is to see a server fail although it is well, so that failover can be rehearsed in production.
+//!
+//! The header [`HEADER`] of a request names the servers that are to fail for this request alone, and how:
+//!
+//! ```text
+//! x-dualpath-drill: fail=primary
+//! x-dualpath-drill: fail=primary,lost; fail=secondary,overload
+//! ```
+//!
+//! The class is one of those that tell of a server's failure; `server` where none is given. The server is not asked, so
+//! that a call can't be executed twice for a drill, and its breaker hears nothing of it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::failure::Class;
+use crate::registry::{Registry, ServerIndex};
+
+/// Request header that orders a drill.
+pub const HEADER: &str = "x-dualpath-drill";
+
+/// Name of the cluster that a drilled attempt goes to instead of its server's, and of the listener behind it.
+pub const CLUSTER: &str = "dualpath-drill";
+
+/// The servers that are to fail for one request, each with the class of its failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orders(Vec<(ServerIndex, Class)>);
+
+/// Why a drill is refused. `Display` says it to the operator who ordered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Malformed {
+    /// Something is not `fail=<server>[,<class>]`.
+    Grammar,
+    /// The registry has no such server, or the header names it twice.
+    Server,
+    /// This is no class that a server fails with.
+    Class,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Malformed::Grammar => "x-dualpath-drill must be fail=SERVER or fail=SERVER,CLASS, several separated by ;",
+            Malformed::Server => "x-dualpath-drill must name servers of the registry, each once",
+            Malformed::Class => "x-dualpath-drill knows the classes not_sent, overload, credential, server and lost",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl Orders {
+    /// Adds what a value of [`HEADER`] orders.
+    ///
+    /// # Errors
+    /// If any of it can't be carried out.
+    pub fn add(&mut self, value: &[u8], registry: &Registry) -> Result<(), Malformed> {
+        let value = std::str::from_utf8(value).map_err(|_| Malformed::Grammar)?;
+        for order in value.split(';') {
+            let failure = order.trim().strip_prefix("fail=").ok_or(Malformed::Grammar)?;
+            let (server, class) = failure.split_once(',').unwrap_or((failure, Class::Server.as_str()));
+            let (index, _) = registry.server_by_id(server.trim()).ok_or(Malformed::Server)?;
+            let class = Class::parse(class.trim()).filter(|class| !class.is_about_the_call());
+            if self.class_of(index).is_some() {
+                return Err(Malformed::Server);
+            }
+            self.0.push((index, class.ok_or(Malformed::Class)?));
+        }
+        Ok(())
+    }
+
+    /// How this server is to fail; `None` if it is not.
+    pub fn class_of(&self, server: ServerIndex) -> Option<Class> {
+        self.0.iter().find(|(ordered, _)| *ordered == server).map(|(_, class)| *class)
+    }
+}
+
+/// A network, as `10.0.0.0/8` or `fd00::/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Reads `address/prefix`; `None` for anything else, and for an address with bits beyond the prefix.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u8>().ok()?);
+        let network = Network { address, prefix };
+        let fits = u32::from(prefix) <= width(address);
+        (fits && network.masked(address) == bits(address)).then_some(network)
+    }
+
+    /// Whether every address is in it.
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
+    /// Whether it holds this address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && self.masked(address) == bits(self.address)
+    }
+
+    fn masked(&self, address: IpAddr) -> u128 {
+        let host_bits = width(self.address).saturating_sub(self.prefix.into());
+        bits(address).checked_shr(host_bits).and_then(|network| network.checked_shl(host_bits)).unwrap_or(0)
+    }
+}
+
+fn width(address: IpAddr) -> u32 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// Whether `source`, an address and a port as Envoy writes them, is in one of `networks`.
+pub fn is_allowed(networks: &[Network], source: &[u8]) -> bool {
+    let address = std::str::from_utf8(source).ok().and_then(|text| {
+        let (address, _port) = text.rsplit_once(':')?;
+        address.trim_matches(['[', ']']).parse().ok()
+    });
+    address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+}
+
+#[cfg(test)]
+mod tests;
