@@ -17,7 +17,7 @@ const OPEN: Duration = Duration::from_millis(400);
 const TICK: Duration = Duration::from_secs(1);
 
 async fn world(change: impl FnOnce(&mut Options)) -> World {
-    let breaker = json!({"consecutive": 3, "failure_rate": 0, "base_open": "400ms", "max_open": "400ms", "jitter": 0});
+    let breaker = json!({"consecutive": 3, "failure_rate": 0, "base_open": "400ms", "max_open": "400ms", "jitter": 0, "ramp": "0s"});
     World::start_with(|options| {
         options.set("/breaker", breaker);
         change(options);
