@@ -48,6 +48,21 @@ fn a_record_without_buckets_is_corrupt() {
 }
 
 #[test]
+fn what_is_wrong_with_a_value_has_a_name_for_the_log() {
+    let names = [
+        (Corruption::Short, "short"),
+        (Corruption::Magic, "magic"),
+        (Corruption::Checksum, "checksum"),
+        (Corruption::Length, "length"),
+        (Corruption::State, "state"),
+        (Corruption::Geometry, "geometry"),
+    ];
+    for (why, name) in names {
+        assert_eq!(why.as_str(), name);
+    }
+}
+
+#[test]
 fn servers_and_window_geometries_have_keys_of_their_own() {
     let keys = [key("a", 10, 1_000), key("b", 10, 1_000), key("a", 20, 1_000), key("a", 10, 500)];
     assert!(keys.iter().all(|key| key.len() == 20 && key.starts_with("cb1:")));
