@@ -131,3 +131,31 @@ async fn a_server_that_is_only_slow_is_taken_out_of_service_if_the_operator_says
     }
     assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("secondary"));
 }
+
+#[tokio::test]
+async fn a_server_that_has_only_just_come_back_is_spared_but_not_left_out() {
+    let breaker = json!({
+        "consecutive": 3, "failure_rate": 0, "base_open": "300ms", "max_open": "30s", "jitter": 0, "ramp": "1h",
+        "ramp_min_share": 0,
+    });
+    let world = World::start_with(|options| options.set("/breaker", breaker)).await;
+    open(&world).await;
+    world.primary.set(Behaviour::Normal);
+    let (_, closed) =
+        world.envoy.metrics_until(|m| m.value(STATE, &[("server", "primary")]) == Some(0.0)).await.expect("metrics");
+    assert!(closed, "the prober has found it well");
+    let mut elsewhere = 0;
+    for _ in 0..10 {
+        elsewhere += usize::from(world.client.search("q").await.served_by().as_deref() == Some("secondary"));
+    }
+    assert!(elsewhere >= 8, "{elsewhere} of 10 went elsewhere");
+    world.secondary.set(Behaviour::status(500));
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"), "which is still the next hop");
+    let diverted = [("server", "primary"), ("event", "ramp_diverted")];
+    let (_, told) = world
+        .envoy
+        .metrics_until(|m| m.value("dualpath_breaker_events_total", &diverted).is_some_and(|n| n >= 8.0))
+        .await
+        .expect("metrics");
+    assert!(told);
+}
