@@ -67,7 +67,10 @@ vectors: toolchain ## the breaker against the vectors, native (BREAKER_VECTORS) 
 # Optimised, but without the module's slow link; the core alone.
 CORE_TEST = $(CARGO) test --locked --quiet --profile tool --no-default-features --test
 
-.PHONY: sim model fuzz
+.PHONY: sim model fuzz mutants
+mutants: toolchain ## change the breaker's code in every small way: does a test notice? (long)
+	@.make/mutants $(ARGS)
+
 # With the checks of a debug build: what overflows is to be seen.
 fuzz: toolchain ## hostile bytes for SECONDS per reader (default 20); SEED=, TARGET=
 	@SECONDS=$(or $(SECONDS),20) SEED=$(SEED) TARGET=$(TARGET) $(CARGO) test --locked --quiet --all-features --test fuzz
