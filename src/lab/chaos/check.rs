@@ -84,12 +84,15 @@ impl Evidence<'_> {
     /// force at the server, or only slowness that stays within half of its time limit.
     pub fn is_up(&self, outcome: &Outcome) -> bool {
         let (from, to) = (outcome.sent_ms.saturating_sub(LOG_LAG_MS), outcome.done_ms.saturating_add(LOG_LAG_MS));
+        let admits = |name: &str| self.closed.get(name).is_none_or(|times| times.cover(from, to));
         outcome.call.sort == Sort::Protocol
-            || SERVERS.iter().any(|(name, kind)| {
-                let well = self.well.get(*name).is_some_and(|times| times.cover(from, to));
-                let admits = || self.closed.get(name).is_none_or(|times| times.cover(from, to));
-                well && (*kind == Kind::Rest || admits())
-            })
+            || SERVERS.iter().any(|(name, kind)| self.is_well(name, outcome) && (*kind == Kind::Rest || admits(name)))
+    }
+
+    /// Whether a server was well during a call.
+    pub fn is_well(&self, server: &str, outcome: &Outcome) -> bool {
+        let (from, to) = (outcome.sent_ms.saturating_sub(LOG_LAG_MS), outcome.done_ms.saturating_add(LOG_LAG_MS));
+        self.well.get(server).is_some_and(|times| times.cover(from, to))
     }
 
     fn duplicated(&self) -> Vec<u64> {

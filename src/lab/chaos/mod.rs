@@ -20,7 +20,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -30,6 +30,7 @@ use calls::Call;
 use check::{Evidence, Violations};
 use schedule::{Episode, schedule};
 use servers::{Health, SERVERS, Server, secret};
+use verdict::Fate;
 
 use super::envoy::{Envoy, Settings};
 use super::registry::Builder;
@@ -41,6 +42,9 @@ const TIMEOUT_MS: u64 = 700;
 
 /// Calls under way at a time.
 const CALLERS: usize = 48;
+
+/// A client that was told that there is no answer does not ask again at once.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(30);
 
 /// What a run needs to know.
 #[derive(Debug, Clone)]
@@ -93,7 +97,11 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
                 loop {
                     let next = dispatcher.lock().await.next().await.map_err(|error| error.to_string())?;
                     let Some(call) = next else { return Ok::<_, String>(outcomes) };
-                    outcomes.push(caller.call(call).await);
+                    let outcome = caller.call(call).await;
+                    if matches!(outcome.heard.fate, Fate::Error(..)) {
+                        tokio::time::sleep(AFTER_AN_ERROR).await;
+                    }
+                    outcomes.push(outcome);
                 }
             })
         })
@@ -170,10 +178,10 @@ impl Dispatcher {
 async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -> Result<Envoy, Box<dyn Error>> {
     let module = options.module.canonicalize().map_err(|e| format!("the module {}: {e}", options.module.display()))?;
     let variable = |name: &str| format!("CHAOS_PAT_{}", name.to_uppercase());
-    // The breaker's usual limits, but short periods: a run must see many of them. The direct path sheds nothing, or a call
+    // The breaker's usual limits, but periods that are short next to the faults, as they are in life. The direct path sheds nothing, or a call
     // that was refused to spare a server would have to pass for one that could not be answered.
     let breaker = json!({
-        "window": "2s", "base_open": "200ms", "max_open": "2s", "decay": "5s", "ramp": "500ms",
+        "window": "2s", "base_open": "100ms", "max_open": "400ms", "decay": "1s", "ramp": "500ms",
         "last_resort_max_rejection": 0,
     });
     let mut registry = Builder::new(&module).set("/breaker", breaker);

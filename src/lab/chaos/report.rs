@@ -9,6 +9,7 @@ use super::caller::Outcome;
 use super::calls::Sort;
 use super::check::{Evidence, Violations};
 use super::schedule::Episode;
+use super::servers::SERVERS;
 use super::timeline::Transition;
 use super::verdict::Fate;
 use crate::lab::bench::load::percentile;
@@ -46,6 +47,11 @@ impl Run<'_> {
         };
         let (straight, over) = (took(&|outcome| outcome.attempts == 1), took(&|outcome| outcome.attempts > 1));
         let at = |sorted: &[Duration], share: f64| round(percentile(sorted, share).as_secs_f64() * 1000.0, 3);
+        let lost = |outcome: &Outcome| {
+            let failed = matches!(outcome.heard.fate, Fate::Error(..)) && !self.evidence.is_up(outcome);
+            failed && outcome.call.sort == Sort::Replayable
+        };
+        let some_well = |o: &Outcome| SERVERS.iter().any(|(name, _)| self.evidence.is_well(name, o));
         let opened = self.transitions.iter().filter(|change| change.from == "closed" && change.to == "open").count();
         json!({
             "seed": self.seed,
@@ -60,9 +66,8 @@ impl Run<'_> {
             "availability": share(&|_| true),
             "availability_replayable": share(&sort(Sort::Replayable)),
             "availability_once": share(&sort(Sort::Once)),
-            "without_a_path": count(&|o| {
-                o.call.sort == Sort::Replayable && matches!(o.heard.fate, Fate::Error(..)) && !self.evidence.is_up(o)
-            }),
+            "without_a_path": count(&lost),
+            "kept_out_by_breakers": count(&|outcome| lost(outcome) && some_well(outcome)),
             "cut_off": count(&|outcome| outcome.heard.fate == Fate::CutOff),
             "abandoned": count(&|outcome| outcome.heard.fate == Fate::Abandoned),
             "failovers": over.len(),
@@ -86,7 +91,8 @@ impl Run<'_> {
              answered: {} of all, {} of the replayable, {} of those that must not run twice\n\
              failovers: {} calls; they took {} ms more at p50, {} ms more at p99 (others: {} ms, {} ms)\n\
              breakers: {} transitions, {} times from closed to open\n\
-             failed with no path up: {}; streams cut off after they had begun: {}; left by their client: {}\n\
+             failed with no path up: {} replayable calls ({} of them while a server was well whose breaker was not closed)\n\
+             streams cut off after they had begun: {}; left by their client: {}\n\
              violations: replayable calls failed {}, duplicated {}, wrong id {}, leaked {}, unanswered {}, traps {}",
             number("seed"),
             number("calls"),
@@ -103,6 +109,7 @@ impl Run<'_> {
             number("transitions"),
             number("opened"),
             number("without_a_path"),
+            number("kept_out_by_breakers"),
             number("cut_off"),
             number("abandoned"),
             number("replayable_failed"),
