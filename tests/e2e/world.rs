@@ -97,7 +97,13 @@ impl World {
             .stub_tools(Some("rest"));
         let change = |registry: Builder, (pointer, value): (String, Value)| registry.set(&pointer, value);
         let registry = options.changes.into_iter().fold(registry, change);
-        let settings = Settings { env: options.env, concurrency: options.concurrency, ..Settings::default() };
+        let settings = Settings {
+            env: options.env,
+            concurrency: options.concurrency,
+            // While something drains, Envoy closes more and more of its connections: here hardly any.
+            drain_seconds: options.replaceable.then_some(36_000),
+            ..Settings::default()
+        };
         let launched = match options.replaceable {
             true => Xds::launch(&registry, &scratch, &settings).await.map(|(envoy, xds)| (envoy, Some(xds))),
             false => Envoy::launch(&registry, &scratch, &settings).await.map(|envoy| (envoy, None)),

@@ -184,7 +184,10 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
         "window": "2s", "base_open": "100ms", "max_open": "400ms", "decay": "1s", "ramp": "500ms",
         "last_resort_max_rejection": 0,
     });
-    let mut registry = Builder::new(&module).set("/breaker", breaker);
+    // With every MCP server ill a call takes three failovers. The usual budget would end such calls to protect the servers;
+    // here that must be no reason to fail.
+    let budget = json!({"ratio": 4.0, "reserve": 10_000});
+    let mut registry = Builder::new(&module).set("/breaker", breaker).set("/failover/budget", budget);
     for (server, (name, _)) in servers.iter().zip(SERVERS) {
         let credential = format!("pat-{name}");
         registry = registry.credential(&credential, json!({"a": {"env": variable(name)}}));
