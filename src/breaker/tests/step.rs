@@ -299,3 +299,29 @@ fn answers_without_a_verdict_neither_break_a_run_nor_count() {
     server.call(0, ALIVE);
     assert_eq!((server.record.run, server.record.window.counts(0).total()), (1, 1));
 }
+
+#[test]
+fn a_bucket_that_overflows_keeps_its_ratios() {
+    let mut window = Window::new(1, 1_000, 0);
+    let full = Counts { ok: 65_535, fail: 65_535, slow: 65_535 };
+    window.add(full, 0);
+    assert_eq!(window.counts(0), full, "as much as fits");
+    window.clear(0);
+    let counts = Counts { ok: 60_000, fail: 20_000, slow: 10_000 };
+    window.add(counts, 0);
+    window.add(counts, 0);
+    assert_eq!(window.counts(0), counts, "twice as much, halved");
+    window.add(Counts { ok: 0, fail: 4 * u32::from(u16::MAX), slow: 0 }, 0);
+    assert_eq!(window.counts(0), Counts { ok: 60_000 >> 3, fail: (20_000 + 4 * 65_535) >> 3, slow: 10_000 >> 3 });
+}
+
+#[test]
+fn every_reason_of_a_refusal_has_a_counter_of_its_name() {
+    use super::super::counters::Counters;
+    for reason in [Refusal::Open, Refusal::ProbeInFlight, Refusal::ForcedOpen, Refusal::Shed, Refusal::Crowded] {
+        let mut counters = Counters::default();
+        counters.count_refusal(reason);
+        let counted: Vec<_> = counters.named().into_iter().filter(|(_, times)| *times > 0).collect();
+        assert_eq!(counted, [(format!("refused_{}", reason.as_str()).as_str(), 1)]);
+    }
+}
