@@ -205,6 +205,26 @@ fn a_failed_probe_opens_again_whatever_succeeds_later() {
 }
 
 #[test]
+fn a_slow_probe_has_failed_however_it_ends() {
+    let slow = Policy { slow: Some(Slow { after_ms: 100, rate: 0.5 }), ..policy() };
+    for (took_ms, state) in [(100, State::Closed), (101, State::Open)] {
+        let mut server = Server { policy: slow, ..Server::opened() };
+        let probe = server.admit(1_000);
+        server.report(1_000, probe, CallResult { took_ms, ..SUCCESS });
+        assert_eq!(server.record.state, state, "{took_ms} ms");
+    }
+}
+
+#[test]
+fn a_lease_that_was_given_back_decides_nothing() {
+    let mut server = Server::opened();
+    let probe = server.admit(1_000);
+    server.report(1_000, probe, NEUTRAL);
+    let given_back = Ticket { lease: Some(server.record.lease), ..probe };
+    assert_eq!(server.report(1_001, given_back, SUCCESS), Effect::Fenced);
+}
+
+#[test]
 fn a_limited_probe_opens_for_as_long_as_the_server_asks() {
     let mut server = Server::opened();
     let probe = server.admit(1_000);
