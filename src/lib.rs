@@ -28,6 +28,7 @@ pub mod breaker;
 pub mod cli;
 pub mod conclusion;
 pub mod drill;
+pub mod credential;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;

@@ -1,0 +1,114 @@
+//! The audit trail of credentials: one JSON object for each decision that matters. It tells which token by a keyed
+//! fingerprint, never by a part of it.
+//!
+//! What happens to a token (it is loaded, it expires) goes to Envoy's log; what a call did with it goes to the access log,
+//! which knows the request's id, its trace and its caller.
+
+use serde::Serialize;
+
+use super::{Fingerprint, Slot, date};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A slot has a token for the first time.
+    Loaded,
+    /// A slot has another token than before.
+    Changed,
+    /// A slot has lost its token.
+    Emptied,
+    /// A token has come to its end.
+    Expired,
+    /// A token is or will be older than the policy allows.
+    PolicyViolated,
+    /// A call was sent with this token.
+    Selected,
+    /// The server refused it.
+    Rejected,
+    /// The same call was sent again with this token, of the other slot.
+    Switched,
+}
+
+/// One decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// What happened.
+    pub event: Event,
+    /// The credential's name.
+    pub credential: &'a str,
+    /// The slot that it happened to.
+    pub slot: Slot,
+    /// The token.
+    pub fingerprint: Option<Fingerprint>,
+    /// The server, where one took part.
+    pub server: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    event: Event,
+    credential: &'a str,
+    slot: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<&'a str>,
+}
+
+impl Decision<'_> {
+    /// The decision as a line of its own, with its time in seconds since 1970.
+    pub fn line(&self, wall_s: u64) -> String {
+        self.json(Some("credential"), Some(date::show(wall_s)))
+    }
+
+    /// The decision as a part of a call's record, which has the time already.
+    pub fn part(&self) -> String {
+        self.json(None, None)
+    }
+
+    fn json(&self, audit: Option<&str>, time: Option<String>) -> String {
+        let line = Line {
+            audit,
+            time,
+            event: self.event,
+            credential: self.credential,
+            slot: self.slot.as_str(),
+            fingerprint: self.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            server: self.server,
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_decision_is_one_line_of_json() {
+        let decision = Decision {
+            event: Event::PolicyViolated,
+            credential: "pat",
+            slot: Slot::B,
+            fingerprint: Some(Fingerprint(0xAB)),
+            server: None,
+        };
+        assert_eq!(
+            decision.line(0),
+            r#"{"audit":"credential","time":"1970-01-01T00:00:00Z","event":"policy_violated","credential":"pat","slot":"b","fingerprint":"00000000000000ab"}"#
+        );
+        let selected = Decision { event: Event::Selected, server: Some("primary"), ..decision };
+        assert_eq!(
+            selected.part(),
+            r#"{"event":"selected","credential":"pat","slot":"b","fingerprint":"00000000000000ab","server":"primary"}"#
+        );
+    }
+}

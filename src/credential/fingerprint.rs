@@ -1,0 +1,35 @@
+//! What may be told of a secret: a number that tells two secrets apart and from which neither can be found.
+
+use std::fmt;
+
+use siphasher::sip::SipHasher24;
+
+use super::Secret;
+
+/// The key of a process. With another key the same secret has another fingerprint, so that nobody can compare a list of
+/// guesses with an audit trail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FingerprintKey(pub [u8; 16]);
+
+/// A keyed hash (SipHash-2-4) of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub u64);
+
+impl FingerprintKey {
+    /// The fingerprint of `secret` under this key.
+    pub fn of(self, secret: &Secret) -> Fingerprint {
+        Fingerprint(SipHasher24::new_with_key(&self.0).hash(secret.reveal()))
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(..)")
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

@@ -1,0 +1,118 @@
+//! How long a token lives, and when somebody should do something about it.
+
+use super::date::DAY_S;
+use super::{Secret, token};
+
+/// What the operator says of the token in a slot. Seconds since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// When it was issued. Before that it is not used.
+    pub issued_s: Option<u64>,
+    /// When it ends.
+    pub expires_s: Option<u64>,
+}
+
+/// How old tokens may get, and how long before their end the operator is warned. Seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgePolicy {
+    /// A token that is valid for longer than this violates the policy.
+    pub max_age_s: u64,
+    /// So long before its end a token should be replaced.
+    pub alert_s: u64,
+    /// So long before its end it is urgent.
+    pub critical_s: u64,
+}
+
+impl Default for AgePolicy {
+    /// 90 days, 7 days, 1 day.
+    fn default() -> Self {
+        AgePolicy { max_age_s: 90 * DAY_S, alert_s: 7 * DAY_S, critical_s: DAY_S }
+    }
+}
+
+/// What is known of a token's life. Seconds since 1970; `None` is unknown, which is never taken for fresh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When it was issued.
+    pub issued_s: Option<u64>,
+    /// From when on it is valid.
+    pub not_before_s: Option<u64>,
+    /// When it ends.
+    pub expires_s: Option<u64>,
+}
+
+/// Whether a token may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// As far as is known.
+    Valid,
+    /// Its time has not come.
+    NotYet,
+    /// Its time is over.
+    Expired,
+}
+
+/// How urgently a token has to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Not yet.
+    None,
+    /// Within the policy's alert time.
+    Alert,
+    /// Within its critical time, or expired.
+    Critical,
+}
+
+impl Lifetime {
+    /// The lifetime of `secret`: what the operator declares, else what the token says of itself; the end, if neither names
+    /// one, is the issue date plus the maximum age.
+    pub fn of(secret: &Secret, declared: Declared, policy: &AgePolicy) -> Self {
+        let claims = token::claims(secret);
+        let issued_s = declared.issued_s.or(claims.issued_s);
+        let latest = || issued_s.map(|issued| issued.saturating_add(policy.max_age_s));
+        Lifetime {
+            issued_s,
+            // A token's own issue date may be some seconds ahead of this machine's clock; that keeps nobody from using it.
+            not_before_s: claims.not_before_s.max(declared.issued_s),
+            expires_s: declared.expires_s.or(claims.expires_s).or_else(latest),
+        }
+    }
+
+    /// Whether it may be sent at `now_s`.
+    pub fn validity(&self, now_s: u64) -> Validity {
+        if self.expires_s.is_some_and(|end| now_s >= end) {
+            Validity::Expired
+        } else if self.not_before_s.is_some_and(|begin| now_s < begin) {
+            Validity::NotYet
+        } else {
+            Validity::Valid
+        }
+    }
+
+    /// Whole days until its end, 0 on the last day and afterwards; `None` if the end is not known.
+    pub fn days_left(&self, now_s: u64) -> Option<u64> {
+        self.expires_s?.saturating_sub(now_s).checked_div(DAY_S)
+    }
+
+    /// How urgently it has to be replaced; `None` if its end is not known.
+    pub fn severity(&self, now_s: u64, policy: &AgePolicy) -> Option<Severity> {
+        let left = self.expires_s?.saturating_sub(now_s);
+        Some(if left <= policy.critical_s {
+            Severity::Critical
+        } else if left <= policy.alert_s {
+            Severity::Alert
+        } else {
+            Severity::None
+        })
+    }
+
+    /// Whether it is older than the policy allows, or will be before it ends; `None` if too little is known.
+    pub fn violates_age(&self, now_s: u64, policy: &AgePolicy) -> Option<bool> {
+        match (self.issued_s, self.expires_s) {
+            (Some(issued), end) => Some(end.unwrap_or(now_s).max(now_s).saturating_sub(issued) > policy.max_age_s),
+            // Even if it had been issued this moment, it would live for too long.
+            (None, Some(end)) if end.saturating_sub(now_s) > policy.max_age_s => Some(true),
+            (None, _) => None,
+        }
+    }
+}

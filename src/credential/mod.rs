@@ -1,0 +1,20 @@
+//! The lifecycle of a credential: what is known of its two slots, which of them a call gets, and what is told of that.
+//!
+//! A credential is one secret with two places for it, slot a and slot b, so that a new token can be put beside the old
+//! one while calls flow. Everything here is pure: secrets, clocks and randomness are parameters.
+
+pub mod audit;
+pub mod date;
+mod fingerprint;
+mod lifetime;
+mod secret;
+mod slots;
+mod token;
+
+pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
+pub use secret::Secret;
+pub use slots::{Availability, Now, Observed, Slot, SlotPair};
+
+#[cfg(test)]
+mod tests;

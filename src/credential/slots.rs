@@ -1,0 +1,202 @@
+//! The two slots of a credential at one server, as one worker knows them: which has a token that may be sent, and which
+//! of two goes first.
+
+use super::{AgePolicy, Declared, Fingerprint, FingerprintKey, Lifetime, Secret, Validity};
+
+/// One of the two places for a credential's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// Slot a.
+    A = 0,
+    /// Slot b.
+    B = 1,
+}
+
+impl Slot {
+    /// Both, in order.
+    pub const BOTH: [Slot; 2] = [Slot::A, Slot::B];
+
+    /// The name used in the registry, in metrics and in the audit trail.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Slot::A => "a",
+            Slot::B => "b",
+        }
+    }
+
+    /// The one that is not this.
+    pub fn other(self) -> Self {
+        match self {
+            Slot::A => Slot::B,
+            Slot::B => Slot::A,
+        }
+    }
+}
+
+/// Two clocks: tokens live in calendar time, waiting is measured on a clock that never jumps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Seconds since 1970.
+    pub wall_s: u64,
+    /// Monotonic milliseconds.
+    pub ms: u64,
+}
+
+/// What became of a slot since it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observed {
+    /// Nothing.
+    Same,
+    /// It has a token for the first time.
+    Loaded,
+    /// Another token than before.
+    Changed,
+    /// It has lost its token.
+    Emptied,
+}
+
+/// Whether a slot's token may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// It may.
+    Usable,
+    /// There is none.
+    Missing,
+    /// It is not valid yet.
+    NotYet,
+    /// It has expired.
+    Expired,
+    /// The server refused it, and it is not tried again before this time, monotonic ms.
+    Resting(u64),
+}
+
+/// How long a refused token rests the first time. It doubles with every refusal of the same token, ...
+pub const FIRST_REST_MS: u64 = 30_000;
+/// ... up to this.
+pub const LONGEST_REST_MS: u64 = 600_000;
+
+#[derive(Debug, Clone)]
+struct Token {
+    secret: Secret,
+    fingerprint: Fingerprint,
+    lifetime: Lifetime,
+    /// When the server last accepted it.
+    worked_ms: Option<u64>,
+    /// How often in a row the server has refused it, and until when it therefore rests.
+    refusals: u32,
+    rests_until_ms: u64,
+}
+
+/// The slots of one credential as far as one server and one worker are concerned. A token that this server refuses may be
+/// good enough for another.
+#[derive(Debug, Clone, Default)]
+pub struct SlotPair([Option<Token>; 2]);
+
+impl SlotPair {
+    fn get(&self, slot: Slot) -> Option<&Token> {
+        self.0.get(slot as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut Token> {
+        self.0.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Takes note of what a slot holds. `declared` and `policy` say how long it lives. Everything that was known of another
+    /// token in the slot is forgotten, above all that it rests.
+    pub fn observe(
+        &mut self,
+        slot: Slot,
+        bytes: Option<&[u8]>,
+        declared: Declared,
+        policy: &AgePolicy,
+        key: FingerprintKey,
+    ) -> Observed {
+        let before = self.get(slot);
+        if let (Some(token), Some(bytes)) = (before, bytes)
+            && token.secret.is(bytes)
+        {
+            return Observed::Same;
+        }
+        let had_one = before.is_some();
+        let token = bytes.and_then(Secret::new).map(|secret| Token {
+            fingerprint: key.of(&secret),
+            lifetime: Lifetime::of(&secret, declared, policy),
+            secret,
+            worked_ms: None,
+            refusals: 0,
+            rests_until_ms: 0,
+        });
+        let observed = match (had_one, &token) {
+            (false, None) => Observed::Same,
+            (false, Some(_)) => Observed::Loaded,
+            (true, Some(_)) => Observed::Changed,
+            (true, None) => Observed::Emptied,
+        };
+        if let Some(place) = self.0.get_mut(slot as usize) {
+            *place = token;
+        }
+        observed
+    }
+
+    /// Whether the slot's token may be sent.
+    pub fn availability(&self, slot: Slot, now: Now) -> Availability {
+        let Some(token) = self.get(slot) else { return Availability::Missing };
+        match token.lifetime.validity(now.wall_s) {
+            Validity::Expired => Availability::Expired,
+            Validity::NotYet => Availability::NotYet,
+            Validity::Valid if now.ms < token.rests_until_ms => Availability::Resting(token.rests_until_ms),
+            Validity::Valid => Availability::Usable,
+        }
+    }
+
+    /// The slots whose tokens may be sent, the better one first: of two tokens the one that was issued later; where that
+    /// is not known of both, the one that worked last.
+    pub fn usable(&self, now: Now) -> impl Iterator<Item = Slot> + use<> {
+        let usable = |slot| self.availability(slot, now) == Availability::Usable;
+        let both = if self.prefers_b() { [Slot::B, Slot::A] } else { Slot::BOTH };
+        both.map(|slot| usable(slot).then_some(slot)).into_iter().flatten()
+    }
+
+    fn prefers_b(&self) -> bool {
+        let (Some(a), Some(b)) = (self.get(Slot::A), self.get(Slot::B)) else { return false };
+        match (a.lifetime.issued_s, b.lifetime.issued_s) {
+            (Some(a), Some(b)) if a != b => b > a,
+            _ => b.worked_ms > a.worked_ms,
+        }
+    }
+
+    /// The header value with the slot's token.
+    pub fn header_value(&self, slot: Slot, prefix: &str) -> Option<Vec<u8>> {
+        self.get(slot).map(|token| token.secret.header_value(prefix))
+    }
+
+    /// The fingerprint of the slot's token.
+    pub fn fingerprint(&self, slot: Slot) -> Option<Fingerprint> {
+        self.get(slot).map(|token| token.fingerprint)
+    }
+
+    /// What is known of the life of the slot's token.
+    pub fn lifetime(&self, slot: Slot) -> Option<Lifetime> {
+        self.get(slot).map(|token| token.lifetime)
+    }
+
+    /// The server accepted the token with this fingerprint. What the slot holds meanwhile may be another one.
+    pub fn worked(&mut self, slot: Slot, fingerprint: Fingerprint, now: Now) {
+        if let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) {
+            token.worked_ms = Some(now.ms);
+            (token.refusals, token.rests_until_ms) = (0, 0);
+        }
+    }
+
+    /// The server refused the token with this fingerprint; it rests. Refusals of calls that were under way together count
+    /// once.
+    pub fn refused(&mut self, slot: Slot, fingerprint: Fingerprint, now: Now) {
+        let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) else { return };
+        if now.ms < token.rests_until_ms {
+            return;
+        }
+        let rest = FIRST_REST_MS.saturating_mul(2u64.saturating_pow(token.refusals)).min(LONGEST_REST_MS);
+        token.refusals = token.refusals.saturating_add(1);
+        token.rests_until_ms = now.ms.saturating_add(rest);
+    }
+}

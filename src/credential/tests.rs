@@ -1,0 +1,199 @@
+//! What the slots of a credential promise.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::date::DAY_S;
+use super::slots::{FIRST_REST_MS, LONGEST_REST_MS};
+use super::*;
+
+const KEY: FingerprintKey = FingerprintKey([7; 16]);
+const NOW: Now = Now { wall_s: 1_800_000_000, ms: 50_000 };
+const POLICY: AgePolicy = AgePolicy { max_age_s: 90 * DAY_S, alert_s: 7 * DAY_S, critical_s: DAY_S };
+
+fn jwt(payload: &str) -> String {
+    format!("eyJhbGciOiJSUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(payload))
+}
+
+fn lifetime(token: &str, declared: Declared) -> Lifetime {
+    Lifetime::of(&Secret::new(token.as_bytes()).unwrap(), declared, &POLICY)
+}
+
+fn put(pair: &mut SlotPair, slot: Slot, token: &str) -> Observed {
+    pair.observe(slot, Some(token.as_bytes()), Declared::default(), &POLICY, KEY)
+}
+
+fn order(pair: &SlotPair, now: Now) -> String {
+    pair.usable(now).map(Slot::as_str).collect()
+}
+
+fn later(ms: u64) -> Now {
+    Now { ms: NOW.ms + ms, ..NOW }
+}
+
+fn refuse(pair: &mut SlotPair, slot: Slot, now: Now) {
+    let fingerprint = pair.fingerprint(slot).unwrap();
+    pair.refused(slot, fingerprint, now);
+}
+
+fn accept(pair: &mut SlotPair, slot: Slot, now: Now) {
+    let fingerprint = pair.fingerprint(slot).unwrap();
+    pair.worked(slot, fingerprint, now);
+}
+
+#[test]
+fn the_registry_s_dates_beat_the_token_s_and_those_beat_the_maximum_age() {
+    let token = jwt(r#"{"exp": 2000, "iat": 1000, "nbf": 1100}"#);
+    let declared = Declared { issued_s: Some(1500), expires_s: Some(9000) };
+    let own = Lifetime { issued_s: Some(1000), not_before_s: Some(1100), expires_s: Some(2000) };
+    assert_eq!(lifetime(&token, Declared::default()), own);
+    let told = Lifetime { issued_s: Some(1500), not_before_s: Some(1500), expires_s: Some(9000) };
+    assert_eq!(lifetime(&token, declared), told);
+    let only_issued = lifetime(&jwt(r#"{"iat": 1000}"#), Declared::default());
+    assert_eq!(only_issued.expires_s, Some(1000 + 90 * DAY_S));
+}
+
+#[test]
+fn a_token_that_tells_nothing_is_unknown_and_not_fresh() {
+    let unreadable = [
+        "opaque",
+        "a.b",
+        "a.b.c",
+        "a.b.c.d",
+        &jwt("[]"),
+        &jwt("{\"exp\": \"soon\"}"),
+        &jwt("{\"exp\": -5}"),
+        &jwt("{\"exp\": 1e300}"),
+        &jwt("not json"),
+        &format!("{}=", jwt("{\"exp\": 1}").replace(".c2ln", "=.c2ln")),
+        &"x".repeat(100_000),
+    ];
+    for token in unreadable {
+        let known = lifetime(token, Declared::default());
+        assert_eq!(known, Lifetime::default(), "{token:.60}");
+        assert_eq!(known.days_left(NOW.wall_s), None);
+        assert_eq!(known.severity(NOW.wall_s, &POLICY), None);
+        assert_eq!(known.violates_age(NOW.wall_s, &POLICY), None);
+        assert_eq!(known.validity(NOW.wall_s), Validity::Valid);
+    }
+}
+
+#[test]
+fn the_operator_is_warned_seven_days_and_one_day_before_the_end() {
+    let ends_in = |left: u64| Lifetime { expires_s: Some(NOW.wall_s + left), ..Lifetime::default() };
+    for (left, days, severity) in [
+        (8 * DAY_S, 8, Severity::None),
+        (7 * DAY_S + 1, 7, Severity::None),
+        (7 * DAY_S, 7, Severity::Alert),
+        (DAY_S + 1, 1, Severity::Alert),
+        (DAY_S, 1, Severity::Critical),
+        (1, 0, Severity::Critical),
+        (0, 0, Severity::Critical),
+    ] {
+        assert_eq!(ends_in(left).days_left(NOW.wall_s), Some(days), "{left}");
+        assert_eq!(ends_in(left).severity(NOW.wall_s, &POLICY), Some(severity), "{left}");
+    }
+    let over = Lifetime { expires_s: Some(NOW.wall_s - 5), ..Lifetime::default() };
+    assert_eq!((over.validity(NOW.wall_s), over.days_left(NOW.wall_s)), (Validity::Expired, Some(0)));
+}
+
+#[test]
+fn a_token_that_lives_longer_than_the_maximum_age_violates_the_policy() {
+    let issued = |ago: u64, lives: Option<u64>| Lifetime {
+        issued_s: Some(NOW.wall_s - ago),
+        expires_s: lives.map(|lives| NOW.wall_s - ago + lives),
+        ..Lifetime::default()
+    };
+    let violates = |life: Lifetime| life.violates_age(NOW.wall_s, &POLICY);
+    assert_eq!(violates(issued(0, Some(90 * DAY_S))), Some(false));
+    assert_eq!(violates(issued(0, Some(91 * DAY_S))), Some(true));
+    assert_eq!(violates(issued(91 * DAY_S, None)), Some(true));
+    assert_eq!(violates(issued(10, None)), Some(false));
+    let ends = |left: u64| Lifetime { expires_s: Some(NOW.wall_s + left), ..Lifetime::default() };
+    assert_eq!(violates(ends(91 * DAY_S)), Some(true));
+    assert_eq!(violates(ends(15 * DAY_S)), None);
+}
+
+#[test]
+fn an_expired_token_or_one_of_the_future_is_never_offered() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, &jwt(&format!("{{\"exp\": {}}}", NOW.wall_s)));
+    put(&mut pair, Slot::B, &jwt(&format!("{{\"nbf\": {}}}", NOW.wall_s + 1)));
+    assert_eq!(order(&pair, NOW), "");
+    assert_eq!(pair.availability(Slot::A, NOW), Availability::Expired);
+    assert_eq!(pair.availability(Slot::B, NOW), Availability::NotYet);
+    assert_eq!(order(&pair, Now { wall_s: NOW.wall_s + 1, ..NOW }), "b");
+    assert_eq!(order(&pair, Now { wall_s: NOW.wall_s - 1, ..NOW }), "a");
+}
+
+#[test]
+fn the_later_token_goes_first_else_the_one_that_worked_last() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    put(&mut pair, Slot::B, "two");
+    assert_eq!(order(&pair, NOW), "ab");
+    accept(&mut pair, Slot::B, NOW);
+    assert_eq!(order(&pair, NOW), "ba");
+    accept(&mut pair, Slot::A, later(1));
+    assert_eq!(order(&pair, NOW), "ab");
+    put(&mut pair, Slot::A, &jwt(r#"{"iat": 1000}"#));
+    put(&mut pair, Slot::B, &jwt(r#"{"iat": 2000}"#));
+    let ages = Now { wall_s: 3000, ..NOW };
+    accept(&mut pair, Slot::A, NOW);
+    assert_eq!(order(&pair, ages), "ba", "the newer one even before it has worked");
+}
+
+#[test]
+fn a_refused_token_rests_longer_each_time_and_no_longer_than_ten_minutes() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    let (mut now, mut rest) = (NOW, FIRST_REST_MS);
+    for _ in 0..12 {
+        refuse(&mut pair, Slot::A, now);
+        refuse(&mut pair, Slot::A, now);
+        assert_eq!(pair.availability(Slot::A, now), Availability::Resting(now.ms + rest));
+        now.ms += rest;
+        assert_eq!(order(&pair, now), "a");
+        rest = (rest * 2).min(LONGEST_REST_MS);
+    }
+    accept(&mut pair, Slot::A, now);
+    refuse(&mut pair, Slot::A, now);
+    assert_eq!(pair.availability(Slot::A, now), Availability::Resting(now.ms + FIRST_REST_MS));
+}
+
+#[test]
+fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
+    let mut pair = SlotPair::default();
+    assert_eq!(put(&mut pair, Slot::A, "one"), Observed::Loaded);
+    assert_eq!(put(&mut pair, Slot::A, " one\n"), Observed::Same);
+    let old = pair.fingerprint(Slot::A).unwrap();
+    refuse(&mut pair, Slot::A, NOW);
+    assert_eq!(order(&pair, NOW), "");
+    assert_eq!(put(&mut pair, Slot::A, "two"), Observed::Changed);
+    assert_eq!(order(&pair, NOW), "a");
+    pair.refused(Slot::A, old, NOW);
+    assert_eq!(order(&pair, NOW), "a", "the refusal was the old token's");
+    assert_eq!(pair.observe(Slot::A, None, Declared::default(), &POLICY, KEY), Observed::Emptied);
+    assert_eq!(pair.availability(Slot::A, NOW), Availability::Missing);
+    assert_eq!(put(&mut pair, Slot::A, "  "), Observed::Same);
+}
+
+#[test]
+fn a_fingerprint_tells_tokens_apart_only_to_who_has_the_key() {
+    let (one, two) = (Secret::new(b"one").unwrap(), Secret::new(b"two").unwrap());
+    assert_eq!(KEY.of(&one), KEY.of(&Secret::new(b"one").unwrap()));
+    assert_ne!(KEY.of(&one), KEY.of(&two));
+    assert_ne!(KEY.of(&one), FingerprintKey([8; 16]).of(&one));
+    assert_eq!(KEY.of(&one).to_string().len(), 16);
+}
+
+#[test]
+fn no_debug_output_shows_a_secret() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "hunter2");
+    let shown = format!("{pair:?} {:?} {KEY:?}", Secret::new(b"hunter2"));
+    assert!(!shown.contains("hunter2") && !shown.contains("104, 117"), "{shown}");
+}
