@@ -27,8 +27,8 @@ pub mod breaker;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod conclusion;
-pub mod drill;
 pub mod credential;
+pub mod drill;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;

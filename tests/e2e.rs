@@ -31,6 +31,8 @@ mod outages;
 mod policy;
 #[path = "e2e/probes.rs"]
 mod probes;
+#[path = "e2e/rotation.rs"]
+mod rotation;
 #[path = "e2e/sessions.rs"]
 mod sessions;
 #[path = "e2e/streams.rs"]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{load, print, report};
+use crate::credential::Slot;
 use crate::drill::Network;
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::plan::{Route, chain};
@@ -98,14 +99,19 @@ fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
 fn credential_line(credential: &Credential) -> String {
     let slots = named_slots(credential).map(|(slot, source)| match source {
         Source::SdsFile(file) => format!("slot {slot} from SDS file {file}"),
+        Source::SdsGrpc(url) => format!("slot {slot} from the secret server {}", url.authority()),
         Source::Environment(name) => format!("slot {slot} from environment variable {name}"),
+        Source::Endpoint(endpoint) => {
+            format!("slot {slot} from the token endpoint {}{}", endpoint.url.authority(), endpoint.url.path)
+        }
+        Source::Inline(_) => format!("slot {slot} from the registry itself"),
     });
     format!("{}: header {}, {}", credential.id, credential.header, slots.collect::<Vec<_>>().join(", "))
 }
 
 fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'static str, &Source)> {
-    let slots = ["a", "b"].into_iter().zip(&credential.slots);
-    slots.filter_map(|(slot, source)| Some((slot, source.as_ref()?)))
+    let slots = Slot::BOTH.into_iter().zip(&credential.slots);
+    slots.filter_map(|(slot, source)| Some((slot.as_str(), &source.as_ref()?.source)))
 }
 
 /// What is legal but unwise. `is_set` tells whether an environment variable has a value where Envoy will run, as far as
@@ -191,8 +197,13 @@ fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
 fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (slot, source) in named_slots(credential) {
+        let place = format!("credential {} slot {slot}", credential.id);
+        if let Source::Inline(_) = source {
+            found.push(format!(
+                "{place} is in the registry itself, for everyone who sees that: use it in demonstrations only"
+            ));
+        }
         if let Source::Environment(name) = source {
-            let place = format!("credential {} slot {slot}", credential.id);
             found.push(format!(
                 "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
             ));

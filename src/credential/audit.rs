@@ -66,11 +66,6 @@ impl Decision<'_> {
         self.json(Some("credential"), Some(date::show(wall_s)))
     }
 
-    /// The decision as a part of a call's record, which has the time already.
-    pub fn part(&self) -> String {
-        self.json(None, None)
-    }
-
     fn json(&self, audit: Option<&str>, time: Option<String>) -> String {
         let line = Line {
             audit,
@@ -83,6 +78,13 @@ impl Decision<'_> {
         };
         serde_json::to_string(&line).unwrap_or_default()
     }
+}
+
+/// A call's decisions, a JSON array, with one more. The call's record has the time already.
+pub fn appended(decisions: &[u8], decision: &Decision<'_>) -> Vec<u8> {
+    let part = decision.json(None, None);
+    let before = decisions.strip_suffix(b"]").map(|before| [before, b","].concat());
+    [before.as_deref().unwrap_or(b"["), part.as_bytes(), b"]"].concat()
 }
 
 #[cfg(test)]
@@ -106,9 +108,12 @@ mod tests {
             r#"{"audit":"credential","time":"1970-01-01T00:00:00Z","event":"policy_violated","credential":"pat","slot":"b","fingerprint":"00000000000000ab"}"#
         );
         let selected = Decision { event: Event::Selected, server: Some("primary"), ..decision };
+        let one = appended(b"", &selected);
         assert_eq!(
-            selected.part(),
-            r#"{"event":"selected","credential":"pat","slot":"b","fingerprint":"00000000000000ab","server":"primary"}"#
+            String::from_utf8_lossy(&one),
+            r#"[{"event":"selected","credential":"pat","slot":"b","fingerprint":"00000000000000ab","server":"primary"}]"#
         );
+        let two: serde_json::Value = serde_json::from_slice(&appended(&one, &decision)).unwrap();
+        assert_eq!(two[1]["event"], "policy_violated");
     }
 }

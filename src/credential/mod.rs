@@ -5,16 +5,21 @@
 
 pub mod audit;
 pub mod date;
+mod endpoint;
 mod fingerprint;
 mod lifetime;
+mod report;
 mod secret;
 mod slots;
 mod token;
+mod watch;
 
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
+pub use report::{Report, SlotReport};
 pub use secret::Secret;
-pub use slots::{Availability, Now, Observed, Slot, SlotPair};
+pub use slots::{Availability, Cause, Now, Observed, Selection, Slot, SlotPair};
+pub use watch::Watch;
 
 #[cfg(test)]
 mod tests;

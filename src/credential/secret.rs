@@ -24,6 +24,11 @@ impl Secret {
         [prefix.as_bytes(), &self.0].concat()
     }
 
+    /// Whether a header can carry it: visible ASCII characters only.
+    pub fn fits_a_header(&self) -> bool {
+        self.0.iter().all(u8::is_ascii_graphic)
+    }
+
     /// Whether these bytes are this secret, once white space is taken off.
     pub fn is(&self, bytes: &[u8]) -> bool {
         *self.0 == *bytes.trim_ascii()

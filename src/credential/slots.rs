@@ -87,18 +87,60 @@ struct Token {
     rests_until_ms: u64,
 }
 
+/// The slot that a call gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    /// The slot.
+    pub slot: Slot,
+    /// Its token.
+    pub fingerprint: Fingerprint,
+    /// Whether the other slot could be used as well.
+    pub has_other: bool,
+    /// Why the slot is another one than that of the call before, if it is.
+    pub switched: Option<Cause>,
+}
+
+/// Why calls go on with the other slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The server refused the token of the slot before.
+    Rejected,
+    /// It has expired, or is not valid yet.
+    Expired,
+    /// The slot is empty.
+    Emptied,
+    /// The token of this slot is newer.
+    Newer,
+}
+
+impl Cause {
+    /// The value of the `reason` label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Rejected => "rejected",
+            Cause::Expired => "expired",
+            Cause::Emptied => "emptied",
+            Cause::Newer => "newer",
+        }
+    }
+}
+
 /// The slots of one credential as far as one server and one worker are concerned. A token that this server refuses may be
 /// good enough for another.
 #[derive(Debug, Clone, Default)]
-pub struct SlotPair([Option<Token>; 2]);
+pub struct SlotPair {
+    tokens: [Option<Token>; 2],
+    /// The slot of the last call.
+    selected: Option<Slot>,
+}
 
 impl SlotPair {
     fn get(&self, slot: Slot) -> Option<&Token> {
-        self.0.get(slot as usize)?.as_ref()
+        self.tokens.get(slot as usize)?.as_ref()
     }
 
     fn get_mut(&mut self, slot: Slot) -> Option<&mut Token> {
-        self.0.get_mut(slot as usize)?.as_mut()
+        self.tokens.get_mut(slot as usize)?.as_mut()
     }
 
     /// Takes note of what a slot holds. `declared` and `policy` say how long it lives. Everything that was known of another
@@ -132,7 +174,7 @@ impl SlotPair {
             (true, Some(_)) => Observed::Changed,
             (true, None) => Observed::Emptied,
         };
-        if let Some(place) = self.0.get_mut(slot as usize) {
+        if let Some(place) = self.tokens.get_mut(slot as usize) {
             *place = token;
         }
         observed
@@ -155,6 +197,20 @@ impl SlotPair {
         let usable = |slot| self.availability(slot, now) == Availability::Usable;
         let both = if self.prefers_b() { [Slot::B, Slot::A] } else { Slot::BOTH };
         both.map(|slot| usable(slot).then_some(slot)).into_iter().flatten()
+    }
+
+    /// The slot for a call, and whether that is a change.
+    pub fn select(&mut self, now: Now) -> Option<Selection> {
+        let mut usable = self.usable(now);
+        let slot = usable.next()?;
+        let before = self.selected.replace(slot).filter(|before| *before != slot);
+        let switched = before.map(|before| match self.availability(before, now) {
+            Availability::Resting(_) => Cause::Rejected,
+            Availability::Expired | Availability::NotYet => Cause::Expired,
+            Availability::Missing => Cause::Emptied,
+            Availability::Usable => Cause::Newer,
+        });
+        Some(Selection { slot, fingerprint: self.fingerprint(slot)?, has_other: usable.next().is_some(), switched })
     }
 
     fn prefers_b(&self) -> bool {

@@ -182,6 +182,77 @@ fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
 }
 
 #[test]
+fn a_switch_of_slots_has_a_reason_and_is_told_once() {
+    let switch = |pair: &mut SlotPair, now| pair.select(now).and_then(|selection| selection.switched);
+    let mut pair = SlotPair::default();
+    assert_eq!(pair.select(NOW), None);
+    put(&mut pair, Slot::A, "one");
+    put(&mut pair, Slot::B, "two");
+    let first = pair.select(NOW).unwrap();
+    assert_eq!((first.slot, first.has_other, first.switched), (Slot::A, true, None));
+    refuse(&mut pair, Slot::A, NOW);
+    assert_eq!(switch(&mut pair, NOW), Some(Cause::Rejected));
+    assert_eq!(switch(&mut pair, NOW), None);
+    pair.observe(Slot::B, None, Declared::default(), &POLICY, KEY);
+    assert_eq!(switch(&mut pair, later(FIRST_REST_MS)), Some(Cause::Emptied));
+    put(&mut pair, Slot::A, &jwt(&format!("{{\"iat\": 5, \"exp\": {}}}", NOW.wall_s + 5)));
+    put(&mut pair, Slot::B, &jwt("{\"iat\": 4}"));
+    let declared = Declared { issued_s: Some(4), expires_s: Some(NOW.wall_s + 500) };
+    pair.observe(Slot::B, Some(b"three"), declared, &POLICY, KEY);
+    assert_eq!(switch(&mut pair, NOW), None);
+    assert_eq!(switch(&mut pair, Now { wall_s: NOW.wall_s + 5, ..NOW }), Some(Cause::Expired));
+    assert_eq!(switch(&mut pair, NOW), Some(Cause::Newer));
+}
+
+#[test]
+fn a_report_survives_its_encoding_and_nothing_else_is_one() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::B, &jwt(r#"{"exp": 2000}"#));
+    let report = Report::of(&pair);
+    let bytes = report.encode();
+    assert_eq!(Report::decode(&bytes), Some(report));
+    assert!((0..bytes.len()).all(|cut| Report::decode(&bytes[..cut]).is_none()));
+    assert!(!report.has_news_for(&pair));
+    put(&mut pair, Slot::B, "another");
+    assert!(report.has_news_for(&pair));
+    assert!(!Report::default().has_news_for(&pair), "an empty slot is no news to hope for");
+}
+
+#[test]
+fn every_event_of_a_token_is_told_once() {
+    let report = |pair: &mut SlotPair, token: Option<&str>| {
+        pair.observe(Slot::A, token.map(str::as_bytes), Declared::default(), &POLICY, KEY);
+        Report::of(pair)
+    };
+    let (mut pair, mut watch) = (SlotPair::default(), Watch::default());
+    let mut events = |report: &Report, now_s| {
+        watch.update(report, now_s, &POLICY).into_iter().map(|(_, event, _)| event).collect::<Vec<_>>()
+    };
+    let long = jwt(&format!("{{\"iat\": 0, \"exp\": {}}}", 100 * DAY_S));
+    assert_eq!(events(&report(&mut pair, None), 1), []);
+    let loaded = report(&mut pair, Some(&long));
+    assert_eq!(events(&loaded, 1), [audit::Event::Loaded, audit::Event::PolicyViolated]);
+    assert_eq!(events(&loaded, 2), []);
+    assert_eq!(events(&loaded, 100 * DAY_S), [audit::Event::Expired]);
+    assert_eq!(events(&loaded, 100 * DAY_S + 1), []);
+    assert_eq!(events(&report(&mut pair, Some("opaque")), 3), [audit::Event::Changed]);
+    assert_eq!(events(&report(&mut pair, None), 4), [audit::Event::Emptied]);
+}
+
+#[test]
+fn a_fresh_token_beside_an_ending_one_calms_the_alert() {
+    let ends = |left: u64| jwt(&format!("{{\"iat\": {}, \"exp\": {}}}", NOW.wall_s, NOW.wall_s + left));
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, &ends(3600));
+    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical));
+    put(&mut pair, Slot::B, &ends(30 * DAY_S));
+    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::None));
+    put(&mut pair, Slot::B, "opaque");
+    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical), "unknown is not fresh");
+    assert_eq!(Report::default().severity(NOW.wall_s, &POLICY), None);
+}
+
+#[test]
 fn a_fingerprint_tells_tokens_apart_only_to_who_has_the_key() {
     let (one, two) = (Secret::new(b"one").unwrap(), Secret::new(b"two").unwrap());
     assert_eq!(KEY.of(&one), KEY.of(&Secret::new(b"one").unwrap()));

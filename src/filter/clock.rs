@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::credential::Now;
+
 /// Milliseconds on a clock that never goes back and is the same for all VMs of the process.
 ///
 /// Breaker records hold such times, so the SDK's clock won't do: it is wall time. WASI's monotonic clock is Envoy's.
@@ -29,6 +31,16 @@ pub fn now_ms() -> u64 {
 pub fn wall_time() -> Duration {
     let now = proxy_wasm::hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH);
     now.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Both clocks.
+pub fn now() -> Now {
+    now_with(now_ms())
+}
+
+/// Both clocks, where the monotonic one has been read already.
+pub fn now_with(ms: u64) -> Now {
+    Now { wall_s: wall_time().as_secs(), ms }
 }
 
 /// Random bits for jitter. Without a source of randomness there is no jitter, which is safe.

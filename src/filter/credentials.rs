@@ -1,76 +1,81 @@
 //! The secrets of one VM. They are held here and put into the request of the one server they belong to; nothing in this
 //! module can print one.
 
-use std::cell::Cell;
-use std::fmt;
+use std::cell::RefCell;
 
-use crate::registry::{Registry, Server, ServerIndex, Source};
+use super::clock;
+use super::shared_data::EnvoySharedData;
+use crate::breaker::SharedData;
+use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
+use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
 
 /// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
 pub const SLOT_HEADERS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];
 
-/// How long a server whose secret was missing is passed over before it is tried again, in ms. The secret may arrive at
-/// any time (a file that is mounted late), but only a request to the server's cluster can tell.
+/// How long a server whose secret was missing is passed over before it is tried again, in ms. Where the prober watches
+/// the credentials, the secret is noticed as soon as it is there.
 const MISSING_FOR_MS: u64 = 5_000;
-
-/// A secret.
-pub struct Secret(Vec<u8>);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-impl Secret {
-    /// A secret, unless `bytes` are empty once white space at both ends is taken off, as files and shells leave some.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let trimmed = bytes.trim_ascii();
-        (!trimmed.is_empty()).then(|| Secret(trimmed.to_vec()))
-    }
-
-    /// The header value that carries the secret.
-    pub fn header_value(&self, prefix: &str) -> Vec<u8> {
-        [prefix.as_bytes(), &self.0].concat()
-    }
-}
 
 /// What a VM knows of the registry's credentials.
 #[derive(Debug)]
 pub struct Credentials {
-    /// Per credential and slot: the secret, where it comes from the environment.
-    environment: Vec<[Option<Secret>; 2]>,
-    /// Per server: until when its secret counts as missing.
-    missing_until: Vec<Cell<u64>>,
+    key: FingerprintKey,
+    /// Per server: its credential's slots, as far as this server is concerned.
+    servers: Vec<RefCell<ServerSlots>>,
     /// Every header that some server's credential uses, and the slot headers: an attempt takes off all but its own,
     /// since Envoy keeps what an earlier attempt has set.
     headers: Vec<String>,
 }
 
+#[derive(Debug, Default)]
+struct ServerSlots {
+    pair: SlotPair,
+    /// Whether slots that Envoy fills are unknown still: only a request to the server's cluster shows them.
+    unseen: bool,
+    /// Until when a secret that was missing is not looked for again, monotonic ms.
+    missing_until_ms: u64,
+}
+
+/// A call's credential.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Which slot, and why.
+    pub selection: Selection,
+    /// The value of the credential's header.
+    pub value: Vec<u8>,
+}
+
 impl Credentials {
-    /// Reads the environment's slots.
-    pub fn new(registry: &Registry, environment: impl Fn(&str) -> Option<String>) -> Self {
-        let read = |slot: &Option<Source>| match slot {
-            Some(Source::Environment(name)) => environment(name).and_then(|value| Secret::new(value.as_bytes())),
-            _ => None,
-        };
+    /// Reads the slots of the environment and of the registry itself.
+    pub fn new(registry: &Registry, key: FingerprintKey, environment: impl Fn(&str) -> Option<String>) -> Self {
         let mut headers = vec!["authorization".to_owned()];
         for credential in &registry.credentials {
             headers.push(credential.header.clone());
             headers.extend(credential.headers.iter().map(|(name, _)| name.clone()));
         }
-        let from_files =
-            registry.credentials.iter().flat_map(|c| &c.slots).any(|s| matches!(s, Some(Source::SdsFile(_))));
-        if from_files {
+        if registry.credentials.iter().any(is_injected) {
             headers.extend(SLOT_HEADERS.map(str::to_owned));
         }
         headers.sort_unstable();
         headers.dedup();
-        Credentials {
-            environment: registry.credentials.iter().map(|c| [read(&c.slots[0]), read(&c.slots[1])]).collect(),
-            missing_until: registry.servers.iter().map(|_| Cell::new(0)).collect(),
-            headers,
+        let unseen =
+            |server: &Server| server.credential.and_then(|at| registry.credential(at)).is_some_and(is_injected);
+        let slots = |server| RefCell::new(ServerSlots { unseen: unseen(server), ..ServerSlots::default() });
+        let credentials = Credentials { key, servers: registry.servers.iter().map(slots).collect(), headers };
+        for (at, credential) in (0u16..).map(CredentialIndex).zip(&registry.credentials) {
+            for (slot, source) in Slot::BOTH.into_iter().zip(&credential.slots) {
+                match source.as_ref().map(|slot| &slot.source) {
+                    Some(Source::Environment(name)) => {
+                        credentials.hold(registry, at, slot, environment(name).unwrap_or_default().as_bytes());
+                    }
+                    Some(Source::Inline(secret)) => {
+                        credentials.hold(registry, at, slot, &secret.header_value(""));
+                    }
+                    _ => {}
+                }
+            }
         }
+        credentials
     }
 
     /// The names of all headers that may carry a credential of any server.
@@ -78,40 +83,146 @@ impl Credentials {
         &self.headers
     }
 
-    /// The values of the credential header for `server`, of slot a and then of slot b, as far as they have a secret.
-    /// `slot_header` reads what an injector has handed over.
-    pub fn values(
+    /// Keeps the secret of a slot that Envoy does not fill, for all servers that use the credential.
+    pub fn hold(&self, registry: &Registry, at: CredentialIndex, slot: Slot, secret: &[u8]) {
+        let Some(credential) = registry.credential(at) else { return };
+        for (server, slots) in registry.servers.iter().zip(&self.servers) {
+            if server.credential == Some(at) {
+                self.observe(&mut slots.borrow_mut().pair, credential, slot, Some(secret));
+            }
+        }
+    }
+
+    /// The slots of `credential` as `slot_header` hands them over, with those that are held; for who only looks.
+    pub fn report(
         &self,
         registry: &Registry,
-        server: &Server,
+        at: CredentialIndex,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
-    ) -> Vec<Vec<u8>> {
-        let Some(index) = server.credential else { return Vec::new() };
-        let Some(credential) = registry.credential(index) else { return Vec::new() };
-        let Some(from_environment) = self.environment.get(usize::from(index.0)) else { return Vec::new() };
-        let slots = credential.slots.iter().zip(from_environment).zip(SLOT_HEADERS);
-        let value = |((source, secret), header): ((&Option<Source>, &Option<Secret>), &str)| match source.as_ref()? {
-            Source::Environment(_) => secret.as_ref().map(|secret| secret.header_value(&credential.prefix)),
-            Source::SdsFile(_) => Secret::new(&slot_header(header)?).map(|s| s.header_value(&credential.prefix)),
+    ) -> Report {
+        let user = registry.servers.iter().position(|server| server.credential == Some(at));
+        let slots = user.and_then(|user| self.servers.get(user));
+        let (Some(slots), Some(credential)) = (slots, registry.credential(at)) else { return Report::default() };
+        let mut slots = slots.borrow_mut();
+        self.observe_injected(&mut slots, credential, slot_header);
+        Report::of(&slots.pair)
+    }
+
+    /// The credential for a call to `server`. `slot_header` reads what an injector has handed over. `None` if no slot has
+    /// a secret that may be sent.
+    pub fn choose(
+        &self,
+        credential: &Credential,
+        index: ServerIndex,
+        slot_header: impl Fn(&str) -> Option<Vec<u8>>,
+        now: Now,
+    ) -> Option<Chosen> {
+        let mut slots = self.servers.get(usize::from(index.0))?.borrow_mut();
+        self.observe_injected(&mut slots, credential, slot_header);
+        let Some(selection) = slots.pair.select(now) else {
+            slots.missing_until_ms = now.ms.saturating_add(MISSING_FOR_MS);
+            return None;
         };
-        slots.filter_map(value).collect()
+        let value = slots.pair.header_value(selection.slot, &credential.prefix)?;
+        Some(Chosen { selection, value })
     }
 
-    /// Whether `server` needs a secret that is known to be missing at `now`.
-    pub fn is_missing(&self, registry: &Registry, index: ServerIndex, now: u64) -> bool {
-        let Some(credential) = registry.server(index).and_then(|server| server.credential) else { return false };
-        let Some(slots) = registry.credential(credential).map(|c| &c.slots) else { return false };
-        let from_files = slots.iter().any(|slot| matches!(slot, Some(Source::SdsFile(_))));
-        if from_files {
-            return self.missing_until.get(usize::from(index.0)).is_some_and(|until| now < until.get());
+    fn observe_injected(
+        &self,
+        slots: &mut ServerSlots,
+        credential: &Credential,
+        slot_header: impl Fn(&str) -> Option<Vec<u8>>,
+    ) {
+        for ((slot, source), header) in Slot::BOTH.into_iter().zip(&credential.slots).zip(SLOT_HEADERS) {
+            if source.as_ref().is_some_and(|slot| slot.source.is_injected()) {
+                self.observe(&mut slots.pair, credential, slot, slot_header(header).as_deref());
+            }
         }
-        self.environment.get(usize::from(credential.0)).is_some_and(|slots| slots.iter().all(Option::is_none))
+        slots.unseen = false;
     }
 
-    /// Notes that `server`'s secret was missing at `now`.
-    pub fn note_missing(&self, index: ServerIndex, now: u64) {
-        if let Some(until) = self.missing_until.get(usize::from(index.0)) {
-            until.set(now.saturating_add(MISSING_FOR_MS));
+    fn observe(&self, pair: &mut SlotPair, credential: &Credential, slot: Slot, secret: Option<&[u8]>) {
+        let source = credential.slots.get(slot as usize).and_then(Option::as_ref);
+        let declared = source.map(|source| source.declared).unwrap_or_default();
+        pair.observe(slot, secret, declared, &credential.policy, self.key);
+    }
+
+    /// Whether a call to this server has no credential to go with, as far as is known without sending one.
+    pub fn is_missing(&self, registry: &Registry, index: ServerIndex, now_ms: u64) -> bool {
+        let credential = registry.server(index).and_then(|server| registry.credential(server.credential?));
+        let (Some(credential), Some(slots)) = (credential, self.servers.get(usize::from(index.0))) else {
+            return false;
+        };
+        let slots = slots.borrow();
+        let now = clock::now_with(now_ms);
+        if slots.pair.usable(now).next().is_some() {
+            return false;
+        }
+        if !is_injected(credential) {
+            return true;
+        }
+        match watched(credential) {
+            Some(report) => !report.has_news_for(&slots.pair),
+            // Without the prober only a call can find out whether a new secret has come, and is lost if none has. While a
+            // refused one rests nobody is made to try.
+            None => {
+                let rests = |slot| matches!(slots.pair.availability(slot, now), Availability::Resting(_));
+                !slots.unseen && (now.ms < slots.missing_until_ms || Slot::BOTH.into_iter().any(rests))
+            }
         }
     }
+
+    /// Why a call to this server has no credential to go with, for its client and the operator.
+    pub fn explain(&self, registry: &Registry, index: ServerIndex, now_ms: u64) -> String {
+        let now = clock::now_with(now_ms);
+        let server = registry.server(index);
+        let credential = server.and_then(|server| registry.credential(server.credential?));
+        let (Some(server), Some(credential), Some(slots)) =
+            (server, credential, self.servers.get(usize::from(index.0)))
+        else {
+            return String::new();
+        };
+        let slots = slots.borrow();
+        let given = Slot::BOTH.into_iter().zip(&credential.slots).filter(|(_, source)| source.is_some());
+        let why = given.map(|(slot, _)| {
+            let why = match slots.pair.availability(slot, now) {
+                Availability::Usable => "is usable",
+                Availability::Missing => "is empty",
+                Availability::NotYet => "is not valid yet",
+                Availability::Expired => "has expired",
+                Availability::Resting(_) => "was refused",
+            };
+            format!("slot {} {why}", slot.as_str())
+        });
+        format!("{}: {} {}", server.id, credential.id, why.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The server accepted the token that a call was sent with.
+    pub fn worked(&self, index: ServerIndex, selection: Selection, now: Now) {
+        if let Some(slots) = self.servers.get(usize::from(index.0)) {
+            slots.borrow_mut().pair.worked(selection.slot, selection.fingerprint, now);
+        }
+    }
+
+    /// The server refused it.
+    pub fn refused(&self, index: ServerIndex, selection: Selection, now: Now) {
+        if let Some(slots) = self.servers.get(usize::from(index.0)) {
+            slots.borrow_mut().pair.refused(selection.slot, selection.fingerprint, now);
+        }
+    }
+}
+
+fn is_injected(credential: &Credential) -> bool {
+    credential.slots.iter().flatten().any(|slot| slot.source.is_injected())
+}
+
+/// The shared-data key under which the keeper leaves what may be told of a credential.
+pub fn report_key(credential: &Credential) -> String {
+    format!("cr1:{}", credential.id)
+}
+
+/// What the keeper has last seen of the credential.
+pub fn watched(credential: &Credential) -> Option<Report> {
+    let (bytes, _) = EnvoySharedData.get(&report_key(credential)).ok()??;
+    Report::decode(&bytes)
 }

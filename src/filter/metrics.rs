@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
+use crate::credential::{Cause, Slot};
 use crate::failure::Class;
 
 /// The path that a call's answer came by.
@@ -92,13 +93,29 @@ pub enum Metric<'r> {
     OpenPeriod(&'r str),
     /// `dualpath_breaker_events_total{server,event}`.
     BreakerEvents(&'r str, &'static str),
+    /// `dualpath_pat_rejected_total{credential,slot}`.
+    PatRejected(&'r str, Slot),
+    /// `dualpath_pat_switch_total{credential,from,to,reason}`.
+    PatSwitch(&'r str, Slot, Slot, Cause),
+    /// `snowflake_pat_days_until_expiry{credential,slot}`.
+    PatDays(&'r str, Slot),
+    /// `dualpath_pat_expiry_known{credential,slot}`: 1 or 0.
+    PatExpiryKnown(&'r str, Slot),
+    /// `snowflake_pat_rotation_alerts{credential,severity}`: 1 or 0.
+    PatAlert(&'r str, &'static str),
+    /// `dualpath_pat_age_violation{credential}`: 1 or 0.
+    PatAgeViolation(&'r str),
 }
 
 impl Metric<'_> {
     fn kind(self) -> MetricType {
         match self {
             Metric::Latency(..) | Metric::OpenPeriod(_) => MetricType::Histogram,
-            Metric::BreakerState(_) => MetricType::Gauge,
+            Metric::BreakerState(_)
+            | Metric::PatDays(..)
+            | Metric::PatExpiryKnown(..)
+            | Metric::PatAlert(..)
+            | Metric::PatAgeViolation(_) => MetricType::Gauge,
             _ => MetricType::Counter,
         }
     }
@@ -130,6 +147,23 @@ impl Metric<'_> {
             Metric::BreakerEvents(server, event) => {
                 format!("dualpath_breaker_events_total.server.{server}.event.{event}")
             }
+            Metric::PatRejected(credential, slot) => {
+                format!("dualpath_pat_rejected_total.credential.{credential}.slot.{}", slot.as_str())
+            }
+            Metric::PatSwitch(credential, from, to, cause) => {
+                let (from, to, reason) = (from.as_str(), to.as_str(), cause.as_str());
+                format!("dualpath_pat_switch_total.credential.{credential}.from.{from}.to.{to}.reason.{reason}")
+            }
+            Metric::PatDays(credential, slot) => {
+                format!("snowflake_pat_days_until_expiry.credential.{credential}.slot.{}", slot.as_str())
+            }
+            Metric::PatExpiryKnown(credential, slot) => {
+                format!("dualpath_pat_expiry_known.credential.{credential}.slot.{}", slot.as_str())
+            }
+            Metric::PatAlert(credential, severity) => {
+                format!("snowflake_pat_rotation_alerts.credential.{credential}.severity.{severity}")
+            }
+            Metric::PatAgeViolation(credential) => format!("dualpath_pat_age_violation.credential.{credential}"),
         }
     }
 }

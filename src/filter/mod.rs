@@ -6,8 +6,10 @@
 mod attempt;
 mod clock;
 mod credentials;
+mod endpoints;
 mod gate;
 mod host;
+mod keeper;
 mod mark;
 mod metrics;
 mod prober;
@@ -16,6 +18,7 @@ mod shared_data;
 #[cfg(all(feature = "test-module", target_os = "wasi"))]
 mod test_module;
 mod vm;
+mod watch;
 
 use proxy_wasm::types::LogLevel;
 

@@ -16,6 +16,7 @@ use super::mark::ANSWER_MARK;
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
+use super::watch::CredentialWatch;
 use crate::breaker::{Admission, CallResult, Moment, Outcome, State, Ticket, View};
 use crate::failure::{BreakerEffect, Class, Head, Verdict, decide, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
@@ -32,6 +33,7 @@ pub struct Prober {
     /// When each server is probed next, in the registry's order.
     schedules: Vec<Schedule>,
     under_way: Vec<UnderWay>,
+    credentials: CredentialWatch,
 }
 
 /// A probe that has not been answered yet.
@@ -50,7 +52,8 @@ impl Prober {
             Candidate::new(id, clock::now_ms())
         });
         let schedules = vec![Schedule::default(); vm.registry.servers.len()];
-        Prober { vm, candidate, schedules, under_way: Vec::new() }
+        let credentials = CredentialWatch::new(Rc::clone(&vm));
+        Prober { vm, candidate, schedules, under_way: Vec::new(), credentials }
     }
 
     /// Sets the gauges before there is any traffic. Nothing is sent yet, nor written: Envoy configures a plugin that it
@@ -79,6 +82,7 @@ impl Prober {
             }
         }
         vm.flush_breakers(now);
+        self.credentials.tick(clock::now_with(now));
     }
 
     /// Looks at a server's breaker and sets its gauge.

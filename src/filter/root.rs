@@ -8,10 +8,13 @@ use proxy_wasm::types::ContextType;
 use serde_json::Value;
 
 use super::attempt::{Attempt, Drill, Placement};
+use super::endpoints::Endpoints;
 use super::gate::Gate;
+use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
 use super::vm::Vm;
 use super::{clock, host};
+use crate::registry::CredentialIndex;
 
 /// How often a gate's VM flushes pending breaker results.
 const FLUSH_PERIOD: Duration = Duration::from_millis(200);
@@ -19,11 +22,13 @@ const FLUSH_PERIOD: Duration = Duration::from_millis(200);
 /// What a plugin does; its configuration says so.
 enum Role {
     /// Filter on the listener.
-    Gate(Rc<Vm>),
+    Gate(Rc<Vm>, Endpoints),
     /// Upstream filter on one server's cluster.
     Attempt(Rc<Placement>),
     /// Upstream filter on the drill's cluster: it stands for any server.
     Drill(Rc<Vec<Rc<Placement>>>),
+    /// Upstream filter on one credential's cluster.
+    Keeper(Rc<Vm>, CredentialIndex),
     /// Acts without a request.
     Prober(Prober),
 }
@@ -47,7 +52,7 @@ impl Root {
             problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
         })?;
         self.role = Some(match text("role") {
-            Some("gate") => Role::Gate(vm),
+            Some("gate") => Role::Gate(Rc::clone(&vm), Endpoints::new(vm)),
             Some("attempt") => {
                 let server = text("server").ok_or("server: is required for the role attempt")?;
                 let placement = Placement::new(vm, server);
@@ -58,8 +63,13 @@ impl Root {
                 let placements = servers.filter_map(|server| Placement::new(Rc::clone(&vm), server.id.as_str()));
                 Role::Drill(Rc::new(placements.map(Rc::new).collect()))
             }
+            Some("keeper") => {
+                let id = text("credential").ok_or("credential: is required for the role keeper")?;
+                let found = vm.registry.credential_by_id(id);
+                Role::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
+            }
             Some("prober") => Role::Prober(Prober::new(vm, text("placement") == Some("listener"))),
-            other => return Err(format!("role: {other:?}: must be one of gate, attempt, drill, prober")),
+            other => return Err(format!("role: {other:?}: must be one of gate, attempt, drill, keeper, prober")),
         });
         Ok(())
     }
@@ -67,8 +77,10 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
-        if let Some(Role::Prober(prober)) = &mut self.role {
-            prober.answer(token, headers > 0, size, clock::now_ms());
+        match &mut self.role {
+            Some(Role::Prober(prober)) => prober.answer(token, headers > 0, size, clock::now_ms()),
+            Some(Role::Gate(_, endpoints)) => endpoints.answer(token, headers > 0, size, clock::now_ms()),
+            _ => {}
         }
     }
 }
@@ -80,7 +92,7 @@ impl RootContext for Root {
             return false;
         }
         match &self.role {
-            Some(Role::Gate(_)) => self.set_tick_period(FLUSH_PERIOD),
+            Some(Role::Gate(..)) => self.set_tick_period(FLUSH_PERIOD),
             Some(Role::Prober(prober)) => {
                 prober.start(clock::now_ms());
                 self.set_tick_period(prober::PERIOD);
@@ -92,9 +104,11 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         match &mut self.role {
-            Some(Role::Gate(vm)) => {
-                vm.reset_breakers(clock::now_ms());
-                vm.flush_breakers(clock::now_ms());
+            Some(Role::Gate(vm, endpoints)) => {
+                let now = clock::now_ms();
+                vm.reset_breakers(now);
+                vm.flush_breakers(now);
+                endpoints.tick(now);
             }
             Some(Role::Prober(prober)) => prober.tick(clock::now_ms()),
             _ => {}
@@ -103,9 +117,10 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         match self.role.as_ref()? {
-            Role::Gate(vm) => Some(Box::new(Gate::new(Rc::clone(vm)))),
+            Role::Gate(vm, _) => Some(Box::new(Gate::new(Rc::clone(vm)))),
             Role::Attempt(placement) => Some(Box::new(Attempt::new(Rc::clone(placement)))),
             Role::Drill(placements) => Some(Box::new(Drill::new(Rc::clone(placements)))),
+            Role::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
             Role::Prober(_) => Some(Box::new(Bystander)),
         }
     }

@@ -10,7 +10,8 @@ use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
-use crate::breaker::{Breaker, Moment, State, Transition};
+use crate::breaker::{Breaker, CREATE, Moment, SharedData, State, Transition};
+use crate::credential::FingerprintKey;
 use crate::plan::Budget;
 use crate::registry::{Problem, Registry, ServerIndex};
 
@@ -43,6 +44,20 @@ thread_local! {
     static VMS: RefCell<Vec<(Value, Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The key of this process's fingerprints: the first VM that needs one makes it, the others find it in the shared data.
+/// It is no secret's key to anything: it only keeps fingerprints of one process from being compared with anything else.
+fn fingerprint_key() -> FingerprintKey {
+    const KEY: &str = "ck1";
+    let read = || EnvoySharedData.get(KEY).ok().flatten().and_then(|(bytes, _)| bytes.try_into().ok());
+    let made = || {
+        let key = clock::random::<16>().unwrap_or_default();
+        // Somebody else may have been first.
+        let _ = EnvoySharedData.set(KEY, &key, CREATE);
+        read().unwrap_or(key)
+    };
+    FingerprintKey(read().unwrap_or_else(made))
+}
+
 impl Vm {
     /// The state for `registry`, made now unless another root context of this VM has made it.
     pub fn of(registry: &Value) -> Result<Rc<Vm>, Vec<Problem>> {
@@ -63,7 +78,7 @@ impl Vm {
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         Vm {
-            credentials: Credentials::new(&registry, environment),
+            credentials: Credentials::new(&registry, fingerprint_key(), environment),
             metrics: Metrics::default(),
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),

@@ -1,18 +1,23 @@
 //! Reads `credentials`. Every value here may be a secret that somebody pasted where only a reference to one belongs, so
 //! problems show only those that cannot be: names of entities and of headers.
 
+use std::time::Duration;
+
 use super::headers::{check_name, check_prefix, check_value};
-use super::model::{Credential, Source};
-use super::names::{Names, read_id};
+use super::model::{Credential, Id, SlotSource};
+use super::names::{Names, read_id, suggest};
 use super::reader::{Node, Table};
-use super::settings::{or, read_file};
+use super::settings::or;
+use super::slots::read_slots;
+use crate::credential::AgePolicy;
+use crate::credential::date::DAY_S;
 
 /// Keys under which somebody might write the secret itself.
 const SECRET_KEYS: [&str; 7] = ["token", "value", "secret", "password", "pat", "key", "api_key"];
 
 impl Credential {
-    /// Reads one credential and adds its name to `names`.
-    pub(super) fn read(node: &Node, names: &mut Names) -> Option<Self> {
+    /// Reads one credential and adds its name to `names`. `environment` chooses among the slots of several.
+    pub(super) fn read(node: &Node, names: &mut Names, environment: Option<&Id>) -> Option<Self> {
         let Some(table) = node.clone().veiled().table() else {
             names.add(None);
             return None;
@@ -28,11 +33,77 @@ impl Credential {
         let bearer = header.as_deref().is_none_or(|name| name == "authorization");
         let prefix = or(table.optional("prefix"), if bearer { "Bearer " } else { "" }.to_owned(), read_prefix);
         let headers = or(table.optional("headers"), Vec::new(), |node| read_headers(node, header.as_deref()));
+        let slots = read_slots_of(&table, environment);
+        let policy = or(table.optional("policy").map(Node::unveiled), AgePolicy::default(), read_policy);
+        refuse_secrets(&table);
+        table.done();
+        Some(Credential {
+            id: id?,
+            header: header?,
+            prefix: prefix?,
+            headers: headers?,
+            slots: slots?,
+            policy: policy?,
+        })
+    }
+}
+
+/// The slots, or those of the environment where each has its own.
+fn read_slots_of(table: &Table, environment: Option<&Id>) -> Option<[Option<SlotSource>; 2]> {
+    let Some(environments) = table.optional("environments") else {
+        return table.required("slots").and_then(|node| read_slots(&node));
+    };
+    if let Some(slots) = table.optional("slots") {
+        slots.refuse("must not be given beside environments");
+        return None;
+    }
+    let read = |(name, node): (&str, Node)| {
+        if Id::new(name).is_none() {
+            node.refuse("must be under the name of an environment: a-z, 0-9, - and _");
+            return None;
+        }
+        let table = node.table()?;
         let slots = table.required("slots").and_then(|node| read_slots(&node));
         refuse_secrets(&table);
         table.done();
-        Some(Credential { id: id?, header: header?, prefix: prefix?, headers: headers?, slots: slots? })
+        Some((name.to_owned(), slots?))
+    };
+    // Those of other environments are read as well, so that a mistake in them shows before they are needed.
+    let all: Vec<_> = environments.table()?.entries().into_iter().map(read).collect();
+    let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
+    let Some(wanted) = environment else {
+        environments.refuse_with("needs the registry's environment, to choose one of them", "environment: prod, say");
+        return None;
+    };
+    let names: Vec<_> = all.iter().map(|(name, _)| name.clone()).collect();
+    let found = all.into_iter().find(|(name, _)| name == wanted.as_str());
+    if found.is_none() {
+        let rule = format!("must have slots for the environment {wanted}");
+        environments.refuse_with(rule, suggest(wanted.as_str(), names.iter().map(String::as_str)));
     }
+    found.map(|(_, slots)| slots)
+}
+
+fn read_policy(node: &Node) -> Option<AgePolicy> {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_secs(366 * DAY_S);
+    let table = node.table()?;
+    let default = AgePolicy::default();
+    let time =
+        |key, default| or(table.optional(key), default, |node| Some(node.duration(SHORTEST, LONGEST)?.as_secs()));
+    let max_age = time("max_age", default.max_age_s);
+    let alert = time("alert", default.alert_s);
+    let critical = time("critical", default.critical_s);
+    table.done();
+    let policy = AgePolicy { max_age_s: max_age?, alert_s: alert?, critical_s: critical? };
+    if policy.critical_s > policy.alert_s || policy.alert_s >= policy.max_age_s {
+        node.refuse_with(
+            "must have critical no longer than alert, and alert shorter than max_age",
+            "the defaults are critical: 1d, alert: 7d, max_age: 90d",
+        );
+        return None;
+    }
+    Some(policy)
 }
 
 fn read_prefix(node: &Node) -> Option<String> {
@@ -68,60 +139,12 @@ fn read_headers(node: &Node, secret_header: Option<&str>) -> Option<Vec<(String,
     headers.into_iter().collect()
 }
 
-fn read_slots(node: &Node) -> Option<[Option<Source>; 2]> {
-    let table = node.table()?;
-    let [a, b] = ["a", "b"].map(|slot| table.optional(slot));
-    if a.is_none() && b.is_none() {
-        node.refuse_with("must have slot a, slot b or both", "such as a: {sds_file: /etc/dualpath/pat.yaml}");
-    }
-    refuse_secrets(&table);
-    table.done();
-    let empty = a.is_none() && b.is_none();
-    let first = or(a, None, |node| read_source(node).map(Some));
-    let second = or(b.clone(), None, |node| read_source(node).map(Some));
-    let (first, second) = (first?, second?);
-    if let (Some(node), true) = (b, first == second) {
-        node.refuse_with("must be another source than slot a", "leave one slot out until there is a second secret");
-        return None;
-    }
-    (!empty).then_some([first, second])
-}
-
-fn read_source(node: &Node) -> Option<Source> {
-    const RULE: &str = "must name its source by exactly one of sds_file and env";
-    let table = node.table()?;
-    let (file, variable) = (table.optional("sds_file"), table.optional("env"));
-    refuse_secrets(&table);
-    table.done();
-    match (file, variable) {
-        (Some(file), None) => read_file(&file).map(Source::SdsFile),
-        (None, Some(variable)) => read_variable(&variable).map(Source::Environment),
-        _ => {
-            node.refuse_with(RULE, "sds_file can be replaced without a restart, env cannot");
-            None
-        }
-    }
-}
-
-fn read_variable(node: &Node) -> Option<String> {
-    let name = node.string()?;
-    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-    if !name.bytes().all(legal) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        node.refuse_with(
-            "must be the name of an environment variable: A-Z, 0-9 and _",
-            "the name only, never the secret",
-        );
-        return None;
-    }
-    Some(name.to_owned())
-}
-
 /// A registry is copied, committed and shown in Envoy's configuration dump, so it must never hold a secret.
-fn refuse_secrets(table: &Table) {
+pub(super) fn refuse_secrets(table: &Table) {
     for node in SECRET_KEYS.iter().filter_map(|key| table.refused(key)) {
         node.refuse_with(
             "must not be given: a registry never holds a secret",
-            "name its source in a slot: sds_file or env",
+            "name its source in a slot, such as sds_file",
         );
     }
 }

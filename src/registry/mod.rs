@@ -17,6 +17,7 @@ mod problem;
 pub mod reader;
 mod servers;
 mod settings;
+mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tools;

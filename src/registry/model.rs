@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::breaker::Policy;
+use crate::credential::{AgePolicy, Declared, Secret};
 use crate::drill::Network;
 use crate::failure::{Overrides, Rule};
 use crate::mcp::ProtocolVersion;
@@ -55,6 +56,10 @@ pub struct Registry {
     pub failover: Failover,
     /// Who may order that a request sees a server fail; `None` = nobody.
     pub drill: Option<Drill>,
+    /// What is recorded of the use of credentials.
+    pub audit: Audit,
+    /// Which of several environments this is, where credentials have slots for each.
+    pub environment: Option<Id>,
     /// Credentials, by reference only: a registry never holds a secret.
     pub credentials: Vec<Credential>,
     /// Upstream servers in file order.
@@ -113,6 +118,14 @@ pub struct Drill {
     pub sources: Vec<Network>,
 }
 
+/// What is recorded of the use of credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// File of Envoy's access log with a record of each call's credentials, such as `/dev/stdout`; `None` writes none. What
+    /// happens to tokens apart from calls is in Envoy's own log in any case.
+    pub access_log: Option<String>,
+}
+
 /// Sizes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -162,7 +175,18 @@ pub struct Credential {
     /// Further headers that go with it, such as Snowflake's token type. Names are lower case.
     pub headers: Vec<(String, String)>,
     /// Slot a and slot b; at least one is set.
-    pub slots: [Option<Source>; 2],
+    pub slots: [Option<SlotSource>; 2],
+    /// How old its tokens may get, and when the operator is warned.
+    pub policy: AgePolicy,
+}
+
+/// One slot of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotSource {
+    /// Where the secret comes from.
+    pub source: Source,
+    /// What the operator says of its life.
+    pub declared: Declared,
 }
 
 /// Where the secret of a slot comes from.
@@ -170,8 +194,34 @@ pub struct Credential {
 pub enum Source {
     /// An Envoy SDS file with one `generic_secret`; replaced atomically, it takes effect without a restart.
     SdsFile(String),
+    /// A server of Envoy's secret discovery service (gRPC).
+    SdsGrpc(Url),
     /// An environment variable of the Envoy process, read at start.
     Environment(String),
+    /// An HTTP API that the filter asks again and again.
+    Endpoint(Endpoint),
+    /// The secret itself, for demonstrations on one machine.
+    Inline(Secret),
+}
+
+impl Source {
+    /// Whether Envoy fetches the secret and its credential injector hands it over in a request header.
+    pub fn is_injected(&self) -> bool {
+        matches!(self, Source::SdsFile(_) | Source::SdsGrpc(_))
+    }
+}
+
+/// An HTTP API that answers a GET with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub url: Url,
+    /// The member of its JSON answer that holds the secret; `None`: the answer is the secret.
+    pub field: Option<String>,
+    /// How often it is asked.
+    pub every: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// Position of a server in [`Registry::servers`].
@@ -384,6 +434,11 @@ impl Registry {
     /// The credential at `index`. `None` only for an index of another registry.
     pub fn credential(&self, index: CredentialIndex) -> Option<&Credential> {
         self.credentials.get(usize::from(index.0))
+    }
+
+    /// The credential with this name.
+    pub fn credential_by_id(&self, id: &str) -> Option<CredentialIndex> {
+        (0u16..).map(CredentialIndex).zip(&self.credentials).find(|(_, c)| c.id.as_str() == id).map(|(at, _)| at)
     }
 
     /// Whether the credential of this server has a secret in reserve.

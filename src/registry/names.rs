@@ -52,18 +52,19 @@ impl Names {
 /// Reads the required `key` as an [`Id`]; also answers where it stands.
 pub(super) fn read_id<'v>(table: &Table<'v>, key: &str) -> (Option<Id>, Option<Node<'v>>) {
     let node = table.required(key).map(Node::unveiled);
-    let id = node.as_ref().and_then(|node| {
-        let id = Id::new(node.string()?);
-        if id.is_none() {
-            let rule = format!(
-                "must be a name of at most {} characters: a-z, 0-9, - and _, the first not - or _",
-                Id::MAX_LEN
-            );
-            node.refuse(rule);
-        }
-        id
-    });
+    let id = node.as_ref().and_then(read_name);
     (id, node)
+}
+
+/// Reads this value as an [`Id`].
+pub(super) fn read_name(node: &Node) -> Option<Id> {
+    let id = Id::new(node.string()?);
+    if id.is_none() {
+        let rule =
+            format!("must be a name of at most {} characters: a-z, 0-9, - and _, the first not - or _", Id::MAX_LEN);
+        node.refuse(rule);
+    }
+    id
 }
 
 /// A hint for a name that is not known: the nearest known one, and which there are.

@@ -5,8 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::drill;
-use super::model::{Credential, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry};
-use super::names::Names;
+use super::model::{
+    Audit, Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry,
+    SlotSource, Source,
+};
+use super::names::{Names, read_name};
 use super::problem::{Problem, Problems};
 use super::reader::{Node, Table};
 use super::servers::WireServer;
@@ -50,13 +53,16 @@ fn read(root: &Node) -> Option<Registry> {
     let failover = or(table.optional("failover"), Failover::default(), Failover::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
+    let audit = or(table.optional("audit"), Audit::default(), Audit::read);
 
     let drill = or(table.optional("drill"), None, drill::read);
-
+    let environment = or(table.optional("environment"), None, |node| read_name(node).map(Some));
     let mut credential_names = Names::of("credential");
-    let credentials = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
-    let credentials: Option<Vec<_>> =
-        credentials.map(|nodes| nodes.iter().map(|node| Credential::read(node, &mut credential_names)).collect());
+    let credential_nodes = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
+    let chosen = environment.as_ref().and_then(Option::as_ref);
+    let credentials: Option<Vec<_>> = credential_nodes
+        .as_ref()
+        .map(|nodes| nodes.iter().map(|node| Credential::read(node, &mut credential_names, chosen)).collect());
     let mut server_names = Names::of("server");
     let servers = read_servers(&table, &mut server_names);
     let mut tool_names = Names::of("tool");
@@ -83,12 +89,29 @@ fn read(root: &Node) -> Option<Registry> {
         drill: drill?,
         failure: failure?,
         failover: failover?,
+        audit: audit?,
+        environment: environment?,
         credentials: whole(credentials?)?,
         servers: whole(servers)?,
         tools: whole(tools?)?,
     };
     stretch_leases(&mut registry);
+    refuse_inline(&registry, credential_nodes.as_deref().unwrap_or_default());
     Some(registry)
+}
+
+/// A secret that stands in the registry shows in Envoy's configuration dump, so it must not be worth anything.
+fn refuse_inline(registry: &Registry, nodes: &[Node]) {
+    let is_inline = |slot: &SlotSource| matches!(slot.source, Source::Inline(_));
+    for ((at, credential), node) in (0u16..).map(CredentialIndex).zip(&registry.credentials).zip(nodes) {
+        let mut users = registry.servers.iter().filter(|server| server.credential == Some(at));
+        if credential.slots.iter().flatten().any(is_inline) && users.any(|server| !server.url.is_loopback()) {
+            node.refuse_with(
+                "must not be inline unless all its servers are on this machine",
+                "inline is for demonstrations; name the place of the secret instead, such as sds_file",
+            );
+        }
+    }
 }
 
 /// A probe's lease must not run out while the probe may still be answered, or a slow server that is well again would be

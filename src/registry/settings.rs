@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{EnvoySettings, Limits, Listener, ProberPlacement, Url};
+use super::model::{Audit, EnvoySettings, Limits, Listener, ProberPlacement, Url};
 use super::reader::{Node, Table};
 use super::servers::{LONGEST, SHORTEST};
 use super::url::check_path;
@@ -113,6 +113,15 @@ impl Limits {
         let response_body = or(table.optional("response_body"), default.response_body, read_size);
         table.done();
         Some(Limits { request_body: request_body?, response_body: response_body? })
+    }
+}
+
+impl Audit {
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let access_log = or(table.optional("access_log"), None, |node| read_file(node).map(Some));
+        table.done();
+        Some(Audit { access_log: access_log? })
     }
 }
 

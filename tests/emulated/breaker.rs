@@ -138,8 +138,9 @@ fn a_credential_that_every_probe_is_refused_for_does_not_keep_the_server_half_op
     for _ in 0..5 {
         world.call("search", first(Behaviour::Reset));
     }
-    world.process.advance(Duration::from_secs(11));
     for _ in 0..3 {
+        // The refused token has rested, and the open period is over.
+        world.process.advance(Duration::from_secs(600));
         world.call("search", first(json_answer(401, "{}")));
     }
     let closed = "dualpath_breaker_transitions_total.server.mcp-a.from.half_open.to.closed";

@@ -1,5 +1,7 @@
 //! What operators say of failures in the registry, and what a call's own nature forbids whatever they say.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::fixture::{World, exchange, first, healthy, json_answer, registry};
@@ -104,6 +106,9 @@ fn a_batch_is_never_repeated() {
     assert_eq!(refused(&world, "other", "batch"), 2);
 }
 
+/// A refused token rests no longer than this.
+const REST: Duration = Duration::from_secs(600);
+
 /// ruby-mcp-client #196: never auto-retry `tools/call`.
 #[test]
 fn a_tool_call_that_nobody_vouches_for_is_executed_once_and_counted() {
@@ -132,6 +137,7 @@ fn a_call_whose_last_server_failed_is_no_refused_replay() {
 fn a_refused_credential_ends_the_call_where_the_operator_says_so() {
     let world = World::under(&with("/servers/0/on", json!({"credential": {"failover": "never"}})));
     for _ in 0..10 {
+        world.process.advance(REST);
         let played = world.call("search", first(json_answer(401, "{}")));
         assert_eq!(played.servers(), ["mcp-a", "mcp-a"], "the other slot is no other server");
         assert_no_401(&played);
@@ -184,6 +190,7 @@ fn the_breaker_is_told_what_the_policy_says() {
     let fail = |registry: &Value, answer: Behaviour| {
         let world = World::under(registry);
         for _ in 0..5 {
+            world.process.advance(REST);
             world.call("write", first(answer.clone()));
         }
         breaker_state(&world)

@@ -19,6 +19,9 @@ const CONNECTION_IDLE: &str = "60s";
 /// The certificate authorities of Debian, Ubuntu, Alpine and Envoy's own images.
 const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// The name and the type of a cluster's HTTP options.
+const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
 /// Where connections are refused at once: nothing listens on this port (tcpmux), and what did would need the server's
 /// certificate.
 const REFUSES: (&str, u16) = ("127.0.0.1", 1);
@@ -26,7 +29,8 @@ const REFUSES: (&str, u16) = ("127.0.0.1", 1);
 /// The clusters of all servers, in file order, each named by its server's id; and the drill's.
 pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
     let servers = registry.servers.iter().map(|server| cluster(registry, wire, server));
-    servers.chain(drill::cluster(registry, wire)).collect()
+    let secrets = credentials::keepers(registry, wire).into_iter().chain(credentials::clusters(registry));
+    servers.chain(drill::cluster(registry, wire)).chain(secrets).collect()
 }
 
 fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
@@ -42,7 +46,7 @@ fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
     put("per_connection_buffer_limit_bytes", json!(size::connection_buffer(&registry.limits)));
     put("load_assignment", endpoints(server));
     if server.url.tls {
-        put("transport_socket", tls(server));
+        put("transport_socket", tls(&server.url, server.ca_file.as_deref()));
     }
     put("circuit_breakers", circuit_breakers());
     // A server's health is the breaker's business: Envoy must neither guess nor spread calls over unhealthy hosts.
@@ -53,6 +57,53 @@ fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
     );
     put("typed_extension_protocol_options", protocol_options(registry, wire, server));
     Value::Object(cluster)
+}
+
+/// A cluster for the proxy's own requests, without filters.
+pub(super) fn plain(name: &str, url: &Url, http2: bool) -> Value {
+    let endpoint = json!({"endpoint": {"address": socket_address(&url.host, url.port)}});
+    let mut cluster = Map::new();
+    let mut put = |key: &str, value: Value| cluster.insert(key.to_owned(), value);
+    put("name", json!(name));
+    if ip(url).is_some() {
+        put("type", json!("STATIC"));
+    } else {
+        put("cluster_type", by_name());
+    }
+    put("connect_timeout", json!("2s"));
+    put("load_assignment", json!({"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}));
+    if url.tls {
+        put("transport_socket", tls(url, None));
+    }
+    if http2 {
+        let http2 = json!({"explicit_http_config": {"http2_protocol_options": {}}});
+        put("typed_extension_protocol_options", json!({PROTOCOL_OPTIONS: typed(PROTOCOL_OPTIONS, http2)}));
+    }
+    Value::Object(cluster)
+}
+
+/// A cluster whose filters answer every request themselves.
+pub(super) fn nowhere(name: &str, mut filters: Vec<Value>) -> Value {
+    filters.push(upstream_codec());
+    let options = json!({"explicit_http_config": {"http_protocol_options": {}}, "http_filters": filters});
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(REFUSES.0, REFUSES.1)}}]}],
+        },
+        "typed_extension_protocol_options": {PROTOCOL_OPTIONS: typed(PROTOCOL_OPTIONS, options)},
+    })
+}
+
+/// The end of every chain of upstream filters.
+fn upstream_codec() -> Value {
+    extension(
+        "envoy.filters.http.upstream_codec",
+        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+        json!({}),
+    )
 }
 
 /// STRICT_DNS in the form that is not deprecated: every address of the name is a host of the cluster.
@@ -89,11 +140,11 @@ fn circuit_breakers() -> Value {
 
 /// TLS with a certificate that must be for the URL's host. The name is checked explicitly: the `host` header is set by
 /// the attempt filter, after the connection has been chosen.
-fn tls(server: &Server) -> Value {
-    let host = &server.url.host;
-    let san_type = if ip(&server.url).is_some() { "IP_ADDRESS" } else { "DNS" };
+fn tls(url: &Url, ca_file: Option<&str>) -> Value {
+    let host = &url.host;
+    let san_type = if ip(url).is_some() { "IP_ADDRESS" } else { "DNS" };
     let mut context = Map::new();
-    if ip(&server.url).is_none() {
+    if ip(url).is_none() {
         // RFC 6066: an address is not a server name.
         context.insert("sni".to_owned(), json!(host));
     }
@@ -101,7 +152,7 @@ fn tls(server: &Server) -> Value {
         "common_tls_context".to_owned(),
         json!({
             "validation_context": {
-                "trusted_ca": {"filename": server.ca_file.as_deref().unwrap_or(SYSTEM_CA_FILE)},
+                "trusted_ca": {"filename": ca_file.unwrap_or(SYSTEM_CA_FILE)},
                 "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": host}}],
             },
         }),
@@ -123,11 +174,7 @@ fn protocol_options(registry: &Registry, wire: &Value, server: &Server) -> Value
 
 /// How a cluster speaks HTTP, with these upstream filters.
 pub(super) fn http_options(mut filters: Vec<Value>, tls: bool) -> Value {
-    filters.push(extension(
-        "envoy.filters.http.upstream_codec",
-        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
-        json!({}),
-    ));
+    filters.push(upstream_codec());
 
     let mut options = Map::new();
     options.insert("common_http_protocol_options".to_owned(), json!({"idle_timeout": CONNECTION_IDLE}));
@@ -139,10 +186,7 @@ pub(super) fn http_options(mut filters: Vec<Value>, tls: bool) -> Value {
         options.insert("explicit_http_config".to_owned(), json!({"http_protocol_options": {}}));
     }
     options.insert("http_filters".to_owned(), Value::Array(filters));
-    let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-    let mut by_name = Map::new();
-    by_name.insert(name.to_owned(), typed(name, Value::Object(options)));
-    Value::Object(by_name)
+    json!({PROTOCOL_OPTIONS: typed(PROTOCOL_OPTIONS, Value::Object(options))})
 }
 
 /// The URL's host as an address, when it is one.

@@ -1,12 +1,15 @@
-//! Secrets from SDS files: one native injector per slot puts the secret into a private request header, where the
-//! attempt filter finds it. The module itself cannot read files, and this way a replaced file takes effect at once.
+//! Secrets that Envoy fetches, from SDS files and servers: one native injector per slot puts the secret into a private
+//! request header, where the attempt filter finds it. The module itself cannot read files, and this way a replaced file
+//! takes effect at once. Also the clusters of the places that secrets come from.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::clusters;
 use super::extension::extension;
-use crate::registry::{Credential, Source};
+use super::wasm_plugin::{self, Role};
+use crate::registry::{Credential, Registry, Source};
 
 /// The slots of a credential: the suffix of the secret's name and the private header.
 pub(super) const SLOTS: [(&str, &str); 2] = [("a", "x-dualpath-slot-a"), ("b", "x-dualpath-slot-b")];
@@ -15,14 +18,48 @@ pub(super) const SLOTS: [(&str, &str); 2] = [("a", "x-dualpath-slot-a"), ("b", "
 pub(super) fn injectors(credential: &Credential) -> Vec<Value> {
     let slots = SLOTS.iter().zip(&credential.slots);
     slots
-        .filter_map(|((slot, header), source)| match source {
-            Some(Source::SdsFile(file)) => Some(injector(credential, slot, header, file)),
-            Some(Source::Environment(_)) | None => None,
+        .filter_map(|((slot, header), source)| {
+            let config = match &source.as_ref()?.source {
+                Source::SdsFile(file) => sds_file(file),
+                Source::SdsGrpc(_) => sds_grpc(&cluster_name(credential, slot)),
+                Source::Environment(_) | Source::Endpoint(_) | Source::Inline(_) => return None,
+            };
+            Some(injector(credential, slot, header, &config))
         })
         .collect()
 }
 
-fn injector(credential: &Credential, slot: &str, header: &str, file: &str) -> Value {
+/// The name of the cluster that a slot's secret comes from.
+fn cluster_name(credential: &Credential, slot: &str) -> String {
+    format!("dualpath-secret-{}-{slot}", credential.id)
+}
+
+/// The clusters that the prober asks about the credentials. No request leaves Envoy there: the keeper answers each.
+pub(super) fn keepers(registry: &Registry, wire: &Value) -> Vec<Value> {
+    let keeper = |credential: &Credential| {
+        let mut filters = injectors(credential);
+        filters.push(wasm_plugin::filter(registry, wire, Role::Keeper(&credential.id)));
+        clusters::nowhere(&format!("dualpath-credential-{}", credential.id), filters)
+    };
+    registry.credentials.iter().map(keeper).collect()
+}
+
+/// The clusters of secret servers and token endpoints.
+pub(super) fn clusters(registry: &Registry) -> Vec<Value> {
+    let slots = registry.credentials.iter().flat_map(|credential| {
+        SLOTS.iter().zip(&credential.slots).filter_map(move |((slot, _), source)| {
+            let (url, http2) = match &source.as_ref()?.source {
+                Source::SdsGrpc(url) => (url, true),
+                Source::Endpoint(endpoint) => (&endpoint.url, false),
+                Source::SdsFile(_) | Source::Environment(_) | Source::Inline(_) => return None,
+            };
+            Some(clusters::plain(&cluster_name(credential, slot), url, http2))
+        })
+    });
+    slots.collect()
+}
+
+fn injector(credential: &Credential, slot: &str, header: &str, config: &Value) -> Value {
     extension(
         &format!("dualpath.slot_{slot}"),
         "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
@@ -35,7 +72,7 @@ fn injector(credential: &Credential, slot: &str, header: &str, file: &str) -> Va
                 "envoy.http.injected_credentials.generic",
                 "envoy.extensions.http.injected_credentials.generic.v3.Generic",
                 json!({
-                    "credential": {"name": format!("{}-{slot}", credential.id), "sds_config": sds(file)},
+                    "credential": {"name": format!("{}-{slot}", credential.id), "sds_config": config},
                     "header": header,
                 }),
             ),
@@ -44,7 +81,7 @@ fn injector(credential: &Credential, slot: &str, header: &str, file: &str) -> Va
 }
 
 /// The file, watched together with its directory: a mounted Kubernetes secret changes by a symbolic link beside it.
-fn sds(file: &str) -> Value {
+fn sds_file(file: &str) -> Value {
     let directory = match Path::new(file).parent().and_then(Path::to_str) {
         None | Some("") => ".",
         Some(directory) => directory,
@@ -52,5 +89,19 @@ fn sds(file: &str) -> Value {
     json!({
         "path_config_source": {"path": file, "watched_directory": {"path": directory}},
         "resource_api_version": "V3",
+    })
+}
+
+/// The secret server behind the cluster of this name.
+fn sds_grpc(cluster: &str) -> Value {
+    json!({
+        "api_config_source": {
+            "api_type": "GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": cluster}}],
+        },
+        "resource_api_version": "V3",
+        // Envoy waits so long for the secret before it begins to serve; without it the slot is empty.
+        "initial_fetch_timeout": "5s",
     })
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::wasm_plugin::{self, Role};
-use super::{prober, routes, size, socket_address};
+use super::{audit, prober, routes, size, socket_address};
 use crate::registry::Registry;
 
 /// The listener with its connection manager: the gate, then the router; the prober, if it runs here.
@@ -42,6 +42,7 @@ fn connection_manager(registry: &Registry, wire: &Value) -> Value {
             "skip_xff_append": true,
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
+            "access_log": audit::access_log(registry),
             "route_config": routes::configuration(registry),
             "http_filters": filters,
         }),

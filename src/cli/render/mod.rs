@@ -1,6 +1,7 @@
 //! Renders a registry into a complete Envoy bootstrap, so that nobody writes by hand what in-request failover needs of
 //! the listener, the routes and the clusters.
 
+mod audit;
 mod clusters;
 mod credentials;
 mod drill;

@@ -3,7 +3,21 @@
 use serde_json::{Value, json};
 
 /// Labels that the filter writes into its stat names.
-const LABELS: [&str; 10] = ["mode", "task", "status", "server", "outcome", "from", "to", "event", "class", "reason"];
+const LABELS: [&str; 13] = [
+    "mode",
+    "task",
+    "status",
+    "server",
+    "outcome",
+    "from",
+    "to",
+    "event",
+    "class",
+    "reason",
+    "credential",
+    "slot",
+    "severity",
+];
 
 /// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
 const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
@@ -21,5 +35,5 @@ pub(super) fn config() -> Value {
 /// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
 /// the first group out of the name and the second as the label's value.
 fn pattern(label: &str) -> String {
-    format!(r"^wasmcustom\.(?:cortex|dualpath)_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
+    format!(r"^wasmcustom\.(?:cortex|dualpath|snowflake)_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
 }

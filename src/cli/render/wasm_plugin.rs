@@ -26,6 +26,8 @@ pub(super) enum Role<'r> {
     Attempt(&'r Id),
     /// On the cluster that stands for servers which are to fail.
     Drill,
+    /// On the cluster of this credential, once per question of the prober.
+    Keeper(&'r Id),
     /// On the main thread, once per process; or on every thread, as the registry says.
     Prober,
 }
@@ -36,6 +38,7 @@ impl Role<'_> {
             Role::Gate => "gate",
             Role::Attempt(_) => "attempt",
             Role::Drill => "drill",
+            Role::Keeper(_) => "keeper",
             Role::Prober => "prober",
         }
     }
@@ -75,6 +78,9 @@ fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
     if let (Role::Prober, ProberPlacement::Listener) = (role, registry.envoy.prober) {
         configuration.insert("placement".to_owned(), json!("listener"));
     }
+    if let Role::Keeper(credential) = role {
+        configuration.insert("credential".to_owned(), json!(credential.as_str()));
+    }
     configuration.insert("registry".to_owned(), wire.clone());
     Value::Object(configuration)
 }
@@ -96,9 +102,9 @@ fn vm_config(registry: &Registry, role: Role) -> Value {
 /// Names of the environment variables that the module may read. Envoy refuses a name given twice.
 fn environment(registry: &Registry) -> BTreeSet<&str> {
     let slots = registry.credentials.iter().flat_map(|credential| credential.slots.iter().flatten());
-    let secrets = slots.filter_map(|source| match source {
+    let secrets = slots.filter_map(|slot| match &slot.source {
         Source::Environment(name) => Some(name.as_str()),
-        Source::SdsFile(_) => None,
+        _ => None,
     });
     secrets.chain([MCP_SWITCH]).collect()
 }

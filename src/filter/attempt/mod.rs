@@ -3,6 +3,7 @@
 //! It prepares the request for its server ([`request`]), holds and judges the answer ([`response`]), and settles the
 //! attempt with the breaker ([`verdict`]). A request without a plan gets the server's credential and nothing else.
 
+mod credential;
 mod drill;
 mod onward;
 mod placement;
@@ -21,6 +22,7 @@ pub use placement::Placement;
 use response::Holding;
 use rest::RestCall;
 
+use crate::credential::Selection;
 use crate::failure::Class;
 use crate::plan::Plan;
 
@@ -31,8 +33,8 @@ pub struct Attempt {
     plan: Option<Plan>,
     /// How the attempt is to fail without its server being asked; only on the drill's own cluster.
     drill: Option<Class>,
-    /// Whether the server has a second credential slot to try.
-    other_slot: bool,
+    /// The credential slot that the request carries.
+    selection: Option<Selection>,
     /// Whether the outcome has been reported.
     settled: bool,
     /// When the attempt began, on the monotonic clock, in ms.
@@ -51,7 +53,7 @@ impl Attempt {
             placement,
             plan: None,
             drill: None,
-            other_slot: false,
+            selection: None,
             settled: false,
             began_ms: 0,
             answered_after_ms: None,

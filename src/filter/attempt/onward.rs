@@ -11,7 +11,7 @@ impl Attempt {
     /// Where the call would go after this outcome; `None` if this is its end.
     pub(super) fn onward(&self, verdict: Verdict) -> Option<Onward> {
         let plan = self.plan.as_ref()?;
-        if self.other_slot && self.decisions(verdict.class).other_slot_first {
+        if self.has_other_slot() && self.decisions(verdict.class).other_slot_first {
             return Some(Onward::OtherSlot);
         }
         let class = self.class_here(verdict.class);

@@ -6,20 +6,21 @@
 use std::rc::Rc;
 
 use super::super::clock;
+use super::super::credentials::Chosen;
 use super::super::host::Headers;
 use super::super::vm::Vm;
 use crate::breaker::{Moment, Ticket};
+use crate::credential::{Now, Selection};
 use crate::plan::{Owner, Plan, is_touched_by_rest};
-use crate::registry::{Server, ServerIndex, Tool};
+use crate::registry::{Credential, Server, ServerIndex, Tool};
 
 /// What came of putting a credential into a request.
 pub(super) enum Authentication {
-    /// The request carries what its server wants.
-    Done {
-        /// Whether there is another slot to try if this one is refused.
-        other_slot: bool,
-    },
-    /// There is no secret; the request must not be sent.
+    /// The server gets none.
+    NotNeeded,
+    /// The request carries this slot's.
+    Done(Selection),
+    /// There is no secret that may be sent; the request must not be sent.
     Impossible,
 }
 
@@ -50,31 +51,30 @@ impl Placement {
         self.vm.registry.server(self.index)
     }
 
-    /// Puts the server's credential into the request and takes everybody else's out. `other_slot`: the first slot that
-    /// has a secret was refused, so the next one is meant.
-    pub(super) fn authenticate(&self, other_slot: bool, now: u64) -> Authentication {
-        let Some(server) = self.server() else { return Authentication::Impossible };
-        let registry = &self.vm.registry;
-        let mut values =
-            self.vm.credentials.values(registry, server, |header| Headers::Request.get(header)).into_iter();
-        let value = values.nth(usize::from(other_slot));
+    /// Puts the server's credential into the request and takes everybody else's out.
+    pub(super) fn authenticate(&self, now: Now) -> Authentication {
+        let credential = self.credential();
+        let read = |header: &str| Headers::Request.get(header);
+        let chosen = credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now));
         for name in &self.foreign {
             Headers::Request.remove(name);
         }
-        let Some(credential) = server.credential.and_then(|credential| registry.credential(credential)) else {
-            return Authentication::Done { other_slot: false };
-        };
-        let Some(value) = value else {
+        let Some(credential) = credential else { return Authentication::NotNeeded };
+        let Some(Chosen { selection, value }) = chosen else {
             // What another server's attempt has left must not even be there to be logged.
             Headers::Request.remove(&credential.header);
-            self.vm.credentials.note_missing(self.index, now);
             return Authentication::Impossible;
         };
         Headers::Request.set(&credential.header, &value);
         for (name, value) in &credential.headers {
             Headers::Request.set(name, value.as_bytes());
         }
-        Authentication::Done { other_slot: values.next().is_some() }
+        Authentication::Done(selection)
+    }
+
+    /// The server's credential, if it gets one.
+    pub(super) fn credential(&self) -> Option<&Credential> {
+        self.vm.registry.credential(self.server()?.credential?)
     }
 
     /// A ticket for another attempt of a call whose first one here has spent its own. Nobody else can answer the call, so

@@ -49,14 +49,12 @@ impl Attempt {
         }
         #[cfg(all(feature = "test-module", target_os = "wasi"))]
         super::super::test_module::trap_if_told(id);
-        let second = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
         if self.drill.is_some() {
-            self.other_slot = placement.vm.registry.has_two_slots(placement.index);
             return Action::Continue;
         }
-        match placement.authenticate(second, self.began_ms) {
-            // The other slot gets one try, whatever it says.
-            Authentication::Done { other_slot } => self.other_slot = other_slot && !second,
+        match placement.authenticate(clock::now_with(self.began_ms)) {
+            Authentication::NotNeeded => {}
+            Authentication::Done(selection) => self.note_selection(selection),
             Authentication::Impossible => return self.refuse_bare(),
         }
         let Some(plan) = &self.plan else {
@@ -81,7 +79,10 @@ impl Attempt {
     /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy
     /// doesn't retry one; the gate passes this server over from now on.
     fn refuse_bare(&mut self) -> Action {
-        log::error!("no credential for {}: neither slot has a secret; the request was not sent", self.server_id());
+        log::error!(
+            "no credential for {}: no slot has a secret that may be sent; the request was not sent",
+            self.server_id()
+        );
         self.rest = Some(RestCall::Refused);
         self.settle(Class::Credential, None);
         let mark = self.mark(Class::Credential, false).encode();
@@ -94,7 +95,7 @@ impl Attempt {
     fn refuse_repetition(&mut self, plan: &Plan) -> Action {
         self.rest = Some(RestCall::Refused);
         // Not for a server, but for the access log: it takes the slots' headers off.
-        let _ = self.placement.authenticate(false, self.began_ms);
+        let _ = self.placement.authenticate(clock::now_with(self.began_ms));
         let lost = match plan.stop {
             Some(stop) => stop.lost,
             // What can't be repeated comes here only if it was never sent.

@@ -48,6 +48,7 @@ impl Attempt {
             return;
         }
         let Some(ticket) = self.plan.as_ref().and_then(|plan| plan.current()).map(|hop| hop.ticket) else { return };
+        self.settle_credential(class);
         let (vm, index) = (&self.placement.vm, self.placement.index);
         if let (Some(class), Some(server)) = (self.drill, self.placement.server()) {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.

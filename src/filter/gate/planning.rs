@@ -183,8 +183,8 @@ impl Gate {
         }
         let now = clock::now_ms();
         if !servers.is_empty() && servers.iter().all(|s| vm.credentials.is_missing(&vm.registry, *s, now)) {
-            let names: Vec<_> = servers.iter().filter_map(|s| Some(vm.registry.server(*s)?.id.as_str())).collect();
-            let message = format!("no credential is available for {}", names.join(", "));
+            let why: Vec<_> = servers.iter().map(|s| vm.credentials.explain(&vm.registry, *s, now)).collect();
+            let message = format!("no credential can be sent: {}", why.join("; "));
             return self.refuse(ErrorCode::CredentialUnavailable, &message, Some(1000));
         }
         let asked = servers.iter().filter(|s| !vm.credentials.is_missing(&vm.registry, **s, now));

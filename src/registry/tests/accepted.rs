@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::*;
 use super::{full, with, without};
 use crate::breaker::Mode;
+use crate::credential::{AgePolicy, Declared};
 use crate::drill::Network;
 use crate::mcp::ProtocolVersion;
 
@@ -28,7 +29,9 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(registry.limits, Limits { request_body: 1 << 20, response_body: 4 << 20 });
     let credential = &registry.credentials[0];
     assert_eq!((credential.header.as_str(), credential.prefix.as_str()), ("authorization", "Bearer "));
-    assert_eq!(credential.slots, [Some(Source::Environment("PAT".to_owned())), None]);
+    let source = Source::Environment("PAT".to_owned());
+    assert_eq!(credential.slots, [Some(SlotSource { source, declared: Declared::default() }), None]);
+    assert_eq!(credential.policy, AgePolicy::default());
     let server = &registry.servers[0];
     assert_eq!((server.tier, server.url.path.as_str()), (Tier::Primary, "/"));
     assert_eq!((server.connect_timeout, server.timeout), (Duration::from_secs(1), Duration::from_secs(30)));

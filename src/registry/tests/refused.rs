@@ -30,7 +30,7 @@ fn problems_of_the_document_itself() {
             "/serverss",
             Some(json!([])),
             &[
-                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, drill, credentials, servers, tools",
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, audit, drill, environment, credentials, servers, tools",
             ],
         ),
         ("/servers", None, &["servers: is required"]),
@@ -267,14 +267,14 @@ fn problems_of_credentials() {
             "/credentials/0/slots/a",
             Some(json!({})),
             &[
-                "credentials[0].slots.a: {}: must name its source by exactly one of sds_file and env\n    hint: sds_file can be replaced without a restart, env cannot",
+                "credentials[0].slots.a: {}: must name its source by exactly one of sds_file, sds_grpc, env, http, inline\n    hint: sds_file can be replaced without a restart, env cannot",
             ],
         ),
         (
             "/credentials/0/slots/a",
             Some(json!({"env": "A", "sds_file": "b"})),
             &[
-                "credentials[0].slots.a: {env, sds_file}: must name its source by exactly one of sds_file and env\n    hint: sds_file can be replaced without a restart, env cannot",
+                "credentials[0].slots.a: {env, sds_file}: must name its source by exactly one of sds_file, sds_grpc, env, http, inline\n    hint: sds_file can be replaced without a restart, env cannot",
             ],
         ),
         (

@@ -56,6 +56,6 @@ fn an_inline_secret_is_refused_with_the_right_way_to_name_it() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].path, format!("credentials[0].slots.a.{key}"));
         assert_eq!(found[0].rule, "must not be given: a registry never holds a secret");
-        assert_eq!(found[0].hint.as_deref(), Some("name its source in a slot: sds_file or env"));
+        assert_eq!(found[0].hint.as_deref(), Some("name its source in a slot, such as sds_file"));
     }
 }

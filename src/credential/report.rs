@@ -1,0 +1,63 @@
+//! What may be told of a credential's slots without telling a secret: how the one who sees the tokens informs those who
+//! keep the metrics and those who choose servers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fingerprint, Lifetime, Slot, SlotPair};
+
+/// Both slots, as they are now; `None` is an empty one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report(pub [Option<SlotReport>; 2]);
+
+/// A slot's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotReport {
+    fingerprint: u64,
+    issued_s: Option<u64>,
+    not_before_s: Option<u64>,
+    expires_s: Option<u64>,
+}
+
+impl SlotReport {
+    /// The token.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(self.fingerprint)
+    }
+
+    /// How long it lives.
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime { issued_s: self.issued_s, not_before_s: self.not_before_s, expires_s: self.expires_s }
+    }
+}
+
+impl Report {
+    /// Version of the encoding.
+    const VERSION: u8 = 1;
+
+    /// What `pair` holds.
+    pub fn of(pair: &SlotPair) -> Self {
+        Report(Slot::BOTH.map(|slot| {
+            let Lifetime { issued_s, not_before_s, expires_s } = pair.lifetime(slot)?;
+            Some(SlotReport { fingerprint: pair.fingerprint(slot)?.0, issued_s, not_before_s, expires_s })
+        }))
+    }
+
+    /// The report as bytes; empty if it can't be encoded, which [`Report::decode`] takes as no report.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![Self::VERSION]).unwrap_or_default()
+    }
+
+    /// The report in `bytes`; `None` for anything that this version has not written.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (_, rest) = bytes.split_first().filter(|(version, _)| **version == Self::VERSION)?;
+        let (report, tail) = postcard::take_from_bytes(rest).ok()?;
+        tail.is_empty().then_some(report)
+    }
+
+    /// Whether a slot has a token that `pair` has not seen.
+    pub fn has_news_for(&self, pair: &SlotPair) -> bool {
+        Slot::BOTH.into_iter().zip(&self.0).any(|(slot, report)| {
+            report.as_ref().is_some_and(|report| pair.fingerprint(slot) != Some(report.fingerprint()))
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! The prober's watch over the credentials: asks each one's keeper, sets the gauges, and writes the audit trail of what
+//! happens to tokens.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::credentials::watched;
+use super::host;
+use super::metrics::Metric;
+use super::vm::Vm;
+use crate::credential::audit::{Decision, Event};
+use crate::credential::{Now, Report, Severity, Slot, Watch};
+use crate::registry::Credential;
+
+/// How long a keeper may take. It answers before it has been asked, so to speak.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The watch over all credentials of a registry.
+pub struct CredentialWatch {
+    vm: Rc<Vm>,
+    /// In the registry's order.
+    watches: Vec<Watch>,
+}
+
+impl CredentialWatch {
+    /// A watch that has seen nothing yet.
+    pub fn new(vm: Rc<Vm>) -> Self {
+        let watches = vm.registry.credentials.iter().map(|_| Watch::default()).collect();
+        CredentialWatch { vm, watches }
+    }
+
+    /// Looks after every credential.
+    pub fn tick(&mut self, now: Now) {
+        for (credential, watch) in self.vm.registry.credentials.iter().zip(&mut self.watches) {
+            ask_keeper(credential);
+            let Some(report) = watched(credential) else { continue };
+            for (slot, event, fingerprint) in watch.update(&report, now.wall_s, &credential.policy) {
+                let decision = Decision { event, credential: credential.id.as_str(), slot, fingerprint, server: None };
+                let line = decision.line(now.wall_s);
+                match event {
+                    Event::Expired | Event::PolicyViolated => log::warn!("{line}"),
+                    _ => log::info!("{line}"),
+                }
+            }
+            show(&self.vm, credential, &report, now.wall_s);
+        }
+    }
+}
+
+/// Has the keeper leave its report. It has done so when this returns; Envoy may call that a failure.
+fn ask_keeper(credential: &Credential) {
+    let cluster = format!("dualpath-credential-{}", credential.id);
+    let headers = [(":method", "GET"), (":path", "/"), (":authority", "dualpath")];
+    let headers = headers.map(|(name, value)| (name, value.to_owned()));
+    let _ = host::dispatch(&cluster, &headers, b"", PATIENCE);
+}
+
+/// Sets the gauges.
+fn show(vm: &Vm, credential: &Credential, report: &Report, now_s: u64) {
+    let id = credential.id.as_str();
+    for (slot, token) in Slot::BOTH.into_iter().zip(&report.0) {
+        let days = token.as_ref().and_then(|token| token.lifetime().days_left(now_s));
+        if let Some(days) = days {
+            vm.metrics.record(Metric::PatDays(id, slot), days);
+        }
+        if token.is_some() {
+            vm.metrics.record(Metric::PatExpiryKnown(id, slot), days.is_some().into());
+        }
+    }
+    let severity = report.severity(now_s, &credential.policy);
+    vm.metrics.record(Metric::PatAlert(id, "alert"), (severity == Some(Severity::Alert)).into());
+    vm.metrics.record(Metric::PatAlert(id, "critical"), (severity == Some(Severity::Critical)).into());
+    vm.metrics.record(Metric::PatAgeViolation(id), report.violates_age(now_s, &credential.policy).into());
+}
