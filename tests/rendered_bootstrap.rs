@@ -30,10 +30,14 @@ version: 1
 envoy: {wasm_file: DIR/dualpath.wasm}
 credentials:
   - {id: pat, slots: {a: {sds_file: DIR/pat-a.yaml}, b: {env: DUALPATH_TEST_PAT}}}
+  - {id: served, slots: {a: {sds_grpc: "https://sds.example.com:8443"}, b: {sds_grpc: "http://127.0.0.1:8081"}}}
+  - {id: asked, slots: {a: {http: {url: "https://vault.example.com/pat"}}, b: {http: {url: "http://[::1]:8200/pat"}}}}
 servers:
   - {id: by-name, kind: mcp, url: "https://mcp.example.com/mcp", credential: pat}
   - {id: by-address, kind: mcp, tier: secondary, url: "https://192.0.2.7:8443/mcp", credential: pat, timeout: 1500ms}
   - {id: by-ipv6, kind: mcp, tier: tertiary, url: "http://[::1]:8080/mcp", credential: pat}
+  - {id: served, kind: mcp, tier: tertiary, url: "https://192.0.2.8/mcp", credential: served}
+  - {id: asked, kind: mcp, tier: tertiary, url: "https://192.0.2.9/mcp", credential: asked}
   - {id: plain, kind: mcp, tier: tertiary, url: "http://localhost:8081/mcp"}
   - {id: "1e3", kind: mcp, tier: tertiary, url: "http://localhost:8082/mcp"}
   - {id: "null", kind: mcp, tier: tertiary, url: "http://localhost:8083/mcp"}
@@ -97,6 +101,29 @@ fn envoy_accepts_every_kind_of_server_and_credential() {
     let registry = directory.join("registry.yaml");
     fs::write(&registry, EVERY_KIND.replace("DIR", directory.to_str().unwrap())).unwrap();
     validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+#[test]
+fn the_environment_of_the_command_line_is_the_one_that_is_rendered_and_that_the_module_reads() {
+    let directory = scratch("environment");
+    let registry = directory.join("registry.yaml");
+    let text = "version: 1\n\
+        environment: stg\n\
+        credentials: [{id: pat, environments: {prod: {slots: {a: {sds_file: /prod/pat-a.yaml}}}, stg: {slots: {a: {env: STG}}}}}]\n\
+        servers: [{id: s, kind: mcp, url: 'https://host.example', credential: pat}]\n";
+    fs::write(&registry, text).unwrap();
+    let rendered = |arguments: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_dualpath")).arg("render").arg(&registry).args(arguments).output();
+        let run = run.unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let injected = "watched_directory:";
+    let (stg, prod) = (rendered(&[]), rendered(&["--environment", "prod"]));
+    assert!(stg.contains("\"environment\": \"stg\""), "{stg}");
+    assert!(!stg.contains(injected), "{stg}");
+    assert!(prod.contains("\"environment\": \"prod\"") && !prod.contains("\"environment\": \"stg\""), "{prod}");
+    assert!(prod.contains(injected) && prod.contains("path: /prod/pat-a.yaml"), "{prod}");
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use super::{load, print, report};
-use crate::credential::Slot;
+use super::credentials::{credential_line, life_warnings, source_warnings};
+use super::{Environment, load_for, now_s, print, report};
 use crate::drill::Network;
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::plan::{Route, chain};
-use crate::registry::{Credential, Registry, Replayable, Server, ServerIndex, ServerKind, Source, Tool};
+use crate::registry::{Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 
 /// Check a registry and say what was read.
 ///
@@ -19,14 +19,17 @@ use crate::registry::{Credential, Registry, Replayable, Server, ServerIndex, Ser
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
     registry: String,
+    #[command(flatten)]
+    environment: Environment,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    match load(&args.registry) {
+    match load_for(&args.registry, args.environment.name()) {
         Ok((registry, _)) => {
             let mut text = summary(&registry);
-            for warning in warnings(&registry, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            for warning in warnings(&registry, now_s(), is_set) {
                 let _ = writeln!(text, "warning: {warning}");
             }
             print(&text);
@@ -43,6 +46,7 @@ pub fn summary(registry: &Registry) -> String {
         format!("listener     http://{}{}", socket(&listener.address, listener.port), listener.path),
         format!("admin        http://{}", socket(&envoy.admin_address, envoy.admin_port)),
     ];
+    lines.extend(registry.environment.iter().map(|name| format!("environment  {name}")));
     let mut servers: Vec<&Server> = registry.servers.iter().collect();
     servers.sort_by_key(|server| (server.kind == ServerKind::Rest, server.tier));
     lines.extend(section("servers", servers.into_iter().map(|server| server_line(registry, server))));
@@ -96,27 +100,9 @@ fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
     servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
 }
 
-fn credential_line(credential: &Credential) -> String {
-    let slots = named_slots(credential).map(|(slot, source)| match source {
-        Source::SdsFile(file) => format!("slot {slot} from SDS file {file}"),
-        Source::SdsGrpc(url) => format!("slot {slot} from the secret server {}", url.authority()),
-        Source::Environment(name) => format!("slot {slot} from environment variable {name}"),
-        Source::Endpoint(endpoint) => {
-            format!("slot {slot} from the token endpoint {}{}", endpoint.url.authority(), endpoint.url.path)
-        }
-        Source::Inline(_) => format!("slot {slot} from the registry itself"),
-    });
-    format!("{}: header {}, {}", credential.id, credential.header, slots.collect::<Vec<_>>().join(", "))
-}
-
-fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'static str, &Source)> {
-    let slots = Slot::BOTH.into_iter().zip(&credential.slots);
-    slots.filter_map(|(slot, source)| Some((slot.as_str(), &source.as_ref()?.source)))
-}
-
-/// What is legal but unwise. `is_set` tells whether an environment variable has a value where Envoy will run, as far as
-/// that is known here.
-pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+/// What is legal but unwise at `now_s` seconds since 1970. `is_set` tells whether an environment variable has a value where
+/// Envoy will run, as far as that is known here.
+pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for tool in &registry.tools {
         match (path(registry, tool).as_slice(), &tool.rest) {
@@ -162,6 +148,7 @@ pub fn warnings(registry: &Registry, is_set: impl Fn(&str) -> bool) -> Vec<Strin
             found.push(format!("credential {} is not used by any server", credential.id));
         }
         found.extend(source_warnings(credential, &is_set));
+        found.extend(life_warnings(credential, now_s));
     }
     if registry.drill.as_ref().is_some_and(|drill| drill.sources.iter().any(Network::is_everything)) {
         found.push("drill.sources has a network of every address: any client can have its calls fail".to_owned());
@@ -192,25 +179,4 @@ fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
         Some(format!("{whose}: on.{}.breaker is {}: {why}", class.as_str(), effect.as_str()))
     };
     on.changes().filter_map(told).collect()
-}
-
-fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut found = Vec::new();
-    for (slot, source) in named_slots(credential) {
-        let place = format!("credential {} slot {slot}", credential.id);
-        if let Source::Inline(_) = source {
-            found.push(format!(
-                "{place} is in the registry itself, for everyone who sees that: use it in demonstrations only"
-            ));
-        }
-        if let Source::Environment(name) = source {
-            found.push(format!(
-                "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
-            ));
-            if !is_set(name) {
-                found.push(format!("{place}: environment variable {name} is not set here"));
-            }
-        }
-    }
-    found
 }

@@ -69,8 +69,19 @@ impl std::error::Error for LoadError {
 /// # Errors
 /// See [`LoadError`].
 pub fn load(file: &str) -> Result<(Registry, Value), LoadError> {
+    load_for(file, None)
+}
+
+/// As [`load`], for the environment of this name instead of the one that the file says. The wire form says so as well.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load_for(file: &str, environment: Option<&str>) -> Result<(Registry, Value), LoadError> {
     let text = read(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
-    let value = parse(file, &text)?;
+    let mut value = parse(file, &text)?;
+    if let (Some(name), Value::Object(keys)) = (environment, &mut value) {
+        keys.insert("environment".to_owned(), Value::from(name));
+    }
     let registry =
         Registry::from_wire(&value).map_err(|problems| LoadError::Problems { file: file.to_owned(), problems })?;
     Ok((registry, value))
@@ -86,7 +97,7 @@ fn read(file: &str) -> io::Result<String> {
 }
 
 /// One YAML document as a JSON tree.
-fn parse(file: &str, text: &str) -> Result<Value, LoadError> {
+pub(super) fn parse(file: &str, text: &str) -> Result<Value, LoadError> {
     // Snippets of the file in a message could show a secret that somebody put there. `yes` and `on` stay text.
     let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true, reject_unsupported_tags: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
@@ -137,6 +148,12 @@ mod tests {
             "{\n\t\"version\": 1, \"tools\": [{\"name\": \"a\", \"replayable\": true, \"title\": \"yes\"}]}",
         );
         assert_eq!(yaml, json.unwrap());
+    }
+
+    #[test]
+    fn a_date_stays_text() {
+        let tree = parse("y", "a: 2026-12-31\nb: 2026-12-31T08:30:00Z\n").unwrap();
+        assert_eq!(tree, serde_json::json!({"a": "2026-12-31", "b": "2026-12-31T08:30:00Z"}));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each subcommand is a module with its `Args` and a `run` that answers the process's exit status.
 
 mod check;
+mod credentials;
 mod explain;
 mod load;
 pub mod render;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use check::{summary, warnings};
-pub use load::{LoadError, load};
+pub use load::{LoadError, load, load_for};
 
 /// Exit status when the registry has problems.
 const PROBLEMS: u8 = 1;
@@ -45,6 +46,25 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Render(render_command::Args),
+}
+
+/// Which of several environments is meant, where credentials have slots for each.
+#[derive(Debug, clap::Args)]
+struct Environment {
+    /// Environment whose slots credentials use [default: the registry's own environment]
+    #[arg(short, long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+impl Environment {
+    fn name(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+}
+
+/// Seconds since 1970, by the clock of this machine.
+fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
 /// Runs the tool with the arguments of this process.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{UNUSABLE, complain, load, print, render, report};
+use super::{Environment, UNUSABLE, complain, load_for, print, render, report};
 
 /// Write the Envoy bootstrap that runs a registry.
 ///
@@ -17,11 +17,13 @@ pub struct Args {
     /// Where to write the bootstrap [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    environment: Environment,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let (registry, wire) = match load(&args.registry) {
+    let (registry, wire) = match load_for(&args.registry, args.environment.name()) {
         Ok(loaded) => loaded,
         Err(error) => return report(&error),
     };

@@ -4,6 +4,7 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::credential::date;
 use crate::registry::Registry;
 use crate::registry::tests::{assert_answered, change, changed};
 
@@ -21,7 +22,7 @@ fn the_command_line_is_well_formed() {
 #[test]
 fn the_example_is_right_and_warns_only_of_the_environment() {
     let (registry, _) = example();
-    let found = warnings(&registry, |name| name == "SNOWFLAKE_PAT");
+    let found = warnings(&registry, 0, |name| name == "SNOWFLAKE_PAT");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("comes from the environment"), "{found:?}");
 }
@@ -43,7 +44,7 @@ fn the_summary_shows_tools_with_their_paths_in_order() {
         "listener     http://127.0.0.1:10000/mcp",
         "tools        search (task search, replayable): snowflake-primary -> snowflake-secondary -> cortex-rest",
         "             sql (task sql): snowflake-primary -> snowflake-secondary -> cortex-rest",
-        "credentials  snowflake-pat: header authorization, slot a from environment variable SNOWFLAKE_PAT",
+        "credentials  snowflake-pat: header authorization, slot a from environment variable SNOWFLAKE_PAT (end not declared)",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }
@@ -81,7 +82,72 @@ fn what_is_legal_but_unwise_is_warned_of() {
         "credential unused slot a: environment variable UNSET is not set here",
         "Envoy's admin interface at 0.0.0.0 is open to the network: it can stop Envoy",
     ];
-    assert_eq!(warnings(&registry, |_| false), expected);
+    assert_eq!(warnings(&registry, 0, |_| false), expected);
+}
+
+/// A registry whose credential has these slots and a server that uses it.
+fn with_slots(slots: &Value) -> Registry {
+    let tree = json!({
+        "version": 1,
+        "credentials": [{"id": "pat", "slots": slots}],
+        "servers": [
+            {"id": "s", "kind": "mcp", "url": "http://127.0.0.1/mcp", "credential": "pat"},
+            {"id": "r", "kind": "rest", "url": "http://127.0.0.1", "credential": "pat"}
+        ],
+        "tools": [{"name": "t", "task": "t", "rest": {"server": "r", "preset": "snowflake.sql"}}]
+    });
+    Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+#[test]
+fn dates_that_call_for_a_rotation_are_warned_of() {
+    let b = |dates: Value| {
+        let mut slot = json!({"sds_file": "/b"});
+        slot.as_object_mut().unwrap().extend(dates.as_object().unwrap().clone());
+        with_slots(&json!({"a": {"sds_file": "/a"}, "b": slot}))
+    };
+    let now = date::parse("2026-11-26T12:00:00Z").unwrap();
+    let cases = [
+        (json!({}), None),
+        (json!({"expires": "2026-12-04"}), None),
+        (json!({"expires": "2026-12-03"}), Some("ends at 2026-12-03T00:00:00Z, 6 days left: replace it")),
+        (json!({"expires": "2026-11-27"}), Some("ends at 2026-11-27T00:00:00Z, less than a day left: replace it")),
+        (json!({"issued": "2026-08-30"}), Some("ends at 2026-11-28T00:00:00Z, 1 day left: replace it")),
+        (json!({"expires": "2026-11-26"}), Some("ended at 2026-11-26T00:00:00Z: its token is not sent")),
+        (
+            json!({"issued": "2026-11-01", "expires": "2027-11-01"}),
+            Some("lives for longer than the 90d that its policy allows"),
+        ),
+    ];
+    for (dates, expected) in cases {
+        let expected: Vec<_> = expected.map(|text| format!("credential pat slot b {text}")).into_iter().collect();
+        assert_eq!(warnings(&b(dates.clone()), now, |_| true), expected, "{dates}");
+    }
+}
+
+#[test]
+fn weak_places_of_secrets_are_warned_of() {
+    let inline = with_slots(&json!({"a": {"inline": "demo"}}));
+    assert_eq!(
+        warnings(&inline, 0, |_| true),
+        ["credential pat slot a is in the registry itself, for everyone who sees that: use it in demonstrations only"]
+    );
+    let only = "credential pat has only slot a: if its next token is refused, no other stands in";
+    for source in [json!({"sds_file": "/a"}), json!({"http": {"url": "https://vault.example"}})] {
+        assert_eq!(warnings(&with_slots(&json!({"a": source})), 0, |_| true), [only]);
+    }
+}
+
+#[test]
+fn the_summary_shows_the_end_of_a_token_as_far_as_the_registry_knows_it() {
+    let registry = with_slots(&json!({
+        "a": {"sds_grpc": "https://sds.example", "issued": "2026-11-01"},
+        "b": {"http": {"url": "https://vault.example/pat"}}
+    }));
+    let text = summary(&registry);
+    let expected = "pat: header authorization, slot a from secret server sds.example (ends 2027-01-30T00:00:00Z), \
+        slot b from token endpoint vault.example/pat (end not declared)";
+    assert!(text.contains(expected), "{text}");
 }
 
 proptest! {

@@ -1,7 +1,8 @@
 //! How long a token lives, and when somebody should do something about it.
 
+use super::Secret;
 use super::date::DAY_S;
-use super::{Secret, token};
+use super::token::{self, Claims};
 
 /// What the operator says of the token in a slot. Seconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,7 +68,15 @@ impl Lifetime {
     /// The lifetime of `secret`: what the operator declares, else what the token says of itself; the end, if neither names
     /// one, is the issue date plus the maximum age.
     pub fn of(secret: &Secret, declared: Declared, policy: &AgePolicy) -> Self {
-        let claims = token::claims(secret);
+        Lifetime::from(declared, token::claims(secret), policy)
+    }
+
+    /// As far as the operator declares it, of a token that nobody has looked at.
+    pub fn declared(declared: Declared, policy: &AgePolicy) -> Self {
+        Lifetime::from(declared, Claims::default(), policy)
+    }
+
+    fn from(declared: Declared, claims: Claims, policy: &AgePolicy) -> Self {
         let issued_s = declared.issued_s.or(claims.issued_s);
         let latest = || issued_s.map(|issued| issued.saturating_add(policy.max_age_s));
         Lifetime {

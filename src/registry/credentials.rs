@@ -72,7 +72,11 @@ fn read_slots_of(table: &Table, environment: Option<&Id>) -> Option<[Option<Slot
     let all: Vec<_> = environments.table()?.entries().into_iter().map(read).collect();
     let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
     let Some(wanted) = environment else {
-        environments.refuse_with("needs the registry's environment, to choose one of them", "environment: prod, say");
+        let first = all.first().map_or("prod", |(name, _)| name);
+        environments.refuse_with(
+            "needs the registry's environment, to choose one of them",
+            format!("write environment: {first} at the top of the registry, or give --environment {first}"),
+        );
         return None;
     };
     let names: Vec<_> = all.iter().map(|(name, _)| name.clone()).collect();
@@ -99,7 +103,7 @@ fn read_policy(node: &Node) -> Option<AgePolicy> {
     if policy.critical_s > policy.alert_s || policy.alert_s >= policy.max_age_s {
         node.refuse_with(
             "must have critical no longer than alert, and alert shorter than max_age",
-            "the defaults are critical: 1d, alert: 7d, max_age: 90d",
+            "what is left out keeps its default, max_age: 90d, alert: 7d, critical: 1d",
         );
         return None;
     }

@@ -11,7 +11,7 @@ use crate::credential::{AgePolicy, Declared};
 use crate::drill::Network;
 use crate::failure::Overrides;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, Drill, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener,
+    Audit, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener,
     ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
 };
 
@@ -349,6 +349,52 @@ fn a_client_cannot_fill_an_empty_slot() {
     for header in ["x-dualpath-slot-a", "x-dualpath-slot-b"] {
         assert!(removed.as_array().unwrap().contains(&json!(header)), "{removed}");
     }
+}
+
+/// The clusters that are not servers, by name.
+fn secret_clusters(tree: &Value) -> BTreeMap<&str, &Value> {
+    let clusters = at(tree, "/static_resources/clusters").as_array().unwrap();
+    let named = clusters.iter().map(|cluster| (cluster["name"].as_str().unwrap(), cluster));
+    named.filter(|(name, _)| name.starts_with("dualpath-secret-")).collect()
+}
+
+#[test]
+fn a_secret_server_is_a_cluster_of_http_2_that_the_injector_asks() {
+    let mut registry = registry();
+    registry.credentials[0].slots[0] = Some(slot(Source::SdsGrpc(url(true, "sds.example.com", 8443))));
+    let tree = rendered(&registry);
+    let config = at(&upstream_filters(&tree, 0)[0], "/typed_config/credential/typed_config/credential").clone();
+    assert_eq!(config["name"], "pat-a");
+    assert_eq!(at(&config, "/sds_config/api_config_source/api_type"), "GRPC");
+    let service = "/sds_config/api_config_source/grpc_services/0/envoy_grpc/cluster_name";
+    assert_eq!(at(&config, service), "dualpath-secret-pat-a");
+    let clusters = secret_clusters(&tree);
+    assert_eq!(clusters.keys().copied().collect::<Vec<_>>(), ["dualpath-secret-pat-a"]);
+    let cluster = clusters["dualpath-secret-pat-a"];
+    let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    assert!(at(cluster, options).pointer("/explicit_http_config/http2_protocol_options").is_some(), "gRPC is HTTP/2");
+    assert_eq!(at(cluster, "/transport_socket/typed_config/sni"), "sds.example.com");
+}
+
+#[test]
+fn a_token_endpoint_is_a_cluster_without_filters_and_needs_no_injector() {
+    let mut registry = registry();
+    let endpoint = Endpoint {
+        url: url(false, "127.0.0.1", 8200),
+        field: None,
+        every: Duration::from_secs(60),
+        timeout: Duration::from_secs(5),
+    };
+    registry.credentials[0].slots = [None, Some(slot(Source::Endpoint(endpoint)))];
+    let tree = rendered(&registry);
+    assert_eq!(upstream_filters(&tree, 0).len(), 2, "only the attempt and the codec");
+    let clusters = secret_clusters(&tree);
+    assert_eq!(clusters.keys().copied().collect::<Vec<_>>(), ["dualpath-secret-pat-b"]);
+    let cluster = clusters["dualpath-secret-pat-b"];
+    assert!(cluster.get("transport_socket").is_none());
+    assert!(cluster.get("typed_extension_protocol_options").is_none());
+    let address = at(cluster, "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address");
+    assert_eq!(address, &json!({"address": "127.0.0.1", "port_value": 8200}));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a registry may say, what it may not, and how an operator is told.
 
 mod accepted;
+mod credentials;
 mod failure;
 mod mutation;
 mod refused;
@@ -25,6 +26,7 @@ pub(super) fn full() -> Value {
         "failover": {"budget": {"ratio": 0.2, "min_per_second": 5, "reserve": 50},
             "back_off": {"base": "100ms", "max": "2s"}},
         "breaker": {},
+        "environment": "prod",
         "failure": {"rules": [{"jsonrpc_code": -32050, "class": "server"}]},
         "credentials": [
             {
@@ -32,7 +34,21 @@ pub(super) fn full() -> Value {
                 "header": "authorization",
                 "prefix": "Bearer ",
                 "headers": {"x-snowflake-authorization-token-type": "PROGRAMMATIC_ACCESS_TOKEN"},
-                "slots": {"a": {"sds_file": "/etc/dualpath/pat-a.yaml"}, "b": {"env": "SNOWFLAKE_PAT"}}
+                "slots": {
+                    "a": {"sds_file": "/etc/dualpath/pat-a.yaml", "issued": "2026-11-01", "expires": "2027-01-30T08:00:00Z"},
+                    "b": {"env": "SNOWFLAKE_PAT"}
+                },
+                "policy": {"max_age": "90d", "alert": "7d", "critical": "1d"}
+            },
+            {
+                "id": "spare",
+                "environments": {
+                    "prod": {"slots": {
+                        "a": {"http": {"url": "https://vault.example/pat", "field": "token", "every": "60s", "timeout": "5s"}},
+                        "b": {"sds_grpc": "https://sds.example:8443"}
+                    }},
+                    "stg": {"slots": {"a": {"inline": "not-a-secret"}}}
+                }
             }
         ],
         "servers": [

@@ -205,8 +205,8 @@ fn problems_of_credentials() {
             Some(json!("PAT")),
             &[
                 "credentials[0].id: \"PAT\": must be a name of at most 63 characters: a-z, 0-9, - and _, the first not - or _",
-                "servers[0].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT",
-                "servers[1].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT",
+                "servers[0].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT, spare",
+                "servers[1].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT, spare",
             ],
         ),
         (
@@ -373,7 +373,7 @@ fn problems_of_servers() {
             "/servers/0/credential",
             Some(json!("pta")),
             &[
-                "servers[0].credential: \"pta\": must be the id of a credential in this registry\n    hint: did you mean pat? known here: pat",
+                "servers[0].credential: \"pta\": must be the id of a credential in this registry\n    hint: did you mean pat? known here: pat, spare",
             ],
         ),
         (

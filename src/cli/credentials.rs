@@ -1,0 +1,99 @@
+//! What a registry says of credentials, for people: the places of their secrets, how long they live, what is unwise.
+
+use std::time::Duration;
+
+use crate::credential::{Lifetime, Severity, Slot, Validity, date};
+use crate::registry::reader::show_duration;
+use crate::registry::{Credential, SlotSource, Source};
+
+/// A credential with its slots in one line.
+pub(super) fn credential_line(credential: &Credential) -> String {
+    let slots = named_slots(credential).map(|(name, slot)| {
+        let life = match Lifetime::declared(slot.declared, &credential.policy).expires_s {
+            Some(end) => format!("ends {}", date::show(end)),
+            None => "end not declared".to_owned(),
+        };
+        format!("slot {name} from {} ({life})", source(&slot.source))
+    });
+    format!("{}: header {}, {}", credential.id, credential.header, slots.collect::<Vec<_>>().join(", "))
+}
+
+/// Where a secret comes from, for people.
+pub(super) fn source(source: &Source) -> String {
+    match source {
+        Source::SdsFile(file) => format!("SDS file {file}"),
+        Source::SdsGrpc(url) => format!("secret server {}", url.authority()),
+        Source::Environment(name) => format!("environment variable {name}"),
+        Source::Endpoint(endpoint) => format!("token endpoint {}{}", endpoint.url.authority(), endpoint.url.path),
+        Source::Inline(_) => "the registry itself".to_owned(),
+    }
+}
+
+/// The slots that a credential has, with their names.
+pub(super) fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'static str, &SlotSource)> {
+    let slots = Slot::BOTH.into_iter().zip(&credential.slots);
+    slots.filter_map(|(name, slot)| Some((name.as_str(), slot.as_ref()?)))
+}
+
+/// What is unwise about the places of its secrets.
+pub(super) fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let slots: Vec<_> = named_slots(credential).collect();
+    for (name, slot) in &slots {
+        let place = format!("credential {} slot {name}", credential.id);
+        match &slot.source {
+            Source::Inline(_) => found.push(format!(
+                "{place} is in the registry itself, for everyone who sees that: use it in demonstrations only"
+            )),
+            Source::Environment(variable) => {
+                found.push(format!(
+                    "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
+                ));
+                if !is_set(variable) {
+                    found.push(format!("{place}: environment variable {variable} is not set here"));
+                }
+            }
+            Source::SdsFile(_) | Source::SdsGrpc(_) | Source::Endpoint(_) => {
+                if slots.len() == 1 {
+                    let id = &credential.id;
+                    found.push(format!(
+                        "credential {id} has only slot {name}: if its next token is refused, no other stands in"
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What the registry's own dates say. That the end of a token is not declared is no fault: the token may tell it.
+pub(super) fn life_warnings(credential: &Credential, now_s: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    let policy = &credential.policy;
+    for (name, slot) in named_slots(credential) {
+        let place = format!("credential {} slot {name}", credential.id);
+        let life = Lifetime::declared(slot.declared, policy);
+        let Some(end) = life.expires_s else { continue };
+        let end = date::show(end);
+        if life.validity(now_s) == Validity::Expired {
+            found.push(format!("{place} ended at {end}: its token is not sent"));
+        } else if life.severity(now_s, policy) >= Some(Severity::Alert) {
+            let days = life.days_left(now_s).unwrap_or_default();
+            found.push(format!("{place} ends at {end}, {} left: replace it", days_left(days)));
+        }
+        if life.validity(now_s) != Validity::Expired && life.violates_age(now_s, policy) == Some(true) {
+            let longest = show_duration(Duration::from_secs(policy.max_age_s));
+            found.push(format!("{place} lives for longer than the {longest} that its policy allows"));
+        }
+    }
+    found
+}
+
+/// A number of days that are left, for people.
+pub(super) fn days_left(days: u64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
