@@ -6,6 +6,8 @@ mod check;
 mod credentials;
 mod explain;
 mod load;
+pub mod metrics;
+mod pat;
 pub mod render;
 mod render_command;
 #[cfg(test)]
@@ -46,6 +48,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Render(render_command::Args),
+    Pat(pat::Args),
 }
 
 /// Which of several environments is meant, where credentials have slots for each.
@@ -69,10 +72,18 @@ fn now_s() -> u64 {
 
 /// Runs the tool with the arguments of this process.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { pat::unusable(std::env::args_os()) } else { 0 });
+        }
+    };
+    match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render_command::run(&args),
+        Command::Pat(args) => pat::run(&args),
     }
 }
 

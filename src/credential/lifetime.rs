@@ -64,6 +64,21 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// How urgently a credential whose tokens have these lifetimes needs a new one: as urgently as the best of them, because
+    /// while a new token is beside it an old one may end in peace. One that has ended counts only where there is no other.
+    /// `None` while none of those that count tells when it ends.
+    pub fn of_all(lifetimes: &[Lifetime], now_s: u64, policy: &AgePolicy) -> Option<Severity> {
+        let severity = |lifetime: &Lifetime| lifetime.severity(now_s, policy);
+        let alive = || lifetimes.iter().filter(|lifetime| lifetime.validity(now_s) != Validity::Expired);
+        if alive().next().is_some() {
+            alive().filter_map(severity).min()
+        } else {
+            lifetimes.iter().filter_map(severity).min()
+        }
+    }
+}
+
 impl Lifetime {
     /// The lifetime of `secret`: what the operator declares, else what the token says of itself; the end, if neither names
     /// one, is the issue date plus the maximum age.

@@ -253,6 +253,15 @@ fn a_fresh_token_beside_an_ending_one_calms_the_alert() {
 }
 
 #[test]
+fn what_is_left_of_an_expired_token_is_no_alert_while_another_is_there() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, &jwt(&format!("{{\"exp\": {}}}", NOW.wall_s - 1)));
+    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical));
+    put(&mut pair, Slot::B, "opaque");
+    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), None, "of the one that counts nothing is known");
+}
+
+#[test]
 fn a_fingerprint_tells_tokens_apart_only_to_who_has_the_key() {
     let (one, two) = (Secret::new(b"one").unwrap(), Secret::new(b"two").unwrap());
     assert_eq!(KEY.of(&one), KEY.of(&Secret::new(b"one").unwrap()));

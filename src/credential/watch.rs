@@ -58,10 +58,10 @@ impl Watch {
 }
 
 impl Report {
-    /// How urgently the credential needs a new token: as urgently as its best one, because while a new token is beside it
-    /// an old one may end in peace. `None` while no slot tells when its token ends.
+    /// How urgently the credential needs a new token; see [`Severity::of_all`].
     pub fn severity(&self, now_s: u64, policy: &AgePolicy) -> Option<Severity> {
-        self.tokens().filter_map(|token| token.lifetime().severity(now_s, policy)).min()
+        let lifetimes: Vec<_> = self.tokens().map(SlotReport::lifetime).collect();
+        Severity::of_all(&lifetimes, now_s, policy)
     }
 
     /// Whether a token is known to break the age policy; one that has ended already no longer does.

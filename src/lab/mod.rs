@@ -18,7 +18,6 @@ pub mod client;
 pub mod demo;
 pub mod envoy;
 pub mod http;
-pub mod metrics;
 pub mod registry;
 pub mod scratch;
 pub mod soak;
@@ -26,3 +25,5 @@ pub mod stage;
 pub mod stub;
 pub mod traffic;
 pub mod xds;
+
+pub use crate::cli::metrics;

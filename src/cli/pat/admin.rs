@@ -1,0 +1,103 @@
+//! What a running Envoy knows of the credentials: the metrics on its admin interface.
+
+use std::time::Duration;
+
+use super::status::Token;
+use crate::cli::metrics::Metrics;
+use crate::credential::Severity;
+
+/// How long Envoy may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest page of metrics that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What it knows.
+#[derive(Debug)]
+pub struct Seen(Metrics);
+
+/// Asks the Envoy whose admin interface is at `url`.
+///
+/// # Errors
+/// Why there is no answer.
+pub fn ask(url: &str) -> Result<Seen, String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let page = format!("{}/stats/prometheus", url.trim_end_matches('/'));
+    let read = || agent.get(&page).call()?.body_mut().with_config().limit(LARGEST).read_to_string();
+    read().map(|text| Seen::of(&text)).map_err(|error| format!("{page}: cannot be read: {error}"))
+}
+
+impl Seen {
+    /// What a page of metrics says.
+    pub fn of(page: &str) -> Self {
+        Seen(Metrics::parse(page))
+    }
+
+    /// How urgently a credential needs a new token; `None` if it does not know.
+    pub fn severity(&self, id: &str) -> Option<Severity> {
+        let alerts =
+            |severity| self.0.value("snowflake_pat_rotation_alerts", &[("credential", id), ("severity", severity)]);
+        let (alert, critical) = (alerts("alert")?, alerts("critical")?);
+        let known = ["a", "b"].iter().any(|slot| self.days_left(id, slot).is_some());
+        match (is_on(critical), is_on(alert)) {
+            (true, _) => Some(Severity::Critical),
+            (_, true) => Some(Severity::Alert),
+            _ => known.then_some(Severity::None),
+        }
+    }
+
+    /// Whether a token of a credential breaks the policy; `None` if it does not know.
+    pub fn violates_age(&self, id: &str) -> Option<bool> {
+        self.0.value("dualpath_pat_age_violation", &[("credential", id)]).map(is_on)
+    }
+
+    /// Whether a slot has a token.
+    pub fn token(&self, id: &str, slot: &str) -> Token {
+        if self.0.value("snowflake_pat_rotation_alerts", &[("credential", id), ("severity", "alert")]).is_none() {
+            return Token::Unreadable("this Envoy has no metrics of this credential".to_owned());
+        }
+        match self.known(id, slot) {
+            None => Token::Missing("this Envoy has seen none".to_owned()),
+            Some(_) => Token::Present,
+        }
+    }
+
+    /// Whole days until the end of a slot's token; `None` if it does not know.
+    pub fn days_left(&self, id: &str, slot: &str) -> Option<u64> {
+        self.known(id, slot).filter(|known| *known)?;
+        self.0.value("snowflake_pat_days_until_expiry", &[("credential", id), ("slot", slot)]).map(count)
+    }
+
+    /// How often servers have refused a slot's token.
+    pub fn rejected(&self, id: &str, slot: &str) -> u64 {
+        count(self.0.sum("dualpath_pat_rejected_total", &[("credential", id), ("slot", slot)]))
+    }
+
+    /// How often calls went on with the other slot, by direction and reason.
+    pub fn switches(&self, id: &str) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        for (from, to) in [("a", "b"), ("b", "a")] {
+            for reason in ["newer", "rejected", "expired", "emptied"] {
+                let labels = [("credential", id), ("from", from), ("to", to), ("reason", reason)];
+                match count(self.0.sum("dualpath_pat_switch_total", &labels)) {
+                    0 => {}
+                    times => found.push((format!("{from} to {to}, {reason}"), times)),
+                }
+            }
+        }
+        found
+    }
+
+    fn known(&self, id: &str, slot: &str) -> Option<bool> {
+        self.0.value("dualpath_pat_expiry_known", &[("credential", id), ("slot", slot)]).map(is_on)
+    }
+}
+
+fn is_on(value: f64) -> bool {
+    value > 0.0
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn count(value: f64) -> u64 {
+    value as u64
+}

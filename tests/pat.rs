@@ -1,0 +1,310 @@
+//! `dualpath pat` as a process: what an operator reads, and the exit status a pipeline goes by.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+/// In every token of these tests, so that a trace of one is found in any output.
+const MARK: &str = "s3cr3t-mark";
+
+/// A directory of a test's own, with files that an operator would have.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pat-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.0.join(file).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, file: &str, text: &str) -> String {
+        fs::write(self.0.join(file), text).unwrap();
+        self.path(file)
+    }
+
+    /// A registry with one credential, `pat`.
+    fn registry(&self, credential: Value) -> String {
+        let mut whole = json!({"id": "pat"});
+        whole.as_object_mut().unwrap().extend(credential.as_object().unwrap().clone());
+        let servers = json!([{"id": "s", "kind": "mcp", "url": "http://127.0.0.1/mcp", "credential": "pat"}]);
+        self.write("registry.yaml", &json!({"version": 1, "credentials": [whole], "servers": servers}).to_string())
+    }
+}
+
+/// A token that tells when it was issued and when it ends.
+fn jwt(issued: &str, expires: &str) -> String {
+    let seconds = |text| dualpath::credential::date::parse(text).unwrap();
+    let claims = json!({"iss": MARK, "iat": seconds(issued), "exp": seconds(expires)}).to_string();
+    format!("eyJhbGciOiJFUzI1NiJ9.{}.{MARK}", URL_SAFE_NO_PAD.encode(claims))
+}
+
+fn sds(name: &str, secret: Value) -> String {
+    json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": name,
+        "generic_secret": {"secret": secret},
+    }]})
+    .to_string()
+}
+
+struct Run {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs `dualpath pat`. No output may hold a trace of a token, plain or in base64.
+#[track_caller]
+fn pat(arguments: &[&str], variables: &[(&str, &str)], input: &[u8]) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dualpath"))
+        .arg("pat")
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the binary ends");
+    let [out, err] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    for trace in [MARK.to_owned(), STANDARD.encode(MARK)[..12].to_owned(), "eyJhbGciOiJFUzI1NiJ9".to_owned()] {
+        assert!(!out.contains(&trace) && !err.contains(&trace), "{trace} shows in\n{out}{err}");
+    }
+    Run { status: status.code().expect("no signal"), out, err }
+}
+
+#[track_caller]
+fn assert_status(arguments: &[&str], status: i32, lines: &[&str]) {
+    assert_status_with(arguments, &[], status, lines);
+}
+
+#[track_caller]
+fn assert_status_with(arguments: &[&str], variables: &[(&str, &str)], status: i32, lines: &[&str]) {
+    let run = pat(arguments, variables, b"");
+    for line in lines {
+        assert!(run.out.lines().any(|found| found.contains(line)), "{line}\nis not in\n{}{}", run.out, run.err);
+    }
+    assert_eq!(run.status, status, "{}{}", run.out, run.err);
+}
+
+#[test]
+fn a_token_in_every_readable_place_is_found_and_its_end_told() {
+    let place = Place::new("places");
+    let token = jwt("2026-11-01", "2027-01-01T12:00:00Z");
+    place.write("bare", &format!("{token}\n"));
+    let bare = place.path("bare");
+    for secret in [
+        json!({"inline_string": token}),
+        json!({"inline_bytes": STANDARD.encode(&token)}),
+        json!({"filename": bare}),
+        json!({"environment_variable": "DUALPATH_TEST_PAT"}),
+    ] {
+        let file = place.write("pat-a.json", &sds("pat-a", secret.clone()));
+        let registry = place.registry(json!({"slots": {"a": {"sds_file": file}}}));
+        let expected = format!(
+            "slot a  SDS file {file}: present, issued 2026-11-01T00:00:00Z, ends 2027-01-01T12:00:00Z, 36 days left"
+        );
+        let arguments = ["status", &registry, "--at", "2026-11-26"];
+        assert_status_with(&arguments, &[("DUALPATH_TEST_PAT", &token)], 0, &["pat: no token ends soon", &expected]);
+    }
+    let registry = place.registry(json!({"slots": {"a": {"env": "DUALPATH_TEST_PAT"}}}));
+    let arguments = ["status", &registry, "--at", "2026-11-26"];
+    assert_status_with(&arguments, &[("DUALPATH_TEST_PAT", &token)], 0, &["36 days left"]);
+}
+
+#[test]
+fn the_exit_status_follows_the_policy_as_the_end_comes_near() {
+    let place = Place::new("policy");
+    let file = place.write("pat-a.json", &sds("pat-a", json!({"inline_string": jwt("2026-11-01", "2027-01-01")})));
+    let registry = place.registry(json!({
+        "slots": {"a": {"sds_file": file}}, "policy": {"max_age": "70d", "alert": "10d", "critical": "2d"},
+    }));
+    for (at, status, line) in [
+        ("2026-12-21", 0, "pat: no token ends soon"),
+        ("2026-12-22", 1, "pat: ALERT, a new token is needed soon"),
+        ("2026-12-29T23:59:59Z", 1, "2 days left, ALERT, less than 10d"),
+        ("2026-12-30", 2, "pat: CRITICAL, a new token is needed now"),
+        ("2027-01-01", 2, "EXPIRED, issued 2026-11-01T00:00:00Z, ended 2027-01-01T00:00:00Z"),
+    ] {
+        assert_status(&["status", &registry, "--at", at], status, &[line]);
+    }
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": file}}, "policy": {"max_age": "60d"}}));
+    let line = "VIOLATION, a token lives for longer than 60d";
+    assert_status(&["status", &registry, "--at", "2026-11-26"], 2, &[line]);
+}
+
+#[test]
+fn a_new_token_beside_the_old_one_ends_the_alert() {
+    let place = Place::new("beside");
+    let a = place.write("pat-a.json", &sds("pat-a", json!({"inline_string": jwt("2026-09-01", "2026-11-27")})));
+    let b = place.write("pat-b.json", &sds("pat-b", json!({"inline_string": jwt("2026-11-26", "2027-01-26")})));
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": a}, "b": {"sds_file": b}}}));
+    let lines = ["pat: no token ends soon", "CRITICAL, less than 1d", "60 days left"];
+    assert_status(&["status", &registry, "--at", "2026-11-26T12:00:00Z"], 0, &lines);
+}
+
+#[test]
+fn an_unknown_end_is_called_unknown_and_an_alert_only_if_asked_for() {
+    let place = Place::new("unknown");
+    let file = place.write("pat-a.json", &sds("pat-a", json!({"inline_string": MARK})));
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": file}}}));
+    let lines = ["pat: when its tokens end is unknown, age unknown", "present, end unknown"];
+    assert_status(&["status", &registry], 0, &lines);
+    assert_status(&["status", &registry, "--strict"], 1, &lines);
+}
+
+#[test]
+fn what_only_a_running_envoy_sees_is_not_guessed() {
+    let place = Place::new("hidden");
+    let registry = place.registry(json!({"slots": {
+        "a": {"http": {"url": "https://vault.example/pat"}, "expires": "2026-11-30"},
+        "b": {"sds_grpc": "https://sds.example"},
+    }}));
+    let lines = [
+        "slot a  token endpoint vault.example/pat: only a running Envoy sees it (--admin), ends 2026-11-30T00:00:00Z, 4 days left, ALERT",
+        "slot b  secret server sds.example: only a running Envoy sees it (--admin), end unknown",
+    ];
+    assert_status(&["status", &registry, "--at", "2026-11-26"], 1, &lines);
+}
+
+#[test]
+fn no_token_at_all_is_critical_and_an_unreadable_place_is_status_3() {
+    let place = Place::new("missing");
+    let registry = place.registry(json!({"slots": {"a": {"env": "DUALPATH_TEST_UNSET"}}}));
+    let lines = ["CRITICAL, no token may be sent", "no token, DUALPATH_TEST_UNSET is not set here"];
+    assert_status(&["status", &registry], 2, &lines);
+
+    let missing = place.path("no-such-file.yaml");
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": missing}}}));
+    assert_status(&["status", &registry], 3, &["unreadable, cannot be read: No such file"]);
+    let text = sds("another", json!({"inline_string": MARK}));
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": place.write("pat-a.yaml", &text)}}}));
+    assert_status(&["status", &registry], 3, &["unreadable, names its secret another, but Envoy asks for pat-a"]);
+    let text = format!("resources: [{MARK}: {MARK}: {MARK}");
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": place.write("pat-a.yaml", &text)}}}));
+    assert_status(&["status", &registry], 3, &["unreadable, "]);
+}
+
+#[test]
+fn a_wrong_command_line_or_registry_is_status_3_because_2_means_critical() {
+    let place = Place::new("wrong");
+    assert_status(&["status"], 3, &[]);
+    assert_status(&["stauts"], 3, &[]);
+    assert_status(&["status", &place.path("no-such-file")], 3, &[]);
+    assert_status(&["status", &place.write("bad.yaml", "version: 2\n")], 3, &[]);
+    assert_status(&["--help"], 0, &["3  something could not be read, or the command line is wrong"]);
+}
+
+#[test]
+fn json_says_the_same_for_programs() {
+    let place = Place::new("json");
+    let file = place.write("pat-a.json", &sds("pat-a", json!({"inline_string": jwt("2026-11-01", "2026-11-30")})));
+    let registry = place.registry(json!({"slots": {"a": {"sds_file": file}, "b": {"env": "DUALPATH_TEST_UNSET"}}}));
+    let run = pat(&["status", &registry, "--format", "json", "--at", "2026-11-26"], &[], b"");
+    assert_eq!(run.status, 1, "{}", run.err);
+    let found: Value = serde_json::from_str(&run.out).expect("one JSON document");
+    let source = format!("SDS file {file}");
+    let expected = json!({
+        "time": "2026-11-26T00:00:00Z", "admin": null, "status": "alert",
+        "credentials": [{
+            "credential": "pat", "severity": "alert", "age_violation": false, "usable": true,
+            "policy": {"max_age": "90d", "alert": "7d", "critical": "1d"},
+            "slots": [
+                {"slot": "a", "source": source, "token": "present", "reason": null, "issued": "2026-11-01T00:00:00Z",
+                 "expires": "2026-11-30T00:00:00Z", "days_left": 4, "severity": "alert", "rejected": null},
+                {"slot": "b", "source": "environment variable DUALPATH_TEST_UNSET", "token": "missing",
+                 "reason": "DUALPATH_TEST_UNSET is not set here", "issued": null, "expires": null, "days_left": null,
+                 "severity": "unknown", "rejected": null},
+            ],
+            "switches": [],
+        }],
+    });
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn each_environment_has_its_own_status() {
+    let place = Place::new("environment");
+    let environments = json!({
+        "prod": {"slots": {"a": {"env": "DUALPATH_TEST_PROD"}}},
+        "stg": {"slots": {"a": {"env": "DUALPATH_TEST_STG"}}},
+    });
+    let registry = place.registry(json!({"environments": environments}));
+    let variables = [("DUALPATH_TEST_STG", MARK)];
+    assert_status_with(&["status", &registry, "--environment", "stg"], &variables, 0, &["present, end unknown"]);
+    assert_status_with(
+        &["status", &registry, "-e", "prod"],
+        &variables,
+        2,
+        &["no token, DUALPATH_TEST_PROD is not set"],
+    );
+}
+
+/// Answers one request on loopback with `body`, as an Envoy's admin interface would; answers its URL.
+fn admin_interface(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap();
+        let found = request[..length].starts_with(b"GET /stats/prometheus HTTP/1.1\r\n");
+        let status = if found { "200 OK" } else { "404 Not Found" };
+        let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    url
+}
+
+#[test]
+fn a_running_envoy_is_asked_for_what_it_sees() {
+    let place = Place::new("admin");
+    let slots = json!({"a": {"sds_file": "/nowhere"}, "b": {"sds_grpc": "https://sds.example"}});
+    let registry = place.registry(json!({"slots": slots}));
+    let metrics = |alert: u8, critical: u8, violation: u8| {
+        format!(
+            "# TYPE snowflake_pat_days_until_expiry gauge\n\
+             snowflake_pat_days_until_expiry{{credential=\"pat\",slot=\"a\"}} 3\n\
+             dualpath_pat_expiry_known{{credential=\"pat\",slot=\"a\"}} 1\n\
+             dualpath_pat_expiry_known{{credential=\"pat\",slot=\"b\"}} 0\n\
+             snowflake_pat_rotation_alerts{{credential=\"pat\",severity=\"alert\"}} {alert}\n\
+             snowflake_pat_rotation_alerts{{credential=\"pat\",severity=\"critical\"}} {critical}\n\
+             dualpath_pat_age_violation{{credential=\"pat\"}} {violation}\n\
+             dualpath_pat_rejected_total{{credential=\"pat\",slot=\"a\"}} 7\n\
+             dualpath_pat_switch_total{{credential=\"pat\",from=\"a\",to=\"b\",reason=\"rejected\"}} 2\n"
+        )
+    };
+    let ask = |body: String| pat(&["status", &registry, "--admin", &admin_interface(body)], &[], b"");
+    let run = ask(metrics(1, 0, 0));
+    assert_eq!(run.status, 1, "{}{}", run.out, run.err);
+    for line in [
+        "pat: ALERT, a new token is needed soon\n",
+        "slot a  SDS file /nowhere: present, 3 days left, refused by servers 7 times\n",
+        "slot b  secret server sds.example: present, end unknown\n",
+        "switched 2 times: a to b, rejected\n",
+    ] {
+        assert!(run.out.contains(line), "{line} is not in\n{}", run.out);
+    }
+    assert_eq!(ask(metrics(0, 0, 0)).status, 0);
+    assert_eq!(ask(metrics(0, 1, 0)).status, 2);
+    assert_eq!(ask(metrics(0, 0, 1)).status, 2);
+    let nothing = ask("envoy_server_live{} 1\n".to_owned());
+    assert_eq!(nothing.status, 3, "{}", nothing.out);
+    assert!(nothing.out.contains("this Envoy has no metrics of this credential"), "{}", nothing.out);
+
+    let gone = pat(&["status", &registry, "--admin", "http://127.0.0.1:1"], &[], b"");
+    assert_eq!((gone.status, gone.out.as_str()), (3, ""));
+    assert!(gone.err.contains("http://127.0.0.1:1/stats/prometheus: cannot be read"), "{}", gone.err);
+}
