@@ -308,3 +308,59 @@ fn a_running_envoy_is_asked_for_what_it_sees() {
     assert_eq!((gone.status, gone.out.as_str()), (3, ""));
     assert!(gone.err.contains("http://127.0.0.1:1/stats/prometheus: cannot be read"), "{}", gone.err);
 }
+
+#[test]
+fn a_file_with_a_token_is_checked_whichever_kind_it_is() {
+    let place = Place::new("check");
+    let token = jwt("2026-11-01", "2027-01-01");
+    let ends = "note: ends at 2027-01-01T00:00:00Z, 36 days left";
+    for text in [
+        format!("{token}\n"),
+        sds("pat-a", json!({"inline_string": token})),
+        sds("pat-a", json!({"inline_bytes": STANDARD.encode(&token)})),
+        sds("pat-a", json!({"filename": place.write("bare", &token)})),
+    ] {
+        let file = place.write("file", &text);
+        assert_status(&["check", &file, "--at", "2026-11-26"], 0, &[ends, &format!("{file}: fine")]);
+        let run = pat(&["check", "-", "--at", "2026-11-26"], &[], text.as_bytes());
+        assert!(run.status == 0 && run.out.contains(ends), "{}{}", run.out, run.err);
+    }
+    let file = place.write("file", &token);
+    assert_status(&["check", &file, "--at", "2026-12-27"], 1, &["alert: ends at 2027-01-01T00:00:00Z, 5 days left"]);
+    assert_status(&["check", &file, "--at", "2027-01-01"], 2, &["critical: ended at 2027-01-01T00:00:00Z"]);
+    let long = place.write("long", &jwt("2026-11-01", "2027-11-01"));
+    assert_status(&["check", &long, "--at", "2026-11-26"], 2, &["lives for longer than 90d"]);
+    assert_status(&["check", &place.path("no-such-file")], 3, &[]);
+}
+
+#[test]
+fn accidents_with_a_token_file_are_told_and_the_token_is_not() {
+    let place = Place::new("accidents");
+    let token = jwt("2026-11-01", "2027-01-01");
+    let inline = |text: &str| sds("pat-a", json!({"inline_string": text}));
+    let one = inline(&token);
+    let resource = one.trim_start_matches("{\"resources\":[").trim_end_matches("]}");
+    let manifest = format!("apiVersion: v1\nkind: Secret\nstringData: {{pat-a.yaml: {MARK}}}\n");
+    for (text, expected) in [
+        (String::new(), "is empty"),
+        (format!("Bearer {token}"), "begins with \"bearer\""),
+        (inline(&format!("Bearer {token}")), "begins with \"bearer\""),
+        (inline(&format!("\"{token}\"")), "stands in quotes"),
+        (inline(&format!("{token}\n{token}")), "line break inside"),
+        (inline("THE-SECRET"), "is a placeholder"),
+        (sds("pat", json!({"inline_string": token})), "otherwise than a credential's id"),
+        (sds(&token, json!({"inline_string": token})), "otherwise than a credential's id"),
+        (format!("{{\"resources\":[{resource},{resource}]}}"), "has 2 resources: Envoy takes exactly one"),
+        (format!("resources:\n- name: \"{token}\n"), "is no YAML or JSON, so Envoy refuses it"),
+        (format!("token: {token}\n"), "has no list named resources"),
+        (manifest, "is a manifest for Kubernetes"),
+    ] {
+        let file = place.write("file", &text);
+        assert_status(&["check", &file], 2, &[&format!("{file}: critical: "), expected]);
+    }
+    let file = place.write("file", &inline(&token));
+    let expected = "critical: names its secret pat-a, not pat-b";
+    assert_status(&["check", &file, "--name", "pat-b", "--at", "2026-11-26"], 2, &[expected]);
+    let file = place.write("file", &STANDARD.encode(format!("{token}\n")));
+    assert_status(&["check", &file], 1, &["alert: is base64 of text, as if encoded once too often"]);
+}

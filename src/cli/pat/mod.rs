@@ -2,8 +2,10 @@
 //! file with one is right. Nothing here prints a token or a part of one.
 
 mod admin;
+mod check;
 mod look;
 mod sds;
+mod shape;
 mod status;
 mod status_text;
 
@@ -13,6 +15,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::UNUSABLE;
+use crate::credential::date;
 
 /// Care for the tokens of a registry's credentials.
 ///
@@ -37,6 +40,7 @@ Exit status:
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Args),
+    Check(check::Args),
 }
 
 /// What a command has found, in the order of urgency.
@@ -76,6 +80,7 @@ impl Verdict {
 pub fn run(args: &Args) -> ExitCode {
     let verdict = match &args.command {
         Command::Status(args) => status::run(args),
+        Command::Check(args) => check::run(args),
     };
     ExitCode::from(verdict.exit_status())
 }
@@ -83,4 +88,9 @@ pub fn run(args: &Args) -> ExitCode {
 /// The exit status of a wrong command line. Below `pat` that is another one than elsewhere, since 2 means critical there.
 pub fn unusable(mut arguments: impl Iterator<Item = OsString>) -> u8 {
     if arguments.nth(1).is_some_and(|command| command == "pat") { Verdict::Unknown.exit_status() } else { UNUSABLE }
+}
+
+/// A date or time of the command line, in seconds since 1970.
+fn read_time(text: &str) -> Result<u64, String> {
+    date::parse(text).ok_or_else(|| "must be a date such as 2026-11-26 or 2026-11-26T08:30:00Z".to_owned())
 }

@@ -7,7 +7,7 @@ use super::look::{Found, World, look};
 use super::{Verdict, status_text};
 use crate::cli::credentials::{named_slots, source};
 use crate::cli::{Environment, complain, load_for, now_s, print, report};
-use crate::credential::{AgePolicy, Lifetime, Severity, Validity, date};
+use crate::credential::{AgePolicy, Lifetime, Severity, Validity};
 use crate::registry::{Credential, Registry, SlotSource};
 
 /// Say of each credential and slot whether there is a token, how long it lives and how urgent a new one is.
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     /// Judge as if it were this date (2026-12-24) or time in UTC (2026-12-24T08:30:00Z), for instance before holidays
-    #[arg(long, value_name = "TIME", value_parser = read_time, conflicts_with = "admin")]
+    #[arg(long, value_name = "TIME", value_parser = super::read_time, conflicts_with = "admin")]
     at: Option<u64>,
 }
 
@@ -140,10 +140,6 @@ pub fn run(args: &Args) -> Verdict {
         Format::Json => status_text::json(&status, verdict),
     });
     verdict
-}
-
-fn read_time(text: &str) -> Result<u64, String> {
-    date::parse(text).ok_or_else(|| "must be a date such as 2026-11-26 or 2026-11-26T08:30:00Z".to_owned())
 }
 
 /// The state of all credentials as their places show it at `now_s`.

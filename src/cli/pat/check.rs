@@ -1,0 +1,197 @@
+//! `dualpath pat check`: whether a file with a token is as it should be.
+
+use std::fmt::Write;
+use std::io::{self, Read};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::Verdict;
+use super::look::World;
+use super::sds::{self, Text};
+use super::shape::{Finding, findings};
+use crate::cli::credentials::days_left;
+use crate::cli::load::parse;
+use crate::cli::{complain, now_s, print};
+use crate::credential::{AgePolicy, Declared, Lifetime, Secret, Severity, Validity, date};
+use crate::registry::Id;
+
+/// Check a file with a token before Envoy gets it: its shape, its name and its end.
+///
+/// The file is an SDS file, as a slot's sds_file names it, or holds the token alone. Says what is wrong, where, and how to
+/// mend it, without showing the token. Nothing is sent anywhere, so whether a server accepts the token is not known.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// File with a token; - reads standard input
+    file: String,
+    /// Name that the secret in an SDS file must have: the credential's id, a hyphen and the slot
+    #[arg(long)]
+    name: Option<String>,
+    /// Judge its end as if it were this date (2026-12-24) or time in UTC (2026-12-24T08:30:00Z)
+    #[arg(long, value_name = "TIME", value_parser = super::read_time)]
+    at: Option<u64>,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> Verdict {
+    let bytes = match read(&args.file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            complain(&format!("{}: cannot be read: {error}\n", args.file));
+            return Verdict::Unknown;
+        }
+    };
+    let file = |path: &str| std::fs::read(path);
+    let variable = |name: &str| std::env::var(name).ok();
+    let world = World { file: &file, variable: &variable };
+    let found = judge(&args.file, &bytes, args.name.as_deref(), args.at.unwrap_or_else(now_s), world);
+    let verdict = found.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Fine);
+    let mut text = String::new();
+    for Finding { verdict, text: what } in &found {
+        let _ = writeln!(
+            text,
+            "{}: {}: {what}",
+            args.file,
+            if *verdict == Verdict::Fine { "note" } else { verdict.as_str() }
+        );
+    }
+    let _ = writeln!(text, "{}: {}", args.file, verdict.as_str());
+    print(&text);
+    verdict
+}
+
+fn read(file: &str) -> io::Result<Vec<u8>> {
+    if file != "-" {
+        return std::fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Everything about the `bytes` of `file` at `now_s`. `name` is what its secret must be called, if that is known.
+pub fn judge(file: &str, bytes: &[u8], name: Option<&str>, now_s: u64, world: World) -> Vec<Finding> {
+    let text = String::from_utf8_lossy(bytes);
+    let tree = parse(file, text.trim_start_matches('\u{feff}'));
+    match tree {
+        Ok(tree) if tree.is_object() => of_document(&tree, name, now_s, world),
+        Err(error) if looks_like_a_document(&text) => {
+            vec![Finding::new(Verdict::Critical, format!("is no YAML or JSON, so Envoy refuses it: {error}"))]
+        }
+        _ => of_token(bytes, now_s),
+    }
+}
+
+/// Whether somebody meant this to be an SDS file.
+fn looks_like_a_document(text: &str) -> bool {
+    let begins = |line: &str| ["resources", "\"resources\"", "{", "---"].iter().any(|start| line.starts_with(start));
+    text.lines().any(begins)
+}
+
+fn of_document(tree: &Value, name: Option<&str>, now_s: u64, world: World) -> Vec<Finding> {
+    let critical = |text: String| vec![Finding::new(Verdict::Critical, text)];
+    if tree.get("kind").is_some() && tree.get("apiVersion").is_some() {
+        return critical("is a manifest for Kubernetes: the SDS file is the text of one key in it".to_owned());
+    }
+    let resources = match sds::resources(tree) {
+        Ok(resources) => resources,
+        Err(why) => return critical(format!("{why}, so Envoy refuses it")),
+    };
+    let [resource] = resources.as_slice() else {
+        return critical(format!(
+            "has {} resources: Envoy takes exactly one, so each slot has a file",
+            resources.len()
+        ));
+    };
+    let mut found = named(resource.name, name);
+    match resource.text {
+        Err(why) => found.extend(critical(format!("{why}, so Envoy refuses it"))),
+        Ok(text) => found.extend(of_text(text, now_s, world)),
+    }
+    found
+}
+
+fn named(name: &str, wanted: Option<&str>) -> Vec<Finding> {
+    let slot = |name: &str| name.ends_with("-a") || name.ends_with("-b");
+    let wrong = match wanted {
+        Some(wanted) if name != wanted => {
+            format!("names its secret {}, not {wanted}: Envoy does not take it", sds::shown(name))
+        }
+        None if Id::new(name).is_none() || !slot(name) => {
+            "names its secret otherwise than a credential's id, a hyphen and a or b: Envoy does not take it".to_owned()
+        }
+        _ => return Vec::new(),
+    };
+    vec![Finding::new(Verdict::Critical, wrong)]
+}
+
+fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
+    let note = |text: &str| Finding::new(Verdict::Fine, text);
+    match text {
+        Text::Inline(text) => of_token(text.as_bytes(), now_s),
+        Text::Base64(text) => match STANDARD.decode(text) {
+            Ok(bytes) => of_token(&bytes, now_s),
+            Err(_) => vec![Finding::new(Verdict::Critical, "has inline_bytes that are no base64, so Envoy refuses it")],
+        },
+        Text::File(inner) => match (world.file)(inner) {
+            Ok(bytes) => {
+                let mut found = vec![note("points to another file, which is judged")];
+                if !inner.starts_with('/') {
+                    found.push(Finding::new(
+                        Verdict::Alert,
+                        "points to a file by a path that depends on where Envoy is started",
+                    ));
+                }
+                found.extend(of_token(&bytes, now_s));
+                found
+            }
+            Err(error) => {
+                vec![Finding::new(Verdict::Unknown, format!("points to another file, which cannot be read: {error}"))]
+            }
+        },
+        Text::Environment(variable) => match (world.variable)(variable) {
+            Some(value) => {
+                let mut found = vec![note("points to an environment variable, whose value here is judged")];
+                found.extend(of_token(value.as_bytes(), now_s));
+                found
+            }
+            None => vec![Finding::new(Verdict::Unknown, "points to an environment variable that is not set here")],
+        },
+    }
+}
+
+fn of_token(bytes: &[u8], now_s: u64) -> Vec<Finding> {
+    let mut found = findings(bytes);
+    // The end of something that is no token yet would only confuse.
+    if found.iter().all(|finding| finding.verdict < Verdict::Critical)
+        && let Some(secret) = Secret::new(bytes)
+    {
+        let policy = AgePolicy::default();
+        found.extend(life(Lifetime::of(&secret, Declared::default(), &policy), now_s, &policy));
+    }
+    found
+}
+
+/// What the token says of its own life, by the default policy.
+fn life(lifetime: Lifetime, now_s: u64, policy: &AgePolicy) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(end) = lifetime.expires_s else {
+        return vec![Finding::new(Verdict::Fine, "does not tell its end: declare issued or expires in the registry")];
+    };
+    let (at, left) = (date::show(end), days_left(lifetime.days_left(now_s).unwrap_or_default()));
+    found.push(match (lifetime.validity(now_s), lifetime.severity(now_s, policy)) {
+        (Validity::Expired, _) => Finding::new(Verdict::Critical, format!("ended at {at}")),
+        (_, Some(Severity::Critical)) => Finding::new(Verdict::Critical, format!("ends at {at}, {left} left")),
+        (_, Some(Severity::Alert)) => Finding::new(Verdict::Alert, format!("ends at {at}, {left} left")),
+        _ => Finding::new(Verdict::Fine, format!("ends at {at}, {left} left")),
+    });
+    if lifetime.validity(now_s) == Validity::NotYet {
+        let begin = lifetime.not_before_s.map(date::show).unwrap_or_default();
+        found.push(Finding::new(Verdict::Alert, format!("is not valid before {begin}, and not sent before")));
+    }
+    if lifetime.validity(now_s) != Validity::Expired && lifetime.violates_age(now_s, policy) == Some(true) {
+        found.push(Finding::new(Verdict::Critical, "lives for longer than 90d, the default policy's max_age"));
+    }
+    found
+}
