@@ -364,3 +364,182 @@ fn accidents_with_a_token_file_are_told_and_the_token_is_not() {
     let file = place.write("file", &STANDARD.encode(format!("{token}\n")));
     assert_status(&["check", &file], 1, &["alert: is base64 of text, as if encoded once too often"]);
 }
+
+/// A registry of one Snowflake credential with these slots.
+fn snowflake(place: &Place, slots: Value) -> String {
+    place.registry(
+        json!({"headers": {"x-snowflake-authorization-token-type": "PROGRAMMATIC_ACCESS_TOKEN"}, "slots": slots}),
+    )
+}
+
+#[track_caller]
+fn plan(arguments: &[&str]) -> String {
+    let run = pat(&[&["rotate-plan"], arguments].concat(), &[], b"");
+    assert_eq!(run.status, 0, "{}", run.err);
+    run.out
+}
+
+#[track_caller]
+fn assert_plan(arguments: &[&str], lines: &[&str]) {
+    let text = plan(arguments);
+    for line in lines {
+        assert!(text.contains(line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn a_rotation_uses_the_slot_that_can_spare_its_token() {
+    let place = Place::new("slots");
+    let token = |slot: &str, issued: &str, expires: &str| {
+        let text = sds(&format!("pat-{slot}"), json!({"inline_string": jwt(issued, expires)}));
+        json!({"sds_file": place.write(&format!("pat-{slot}-{expires}.json"), &text)})
+    };
+    let unset = json!({"env": "DUALPATH_TEST_UNSET"});
+    let opaque = |slot: &str| {
+        let text = sds(&format!("pat-{slot}"), json!({"inline_string": format!("{MARK}-{slot}")}));
+        json!({"sds_file": place.write(&format!("opaque-{slot}.json"), &text)})
+    };
+    let (a, b) = (token("a", "2026-11-01", "2027-01-01"), token("b", "2026-11-20", "2027-01-20"));
+    for (slots, expected) in [
+        (json!({"a": a, "b": unset}), "slot b: it is free."),
+        (json!({"a": unset, "b": b}), "slot a: it is free."),
+        (json!({"a": a, "b": b}), "slot a: its token was issued earlier"),
+        (json!({"a": a, "b": token("b", "2026-06-01", "2026-11-25")}), "slot b: its token has expired."),
+        (json!({"a": opaque("a"), "b": opaque("b")}), "slot b: nothing tells which of the two tokens is the older one"),
+        (json!({"a": a}), "slot a: the registry has no other."),
+    ] {
+        let registry = snowflake(&place, slots);
+        assert_plan(&[&registry, "pat", "--at", "2026-11-26"], &[&format!("1. The new token goes into {expected}")]);
+    }
+}
+
+#[test]
+fn the_statement_is_safe_to_copy_and_asks_for_no_more_overlap_than_there_is() {
+    let place = Place::new("statement");
+    let text = sds("pat-a", json!({"inline_string": jwt("2026-11-01", "2026-11-28")}));
+    let registry = snowflake(
+        &place,
+        json!({
+            "a": {"sds_file": place.write("pat-a.json", &text)}, "b": {"env": "DUALPATH_TEST_UNSET"},
+        }),
+    );
+    let rotate = "ALTER USER IF EXISTS \"svc\"\"; DROP\" ROTATE PROGRAMMATIC ACCESS TOKEN MCP_PAT\n     EXPIRE_ROTATED_TOKEN_AFTER_HOURS =";
+    let names = ["pat", "--user", "svc\"; DROP", "--token-name", "MCP_PAT", "--at", "2026-11-26"];
+    let with = |more: &[&'static str]| [&[registry.as_str()], names.as_slice(), more].concat();
+    assert_plan(&with(&[]), &[&format!("{rotate} 24;"), "which is 2026-11-27T00:00:00Z if that is done now"]);
+    let lines = [&format!("{rotate} 48;"), "Not 72 hours: the old token lives for 48 more only."];
+    assert_plan(&with(&["--overlap-hours", "72"]), &[lines[0], lines[1]]);
+    assert_plan(&with(&["--overlap-hours", "0"]), &["0 hours: the old token ends at once"]);
+    assert_plan(&with(&["--days", "30"]), &["to change them, ADD a token under another name instead"]);
+
+    let first = snowflake(&place, json!({"a": {"env": "DUALPATH_TEST_UNSET"}}));
+    let add = "ALTER USER IF EXISTS SVC ADD PROGRAMMATIC ACCESS TOKEN T\n     ROLE_RESTRICTION = 'R'\n     DAYS_TO_EXPIRY = 30;";
+    assert_plan(&[&first, "pat", "--user", "SVC", "--token-name", "T", "--role", "R", "--days", "30"], &[add]);
+
+    let other = place.registry(json!({"header": "x-api-key", "slots": {"a": {"env": "DUALPATH_TEST_UNSET"}}}));
+    let text = plan(&[&other, "pat"]);
+    assert!(text.contains("in the API's own console") && !text.contains("ALTER USER"), "{text}");
+}
+
+#[test]
+fn dates_of_the_old_token_are_not_left_for_the_new_one() {
+    let place = Place::new("dates");
+    let registry = snowflake(
+        &place,
+        json!({
+            "a": {"http": {"url": "https://vault.example"}}, "b": {"env": "DUALPATH_TEST_B", "expires": "2026-11-01"},
+        }),
+    );
+    assert_plan(&[&registry, "pat"], &["take issued and expires out of the slot"]);
+    let run = pat(&["rotate-plan", &registry, "pta"], &[], b"");
+    assert_eq!(run.status, 3);
+    assert!(run.err.contains("has no credential of this id; it has: pat"), "{}", run.err);
+}
+
+/// The paragraph of a plan that begins with `(` and holds `word`.
+fn commands<'t>(plan: &'t str, word: &str) -> &'t str {
+    let paragraphs = plan.split("\n\n").map(str::trim);
+    paragraphs.into_iter().find(|text| text.starts_with('(') && text.contains(word)).expect("commands")
+}
+
+/// Runs commands of a plan in bash with `token` on standard input and `bin` first in the path; no process may get the
+/// token as an argument.
+fn bash(commands: &str, token: &str, bin: &Path) -> Output {
+    let path = std::env::join_paths(
+        [bin.to_owned(), Path::new(env!("CARGO_BIN_EXE_dualpath")).parent().unwrap().to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut child = Command::new("bash")
+        .args(["-c", commands])
+        .env("PATH", path.unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("bash");
+    child.stdin.take().unwrap().write_all(format!("{token}\n").as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_commands_of_a_plan_put_the_token_where_envoy_reads_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = Place::new("it's here");
+    let file = place.path("pat-b.yaml");
+    let registry = snowflake(&place, json!({"a": {"env": "DUALPATH_TEST_A"}, "b": {"sds_file": file}}));
+    let (token, at) = (jwt("2026-11-26", "2027-01-26"), "2026-11-26");
+    let text = plan(&[&registry, "pat", "--at", at]);
+    assert!(text.contains("goes into slot a"), "the one that is empty here: {text}");
+    let registry = snowflake(&place, json!({"b": {"sds_file": file}}));
+    let text = plan(&[&registry, "pat", "--at", at]);
+
+    // The clock of the check is the machine's; a token that lives for longer than its policy allows is not moved.
+    let run = bash(commands(&text, "mv "), MARK, &place.0);
+    assert!(!Path::new(&file).exists(), "a token that is no whole one stays beside its place");
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let run = bash(commands(&text, "mv "), "opaque-but-long-enough-s3cr3t-mark", &place.0);
+    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && !said.contains(MARK), "{said}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!Path::new(&format!("{file}.new")).exists());
+    assert_status(&["status", &registry], 0, &["present, end unknown"]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(bash(commands(&text, "mv "), "another-long-enough-one", &place.0).status.success());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640, "whoever could read it still can");
+
+    // kubectl, as far as this matters: keeps what it is given.
+    let kubectl = place.write("kubectl", "#!/bin/sh\necho \"$@\" >\"$0.arguments\"; cat /dev/stdin >\"$0.patch\"\n");
+    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = bash(commands(&text, "kubectl"), &token, &place.0);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let arguments = fs::read_to_string(place.path("kubectl.arguments")).unwrap();
+    assert_eq!(arguments, "patch secret dualpath-pat --type merge --patch-file /dev/stdin\n");
+    let patch: Value = serde_json::from_str(&fs::read_to_string(place.path("kubectl.patch")).unwrap()).unwrap();
+    let inner = STANDARD.decode(patch["data"]["pat-b.yaml"].as_str().unwrap()).unwrap();
+    let run = pat(&["check", "-", "--name", "pat-b", "--at", at], &[], &inner);
+    assert!(run.status == 0 && run.out.contains("61 days left"), "{}", run.out);
+}
+
+#[test]
+fn a_plan_may_go_by_what_a_running_envoy_sees() {
+    let place = Place::new("plan-admin");
+    let slots = json!({"a": {"env": "DUALPATH_TEST_UNSET"}, "b": {"http": {"url": "https://vault.example/pat", "every": "30s"}}});
+    let registry = snowflake(&place, slots);
+    let url = admin_interface(
+        "snowflake_pat_days_until_expiry{credential=\"pat\",slot=\"a\"} 2\n\
+         dualpath_pat_expiry_known{credential=\"pat\",slot=\"a\"} 1\n\
+         snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"alert\"} 1\n\
+         snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"critical\"} 0\n"
+            .to_owned(),
+    );
+    let lines = [
+        "slot a  environment variable DUALPATH_TEST_UNSET: present, 2 days left",
+        "slot b: it is free.",
+        "EXPIRE_ROTATED_TOKEN_AFTER_HOURS = 48;",
+        "Put it where vault.example/pat answers with it. Envoy asks again every 30 seconds.",
+    ];
+    assert_plan(&[&registry, "pat", "--overlap-hours", "60", "--admin", &url], &lines);
+}

@@ -60,7 +60,8 @@ fn section(title: &str, entries: impl Iterator<Item = String>) -> Vec<String> {
     titled.zip(entries).map(|(title, entry)| format!("{title:<12} {entry}")).collect()
 }
 
-fn socket(address: &str, port: u16) -> String {
+/// An address and a port as they stand in a URL.
+pub(super) fn socket(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 

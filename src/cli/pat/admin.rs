@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::status::Token;
+use super::state::Token;
 use crate::cli::metrics::Metrics;
 use crate::credential::Severity;
 

@@ -3,9 +3,14 @@
 
 mod admin;
 mod check;
+mod install;
 mod look;
+mod rotate_plan;
+mod rotation;
 mod sds;
 mod shape;
+mod sql;
+mod state;
 mod status;
 mod status_text;
 
@@ -40,6 +45,7 @@ Exit status:
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Args),
+    RotatePlan(rotate_plan::Args),
     Check(check::Args),
 }
 
@@ -80,6 +86,7 @@ impl Verdict {
 pub fn run(args: &Args) -> ExitCode {
     let verdict = match &args.command {
         Command::Status(args) => status::run(args),
+        Command::RotatePlan(args) => rotate_plan::run(args),
         Command::Check(args) => check::run(args),
     };
     ExitCode::from(verdict.exit_status())

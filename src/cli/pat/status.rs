@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::admin::{self, Seen};
-use super::look::{Found, World, look};
-use super::{Verdict, status_text};
-use crate::cli::credentials::{named_slots, source};
+use super::look::World;
+use super::state::{Status, of_envoy, of_files};
+use super::{Verdict, admin, status_text};
 use crate::cli::{Environment, complain, load_for, now_s, print, report};
-use crate::credential::{AgePolicy, Lifetime, Severity, Validity};
-use crate::registry::{Credential, Registry, SlotSource};
+use crate::registry::Registry;
 
 /// Say of each credential and slot whether there is a token, how long it lives and how urgent a new one is.
 ///
@@ -22,18 +20,40 @@ pub struct Args {
     registry: String,
     #[command(flatten)]
     environment: Environment,
-    /// Ask a running Envoy instead: the URL of its admin interface
-    #[arg(long, value_name = "URL")]
-    admin: Option<String>,
+    #[command(flatten)]
+    view: View,
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Take a token whose end is unknown for an alert
     #[arg(long)]
     strict: bool,
+}
+
+/// Where the tokens are looked at from, and when.
+#[derive(Debug, clap::Args)]
+pub struct View {
+    /// Ask a running Envoy instead: the URL of its admin interface
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
     /// Judge as if it were this date (2026-12-24) or time in UTC (2026-12-24T08:30:00Z), for instance before holidays
     #[arg(long, value_name = "TIME", value_parser = super::read_time, conflicts_with = "admin")]
     at: Option<u64>,
+}
+
+impl View {
+    /// The state of all credentials from here.
+    ///
+    /// # Errors
+    /// Why the running Envoy does not answer.
+    pub fn of(&self, registry: &Registry) -> Result<Status, String> {
+        let Some(url) = &self.admin else {
+            let file = |path: &str| std::fs::read(path);
+            let variable = |name: &str| std::env::var(name).ok();
+            return Ok(of_files(registry, self.at.unwrap_or_else(now_s), World { file: &file, variable: &variable }));
+        };
+        Ok(of_envoy(registry, now_s(), url, &admin::ask(url)?))
+    }
 }
 
 /// How a status is said.
@@ -45,72 +65,6 @@ enum Format {
     Json,
 }
 
-/// The state of all credentials.
-#[derive(Debug)]
-pub struct Status {
-    /// When, in seconds since 1970.
-    pub now_s: u64,
-    /// The Envoy that was asked; `None` if files and environment variables were read.
-    pub admin: Option<String>,
-    /// In the registry's order.
-    pub credentials: Vec<CredentialStatus>,
-}
-
-/// The state of one credential.
-#[derive(Debug)]
-pub struct CredentialStatus {
-    /// Its name.
-    pub id: String,
-    /// What its tokens are held to.
-    pub policy: AgePolicy,
-    /// How urgently it needs a new token; `None` if no end is known.
-    pub severity: Option<Severity>,
-    /// Whether a token is older than the policy allows, or will be; `None` if that is not known.
-    pub violates_age: Option<bool>,
-    /// Whether a token may be sent; `None` if that is not known.
-    pub usable: Option<bool>,
-    /// Slot a, slot b, as far as the registry has them.
-    pub slots: Vec<SlotStatus>,
-    /// What a running Envoy tells of changes between slots, as text; empty otherwise.
-    pub switches: Vec<(String, u64)>,
-}
-
-/// The state of one slot.
-#[derive(Debug)]
-pub struct SlotStatus {
-    /// `a` or `b`.
-    pub slot: &'static str,
-    /// Where its secret comes from, for people.
-    pub source: String,
-    /// Whether there is a token.
-    pub token: Token,
-    /// What is known of its life.
-    pub lifetime: Lifetime,
-    /// Whole days until its end; `None` if that is unknown.
-    pub days_left: Option<u64>,
-    /// How urgently it has to be replaced; `None` if its end is unknown.
-    pub severity: Option<Severity>,
-    /// How often servers have refused it, if a running Envoy tells.
-    pub rejected: Option<u64>,
-}
-
-/// Whether a slot has a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Token {
-    /// It has, and as far as is known it is valid.
-    Present,
-    /// It has, but its time is over.
-    Expired,
-    /// It has, but its time has not come.
-    NotYet,
-    /// It has none. Why.
-    Missing(String),
-    /// That cannot be found out. Why.
-    Unreadable(String),
-    /// Only a running Envoy gets to see it.
-    Hidden,
-}
-
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Verdict {
     let registry = match load_for(&args.registry, args.environment.name()) {
@@ -120,19 +74,12 @@ pub fn run(args: &Args) -> Verdict {
             return Verdict::Unknown;
         }
     };
-    let status = match &args.admin {
-        None => {
-            let file = |path: &str| std::fs::read(path);
-            let variable = |name: &str| std::env::var(name).ok();
-            of_files(&registry, args.at.unwrap_or_else(now_s), World { file: &file, variable: &variable })
+    let status = match args.view.of(&registry) {
+        Ok(status) => status,
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            return Verdict::Unknown;
         }
-        Some(url) => match admin::ask(url) {
-            Ok(seen) => of_envoy(&registry, now_s(), url, &seen),
-            Err(error) => {
-                complain(&format!("{error}\n"));
-                return Verdict::Unknown;
-            }
-        },
     };
     let verdict = status.verdict(args.strict);
     print(&match args.format {
@@ -140,136 +87,4 @@ pub fn run(args: &Args) -> Verdict {
         Format::Json => status_text::json(&status, verdict),
     });
     verdict
-}
-
-/// The state of all credentials as their places show it at `now_s`.
-pub fn of_files(registry: &Registry, now_s: u64, world: World) -> Status {
-    let credentials = registry.credentials.iter().map(|credential| {
-        let slots = named_slots(credential).map(|(name, slot)| slot_of_files(credential, name, slot, now_s, world));
-        CredentialStatus::of(credential, slots.collect(), now_s)
-    });
-    Status { now_s, admin: None, credentials: credentials.collect() }
-}
-
-fn slot_of_files(
-    credential: &Credential,
-    name: &'static str,
-    slot: &SlotSource,
-    now_s: u64,
-    world: World,
-) -> SlotStatus {
-    let policy = &credential.policy;
-    let (token, lifetime) = match look(&slot.source, &format!("{}-{name}", credential.id), world) {
-        Found::Token(secret) => {
-            let lifetime = Lifetime::of(&secret, slot.declared, policy);
-            let token = match lifetime.validity(now_s) {
-                Validity::Valid => Token::Present,
-                Validity::Expired => Token::Expired,
-                Validity::NotYet => Token::NotYet,
-            };
-            (token, lifetime)
-        }
-        // What is declared of a token that is not there is of no use.
-        Found::Nothing(why) => (Token::Missing(why), Lifetime::default()),
-        Found::Unreadable(why) => (Token::Unreadable(why), Lifetime::declared(slot.declared, policy)),
-        Found::Hidden => (Token::Hidden, Lifetime::declared(slot.declared, policy)),
-    };
-    SlotStatus {
-        slot: name,
-        source: source(&slot.source),
-        token,
-        lifetime,
-        days_left: lifetime.days_left(now_s),
-        severity: lifetime.severity(now_s, policy),
-        rejected: None,
-    }
-}
-
-impl CredentialStatus {
-    fn of(credential: &Credential, slots: Vec<SlotStatus>, now_s: u64) -> Self {
-        let policy = credential.policy;
-        let lifetimes = slots.iter().filter(|slot| !matches!(slot.token, Token::Missing(_))).map(|slot| slot.lifetime);
-        let lifetimes: Vec<_> = lifetimes.collect();
-        let alive = lifetimes.iter().filter(|life| life.validity(now_s) != Validity::Expired);
-        let ages: Vec<_> = alive.map(|life| life.violates_age(now_s, &policy)).collect();
-        let violates_age = match ages.iter().flatten().max() {
-            Some(false) if ages.contains(&None) => None,
-            known => known.copied(),
-        };
-        let has = |tokens: &[fn(&Token) -> bool]| slots.iter().any(|slot| tokens.iter().any(|is| is(&slot.token)));
-        let usable = match () {
-            () if has(&[|token| *token == Token::Present]) => Some(true),
-            () if has(&[|token| *token == Token::Hidden, |token| matches!(token, Token::Unreadable(_))]) => None,
-            () => Some(false),
-        };
-        CredentialStatus {
-            id: credential.id.to_string(),
-            policy,
-            severity: Severity::of_all(&lifetimes, now_s, &policy),
-            violates_age,
-            usable,
-            slots,
-            switches: Vec::new(),
-        }
-    }
-
-    fn verdict(&self, strict: bool) -> Verdict {
-        let urgency = match self.severity {
-            Some(Severity::Critical) => Verdict::Critical,
-            Some(Severity::Alert) => Verdict::Alert,
-            Some(Severity::None) | None => Verdict::Fine,
-        };
-        let broken = self.violates_age == Some(true) || self.usable == Some(false);
-        let unreadable = self.slots.iter().any(|slot| matches!(slot.token, Token::Unreadable(_)));
-        let in_the_dark = strict && self.slots.iter().any(|slot| slot.is_unknown());
-        let also = [(broken, Verdict::Critical), (unreadable, Verdict::Unknown), (in_the_dark, Verdict::Alert)];
-        also.into_iter().filter(|(is, _)| *is).map(|(_, verdict)| verdict).fold(urgency, Verdict::max)
-    }
-}
-
-impl SlotStatus {
-    /// Whether there is, or may be, a token whose end nobody knows.
-    pub fn is_unknown(&self) -> bool {
-        self.days_left.is_none() && matches!(self.token, Token::Present | Token::Hidden)
-    }
-}
-
-impl Status {
-    /// The most urgent of all credentials. `strict`: an unknown end is an alert.
-    pub fn verdict(&self, strict: bool) -> Verdict {
-        self.credentials.iter().map(|credential| credential.verdict(strict)).max().unwrap_or(Verdict::Fine)
-    }
-}
-
-/// The state of all credentials as a running Envoy tells it.
-pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &Seen) -> Status {
-    let credentials = registry.credentials.iter().map(|credential| {
-        let slots = named_slots(credential).map(|(name, slot)| slot_of_envoy(credential, name, slot, seen));
-        let slots: Vec<_> = slots.collect();
-        let (id, policy) = (credential.id.as_str(), credential.policy);
-        CredentialStatus {
-            id: id.to_owned(),
-            policy,
-            severity: seen.severity(id),
-            violates_age: seen.violates_age(id),
-            usable: slots.iter().all(|slot| matches!(slot.token, Token::Missing(_))).then_some(false),
-            slots,
-            switches: seen.switches(id),
-        }
-    });
-    Status { now_s, admin: Some(url.to_owned()), credentials: credentials.collect() }
-}
-
-fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource, seen: &Seen) -> SlotStatus {
-    let id = credential.id.as_str();
-    let days_left = seen.days_left(id, name);
-    SlotStatus {
-        slot: name,
-        source: source(&slot.source),
-        token: seen.token(id, name),
-        lifetime: Lifetime::default(),
-        days_left,
-        severity: None,
-        rejected: Some(seen.rejected(id, name)),
-    }
 }

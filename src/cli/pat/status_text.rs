@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Verdict;
-use super::status::{CredentialStatus, SlotStatus, Status, Token};
+use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use crate::cli::credentials::days_left;
 use crate::credential::{AgePolicy, Severity, date};
 use crate::registry::reader::show_duration;
@@ -17,7 +17,7 @@ pub fn text(status: &Status, verdict: Verdict) -> String {
     for credential in &status.credentials {
         let _ = writeln!(text, "{}: {}", credential.id, judgement(credential).join(", "));
         for slot in &credential.slots {
-            let _ = writeln!(text, "  slot {}  {}: {}", slot.slot, slot.source, slot_text(slot, &credential.policy));
+            text.push_str(&slot_line(slot, &credential.policy, status.now_s));
         }
         for (switch, times) in &credential.switches {
             let _ = writeln!(text, "  switched {times} times: {switch}");
@@ -55,7 +55,12 @@ fn judgement(credential: &CredentialStatus) -> Vec<String> {
     said
 }
 
-fn slot_text(slot: &SlotStatus, policy: &AgePolicy) -> String {
+/// A slot in one line.
+pub fn slot_line(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
+    format!("  slot {}  {}: {}\n", slot.slot, slot.source, slot_text(slot, policy, now_s))
+}
+
+fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
     let mut said = vec![match &slot.token {
         Token::Present => "present".to_owned(),
         Token::Expired => "EXPIRED".to_owned(),
@@ -68,7 +73,7 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy) -> String {
         said.push(format!("issued {}", date::show(issued)));
     }
     match (slot.lifetime.expires_s, slot.days_left) {
-        (Some(end), _) if slot.token == Token::Expired => said.push(format!("ended {}", date::show(end))),
+        (Some(end), _) if end <= now_s => said.push(format!("ended {}", date::show(end))),
         (Some(end), Some(days)) => said.push(format!("ends {}, {} left", date::show(end), days_left(days))),
         (None, Some(days)) => said.push(format!("{} left", days_left(days))),
         (_, None) if slot.is_unknown() => said.push("end unknown".to_owned()),
@@ -76,6 +81,7 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy) -> String {
     }
     match (&slot.token, slot.severity) {
         (Token::Expired, _) => {}
+        (_, Some(_)) if slot.lifetime.expires_s.is_some_and(|end| end <= now_s) => said.push("CRITICAL".to_owned()),
         (_, Some(Severity::Alert)) => said.push(format!("ALERT, less than {}", show(policy.alert_s))),
         (_, Some(Severity::Critical)) => said.push(format!("CRITICAL, less than {}", show(policy.critical_s))),
         _ => {}

@@ -1,0 +1,71 @@
+//! `dualpath pat rotate-plan`: the steps that replace a token while calls flow.
+
+use std::process::ExitCode;
+
+use super::Verdict;
+use super::rotation::Plan;
+use super::sql::Identifier;
+use super::status::View;
+use crate::cli::{Environment, complain, load_for, print, report};
+
+/// Print the steps that replace a token of a credential while calls flow.
+///
+/// Says into which slot the new token goes and why, the statement that makes it, how it gets into its place without being
+/// on a command line, how to see that calls use it, when the old one can go, and how to go back. Changes nothing. The
+/// statements are Snowflake's; for another API the plan says where its own way of making a token comes in.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Registry file, YAML or JSON; - reads standard input
+    pub registry: String,
+    /// The credential's id
+    credential: String,
+    #[command(flatten)]
+    environment: Environment,
+    /// The user that the token is of; in double quotes if its case matters
+    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
+    pub user: Option<Identifier>,
+    /// The name of the token
+    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
+    pub token_name: Option<Identifier>,
+    /// The role that a first token is restricted to; a rotated one keeps its own
+    #[arg(long)]
+    pub role: Option<String>,
+    /// How many days a first token lives; a rotated one gets as many as the old one had
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=365))]
+    pub days: Option<u64>,
+    /// How many hours the old token is still valid beside the new one
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=8760))]
+    pub overlap_hours: u64,
+    #[command(flatten)]
+    view: View,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> Verdict {
+    let registry = match load_for(&args.registry, args.environment.name()) {
+        Ok((registry, _)) => registry,
+        Err(error) => {
+            let _: ExitCode = report(&error);
+            return Verdict::Unknown;
+        }
+    };
+    let status = match args.view.of(&registry) {
+        Ok(status) => status,
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            return Verdict::Unknown;
+        }
+    };
+    let pairs = registry.credentials.iter().zip(&status.credentials);
+    let Some((credential, state)) = pairs.into_iter().find(|(credential, _)| credential.id.as_str() == args.credential)
+    else {
+        let known: Vec<_> = registry.credentials.iter().map(|credential| credential.id.as_str()).collect();
+        complain(&format!("{}: has no credential of this id; it has: {}\n", args.registry, known.join(", ")));
+        return Verdict::Unknown;
+    };
+    match Plan::of(&registry, credential, state, args, &status) {
+        Some(plan) => print(&plan.text()),
+        None => return Verdict::Unknown,
+    }
+    Verdict::Fine
+}
