@@ -25,6 +25,8 @@ mod failover;
 mod gate;
 #[path = "e2e/identity.rs"]
 mod identity;
+#[path = "e2e/kubernetes.rs"]
+mod kubernetes;
 #[path = "e2e/outages.rs"]
 mod outages;
 #[path = "e2e/policy.rs"]

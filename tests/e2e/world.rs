@@ -29,7 +29,7 @@ pub struct World {
     pub rest: Stub,
     pub envoy: Envoy,
     pub client: Client,
-    registry: Builder,
+    pub registry: Builder,
     xds: Option<Xds>,
     _turn: SemaphorePermit<'static>,
 }
