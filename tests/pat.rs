@@ -223,10 +223,10 @@ fn json_says_the_same_for_programs() {
             "policy": {"max_age": "90d", "alert": "7d", "critical": "1d"},
             "slots": [
                 {"slot": "a", "source": source, "token": "present", "reason": null, "issued": "2026-11-01T00:00:00Z",
-                 "expires": "2026-11-30T00:00:00Z", "days_left": 4, "severity": "alert", "rejected": null},
+                 "expires": "2026-11-30T00:00:00Z", "days_left": 4, "severity": "alert", "rejected": null, "update_failures": null},
                 {"slot": "b", "source": "environment variable DUALPATH_TEST_UNSET", "token": "missing",
                  "reason": "DUALPATH_TEST_UNSET is not set here", "issued": null, "expires": null, "days_left": null,
-                 "severity": "unknown", "rejected": null},
+                 "severity": "unknown", "rejected": null, "update_failures": null},
             ],
             "switches": [],
         }],
@@ -283,6 +283,8 @@ fn a_running_envoy_is_asked_for_what_it_sees() {
              snowflake_pat_rotation_alerts{{credential=\"pat\",severity=\"critical\"}} {critical}\n\
              dualpath_pat_age_violation{{credential=\"pat\"}} {violation}\n\
              dualpath_pat_rejected_total{{credential=\"pat\",slot=\"a\"}} 7\n\
+             envoy_sds_update_rejected{{envoy_xds_resource_name=\"pat-b\"}} 1\n\
+             envoy_sds_update_failure{{envoy_xds_resource_name=\"pat-b\"}} 2\n\
              dualpath_pat_switch_total{{credential=\"pat\",from=\"a\",to=\"b\",reason=\"rejected\"}} 2\n"
         )
     };
@@ -292,7 +294,7 @@ fn a_running_envoy_is_asked_for_what_it_sees() {
     for line in [
         "pat: ALERT, a new token is needed soon\n",
         "slot a  SDS file /nowhere: present, 3 days left, refused by servers 7 times\n",
-        "slot b  secret server sds.example: present, end unknown\n",
+        "slot b  secret server sds.example: present, end unknown, Envoy could not take it 3 times, its log says why\n",
         "switched 2 times: a to b, rejected\n",
     ] {
         assert!(run.out.contains(line), "{line} is not in\n{}", run.out);

@@ -41,7 +41,8 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  the registry is right
   1  the registry has problems; all of them are printed to standard error
-  2  the command line is wrong, or a file cannot be read or written";
+  2  the command line is wrong, or a file cannot be read or written
+pat has its own: see dualpath pat --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {

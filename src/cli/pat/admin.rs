@@ -73,6 +73,13 @@ impl Seen {
         count(self.0.sum("dualpath_pat_rejected_total", &[("credential", id), ("slot", slot)]))
     }
 
+    /// How often Envoy could not take what an SDS file or a secret server has for a slot.
+    pub fn update_failures(&self, id: &str, slot: &str) -> u64 {
+        let name = format!("{id}-{slot}");
+        let failures = |metric| count(self.0.sum(metric, &[("envoy_xds_resource_name", &name)]));
+        failures("envoy_sds_update_rejected").saturating_add(failures("envoy_sds_update_failure"))
+    }
+
     /// How often calls went on with the other slot, by direction and reason.
     pub fn switches(&self, id: &str) -> Vec<(String, u64)> {
         let mut found = Vec::new();

@@ -54,6 +54,8 @@ pub struct SlotStatus {
     pub severity: Option<Severity>,
     /// How often servers have refused it, if a running Envoy tells.
     pub rejected: Option<u64>,
+    /// How often Envoy could not take what its place holds, if a running Envoy tells.
+    pub update_failures: Option<u64>,
 }
 
 /// Whether a slot has a token.
@@ -118,6 +120,7 @@ fn slot_of_files(
         days_left: lifetime.days_left(now_s),
         severity: lifetime.severity(now_s, policy),
         rejected: None,
+        update_failures: None,
     }
 }
 
@@ -207,5 +210,6 @@ fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource,
         days_left,
         severity: None,
         rejected: Some(seen.rejected(id, name)),
+        update_failures: Some(seen.update_failures(id, name)),
     }
 }

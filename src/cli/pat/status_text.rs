@@ -90,6 +90,10 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
         Some(times) if times > 0 => said.push(format!("refused by servers {times} times")),
         _ => {}
     }
+    match slot.update_failures {
+        Some(times) if times > 0 => said.push(format!("Envoy could not take it {times} times, its log says why")),
+        _ => {}
+    }
     said.join(", ")
 }
 
@@ -138,6 +142,7 @@ fn slot_json(slot: &SlotStatus) -> Value {
         "days_left": slot.days_left,
         "severity": severity(slot.severity),
         "rejected": slot.rejected,
+        "update_failures": slot.update_failures,
     })
 }
 
