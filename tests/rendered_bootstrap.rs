@@ -104,6 +104,19 @@ fn envoy_accepts_every_kind_of_server_and_credential() {
 }
 
 #[test]
+fn envoy_accepts_the_sidecar_of_kubernetes() {
+    let directory = scratch("kubernetes");
+    fs::write(directory.join("pat-b.yaml"), SECRET_FILE).unwrap();
+    let place = directory.to_str().unwrap();
+    let text = fs::read_to_string(project("envoy/kubernetes/registry.yaml")).unwrap();
+    let text =
+        text.replace("/etc/dualpath/", &format!("{place}/")).replace("/var/run/dualpath-pat/", &format!("{place}/"));
+    let registry = directory.join("registry.yaml");
+    fs::write(&registry, text).unwrap();
+    validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+#[test]
 fn the_environment_of_the_command_line_is_the_one_that_is_rendered_and_that_the_module_reads() {
     let directory = scratch("environment");
     let registry = directory.join("registry.yaml");
