@@ -11,8 +11,8 @@ use crate::credential::{AgePolicy, Declared};
 use crate::drill::Network;
 use crate::failure::Overrides;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings, Id, Limits, Listener,
-    ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
+    Audit, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings, Id, Limits,
+    Listener, ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {

@@ -30,7 +30,7 @@ fn problems_of_the_document_itself() {
             "/serverss",
             Some(json!([])),
             &[
-                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, audit, drill, environment, credentials, servers, tools",
+                "serverss: [0 elements]: is not a known key\n    hint: did you mean servers? known here: version, listener, envoy, limits, failover, breaker, failure, audit, drill, environment, credentials, servers, ...",
             ],
         ),
         ("/servers", None, &["servers: is required"]),
