@@ -185,7 +185,13 @@ impl<'r> Question<'r> {
             });
         }
         if next.is_empty() {
-            return Err(format!("there is no server after {}", self.server.id));
+            let again = match self.server.attempts {
+                attempts if attempts > 1 && matches!(class, Class::NotSent | Class::Overload) => {
+                    format!("; it is asked up to {attempts} times itself (servers[{}].attempts)", self.at.0)
+                }
+                _ => String::new(),
+            };
+            return Err(format!("there is no server after {}{again}", self.server.id));
         }
         let but_last = self.chain.iter().rev().skip(1).filter_map(|at| self.registry.server(*at));
         let tool_on = self.tool.map(|(_, tool)| &tool.on);

@@ -144,6 +144,14 @@ fn the_rule_that_gave_the_class_is_named() {
 fn the_last_server_has_nobody_after_it() {
     let finding = explain(&tree(), "api", Some("search"), &status(500), "x").unwrap();
     assert_eq!(line(&finding, "failover"), "no (when_replayable): there is no server after api");
+    let tree = with("/servers/2/attempts", json!(3));
+    let finding = explain(&tree, "api", Some("search"), &transport(Transport::Refused), "").unwrap();
+    assert_eq!(
+        line(&finding, "failover"),
+        "no (always): there is no server after api; it is asked up to 3 times itself (servers[2].attempts)"
+    );
+    let finding = explain(&tree, "api", Some("search"), &status(500), "x").unwrap();
+    assert_eq!(line(&finding, "failover"), "no (when_replayable): there is no server after api");
 }
 
 #[test]
