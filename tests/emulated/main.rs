@@ -15,6 +15,7 @@ mod interruptions;
 mod lies;
 mod outcomes;
 mod policy;
+mod prober;
 mod random;
 mod rest_first;
 mod workers;

@@ -1,0 +1,122 @@
+//! The prober: what it sends, and what it makes of the answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::fixture::{call_body, exchange, first, prober, route, start};
+use crate::host::{Behaviour, Headers, HttpCall, Process, Worker, play};
+
+const STATE: &str = "cortex_circuit_breaker_state.server.mcp-a";
+
+/// A process in which the first server's breaker is open and its open period over.
+fn due() -> Arc<Process> {
+    let process = Process::new();
+    let worker = start(&process);
+    for _ in 0..5 {
+        play(&worker, "gate", &route(), exchange(&call_body("search", "1"), first(Behaviour::Reset)));
+    }
+    drop(worker);
+    assert_eq!(process.metric(STATE), 1, "open");
+    process.advance(Duration::from_secs(7));
+    process
+}
+
+fn calls_of_a_tick(prober: &Worker) -> Vec<HttpCall> {
+    prober.tick("prober");
+    prober.take_calls()
+}
+
+fn the_probe(prober: &Worker) -> HttpCall {
+    let mut calls = calls_of_a_tick(prober);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    calls.remove(0)
+}
+
+fn json_headers(more: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::new(&[(":status", "200"), ("content-type", "application/json")]);
+    more.iter().for_each(|(name, value)| headers.add(name, *value));
+    headers
+}
+
+fn result_for(probe: &HttpCall) -> Vec<u8> {
+    let request: Value = serde_json::from_slice(&probe.body).expect("a JSON-RPC request");
+    json!({"jsonrpc": "2.0", "id": request["id"], "result": {"protocolVersion": "2025-11-25"}}).to_string().into_bytes()
+}
+
+#[test]
+fn a_good_answer_closes_the_breaker_and_the_session_that_it_opened() {
+    let process = due();
+    let prober = prober(&process);
+    let probe = the_probe(&prober);
+    assert_eq!((probe.cluster.as_str(), probe.timeout_ms), ("mcp-a", 3_000));
+    assert_eq!(probe.headers.get(":authority").as_deref(), Some("a.example"));
+    assert_eq!(probe.headers.get("authorization"), None, "the attempt filter adds it");
+    assert_eq!(process.metric(STATE), 2);
+    assert!(calls_of_a_tick(&prober).is_empty(), "one at a time");
+
+    prober.answer(&probe, json_headers(&[("mcp-session-id", "s-1")]), &result_for(&probe));
+    assert_eq!(process.metric(STATE), 0);
+    assert_eq!(process.metric("dualpath_probes_total.server.mcp-a.outcome.success"), 1);
+    let farewell = prober.take_calls();
+    assert_eq!(farewell.len(), 1);
+    assert_eq!(farewell[0].headers.get(":method").as_deref(), Some("DELETE"));
+    assert_eq!(farewell[0].headers.get("mcp-session-id").as_deref(), Some("s-1"));
+    prober.answer(&farewell[0], json_headers(&[]), b"");
+    assert!(calls_of_a_tick(&prober).is_empty(), "nobody is in doubt");
+}
+
+#[test]
+fn a_lost_connection_opens_the_breaker_again() {
+    let process = due();
+    let prober = prober(&process);
+    let probe = the_probe(&prober);
+    prober.answer(&probe, Headers::new::<&str>(&[]), b"");
+    assert_eq!(process.metric(STATE), 1);
+    assert!(calls_of_a_tick(&prober).is_empty(), "the next open period has begun");
+}
+
+#[test]
+fn a_probe_that_had_no_credential_to_send_says_nothing_and_is_not_repeated_at_once() {
+    let process = due();
+    let prober = prober(&process);
+    for _ in 0..4 {
+        let probe = the_probe(&prober);
+        let mut refusal = Headers::new(&[(":status", "503"), ("content-type", "text/plain")]);
+        refusal.add("x-dualpath-answer", "mcp-a;credential;unreadable;1");
+        prober.answer(&probe, refusal, b"no credential");
+        assert_eq!(process.metric(STATE), 2, "neither well nor dead");
+        process.advance(Duration::from_secs(9));
+        assert!(calls_of_a_tick(&prober).is_empty());
+        process.advance(Duration::from_secs(1));
+    }
+    assert_eq!(process.metric("dualpath_probes_total.server.mcp-a.outcome.credential"), 4);
+}
+
+#[test]
+fn a_server_that_answers_every_probe_without_a_verdict_is_there() {
+    let process = due();
+    let prober = prober(&process);
+    for state in [2, 2, 0] {
+        let probe = the_probe(&prober);
+        prober.answer(&probe, Headers::new(&[(":status", "401")]), b"");
+        assert_eq!(process.metric(STATE), state);
+        process.advance(Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_probe_that_never_reports_gives_way_once_its_lease_is_over() {
+    let process = due();
+    let prober = prober(&process);
+    let lost = the_probe(&prober);
+    process.advance(Duration::from_secs(30));
+    assert!(calls_of_a_tick(&prober).is_empty(), "its lease runs");
+    process.advance(Duration::from_secs(1));
+    let next = the_probe(&prober);
+    prober.answer(&lost, json_headers(&[]), &result_for(&lost));
+    assert_eq!(process.metric(STATE), 2, "too late to decide anything");
+    prober.answer(&next, json_headers(&[]), &result_for(&next));
+    assert_eq!(process.metric(STATE), 0);
+}
