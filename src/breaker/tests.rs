@@ -40,3 +40,14 @@ fn policy() -> Policy {
 fn at(now_ms: u64) -> Moment {
     Moment { now_ms, random: 0 }
 }
+
+/// One call from its admission to its result; whether it was admitted.
+fn call(worker: &mut Breaker, store: &store::Store, now_ms: u64, result: CallResult) -> bool {
+    match worker.admit(store, at(now_ms)) {
+        Admission::Admit { ticket, .. } => {
+            worker.report(store, at(now_ms), ticket, result);
+            true
+        }
+        Admission::Refuse { .. } => false,
+    }
+}

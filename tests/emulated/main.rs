@@ -4,6 +4,7 @@ mod annotations;
 mod breaker;
 mod budgets;
 mod clock;
+mod credentials;
 mod discipline;
 mod failover;
 mod fixture;

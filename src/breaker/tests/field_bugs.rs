@@ -7,17 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::*;
 use super::store::Store;
-use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, at, limited, policy};
-
-fn call(worker: &mut Breaker, store: &Store, now_ms: u64, result: CallResult) -> bool {
-    match worker.admit(store, at(now_ms)) {
-        Admission::Admit { ticket, .. } => {
-            worker.report(store, at(now_ms), ticket, result);
-            true
-        }
-        Admission::Refuse { .. } => false,
-    }
-}
+use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, at, call, limited, policy};
 
 fn fresh(policy: Policy) -> (Store, Breaker) {
     (Store::default(), Breaker::new("server", policy))

@@ -3,20 +3,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::*;
 use super::store::Store;
-use super::{FAILURE, SUCCESS, at, policy};
+use super::{FAILURE, SUCCESS, at, call, policy};
 
 fn worker(mode: Mode) -> Breaker {
     Breaker::new("server", Policy { mode, ..policy() })
-}
-
-fn call(worker: &mut Breaker, store: &Store, now_ms: u64, result: CallResult) -> bool {
-    match worker.admit(store, at(now_ms)) {
-        Admission::Admit { ticket, .. } => {
-            worker.report(store, at(now_ms), ticket, result);
-            true
-        }
-        Admission::Refuse { .. } => false,
-    }
 }
 
 /// A store in which two failures opened the breaker at time 0, for 1 s.
