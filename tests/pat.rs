@@ -277,6 +277,8 @@ fn a_running_envoy_is_asked_for_what_it_sees() {
         format!(
             "# TYPE snowflake_pat_days_until_expiry gauge\n\
              snowflake_pat_days_until_expiry{{credential=\"pat\",slot=\"a\"}} 3\n\
+             dualpath_pat_present{{credential=\"pat\",slot=\"a\"}} 1\n\
+             dualpath_pat_present{{credential=\"pat\",slot=\"b\"}} 1\n\
              dualpath_pat_expiry_known{{credential=\"pat\",slot=\"a\"}} 1\n\
              dualpath_pat_expiry_known{{credential=\"pat\",slot=\"b\"}} 0\n\
              snowflake_pat_rotation_alerts{{credential=\"pat\",severity=\"alert\"}} {alert}\n\
@@ -532,6 +534,8 @@ fn a_plan_may_go_by_what_a_running_envoy_sees() {
     let registry = snowflake(&place, slots);
     let url = admin_interface(
         "snowflake_pat_days_until_expiry{credential=\"pat\",slot=\"a\"} 2\n\
+         dualpath_pat_present{credential=\"pat\",slot=\"a\"} 1\n\
+         dualpath_pat_present{credential=\"pat\",slot=\"b\"} 0\n\
          dualpath_pat_expiry_known{credential=\"pat\",slot=\"a\"} 1\n\
          snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"alert\"} 1\n\
          snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"critical\"} 0\n"

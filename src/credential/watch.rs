@@ -58,9 +58,12 @@ impl Watch {
 }
 
 impl Report {
-    /// How urgently the credential needs a new token; see [`Severity::of_all`].
+    /// How urgently the credential needs a new token: at once if none may be sent, else as [`Severity::of_all`] says.
     pub fn severity(&self, now_s: u64, policy: &AgePolicy) -> Option<Severity> {
         let lifetimes: Vec<_> = self.tokens().map(SlotReport::lifetime).collect();
+        if lifetimes.iter().all(|lifetime| lifetime.validity(now_s) != Validity::Valid) {
+            return Some(Severity::Critical);
+        }
         Severity::of_all(&lifetimes, now_s, policy)
     }
 

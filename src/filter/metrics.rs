@@ -99,6 +99,8 @@ pub enum Metric<'r> {
     PatSwitch(&'r str, Slot, Slot, Cause),
     /// `snowflake_pat_days_until_expiry{credential,slot}`.
     PatDays(&'r str, Slot),
+    /// `dualpath_pat_present{credential,slot}`: 1 or 0.
+    PatPresent(&'r str, Slot),
     /// `dualpath_pat_expiry_known{credential,slot}`: 1 or 0.
     PatExpiryKnown(&'r str, Slot),
     /// `snowflake_pat_rotation_alerts{credential,severity}`: 1 or 0.
@@ -113,6 +115,7 @@ impl Metric<'_> {
             Metric::Latency(..) | Metric::OpenPeriod(_) => MetricType::Histogram,
             Metric::BreakerState(_)
             | Metric::PatDays(..)
+            | Metric::PatPresent(..)
             | Metric::PatExpiryKnown(..)
             | Metric::PatAlert(..)
             | Metric::PatAgeViolation(_) => MetricType::Gauge,
@@ -156,6 +159,9 @@ impl Metric<'_> {
             }
             Metric::PatDays(credential, slot) => {
                 format!("snowflake_pat_days_until_expiry.credential.{credential}.slot.{}", slot.as_str())
+            }
+            Metric::PatPresent(credential, slot) => {
+                format!("dualpath_pat_present.credential.{credential}.slot.{}", slot.as_str())
             }
             Metric::PatExpiryKnown(credential, slot) => {
                 format!("dualpath_pat_expiry_known.credential.{credential}.slot.{}", slot.as_str())

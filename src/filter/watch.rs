@@ -37,6 +37,10 @@ impl CredentialWatch {
             for (slot, event, fingerprint) in watch.update(&report, now.wall_s, &credential.policy) {
                 let decision = Decision { event, credential: credential.id.as_str(), slot, fingerprint, server: None };
                 let line = decision.line(now.wall_s);
+                if event == Event::Emptied {
+                    // Envoy keeps a gauge for ever, so it must not go on telling of the token that was there.
+                    self.vm.metrics.record(Metric::PatDays(credential.id.as_str(), slot), 0);
+                }
                 match event {
                     Event::Expired | Event::PolicyViolated => log::warn!("{line}"),
                     _ => log::info!("{line}"),
@@ -58,14 +62,14 @@ fn ask_keeper(credential: &Credential) {
 /// Sets the gauges.
 fn show(vm: &Vm, credential: &Credential, report: &Report, now_s: u64) {
     let id = credential.id.as_str();
-    for (slot, token) in Slot::BOTH.into_iter().zip(&report.0) {
+    let slots = Slot::BOTH.into_iter().zip(&credential.slots).zip(&report.0);
+    for ((slot, _), token) in slots.filter(|((_, source), _)| source.is_some()) {
         let days = token.as_ref().and_then(|token| token.lifetime().days_left(now_s));
         if let Some(days) = days {
             vm.metrics.record(Metric::PatDays(id, slot), days);
         }
-        if token.is_some() {
-            vm.metrics.record(Metric::PatExpiryKnown(id, slot), days.is_some().into());
-        }
+        vm.metrics.record(Metric::PatPresent(id, slot), token.is_some().into());
+        vm.metrics.record(Metric::PatExpiryKnown(id, slot), days.is_some().into());
     }
     let severity = report.severity(now_s, &credential.policy);
     vm.metrics.record(Metric::PatAlert(id, "alert"), (severity == Some(Severity::Alert)).into());

@@ -212,6 +212,13 @@ async fn the_age_of_tokens_shows_without_any_call() {
             && alert(metrics, "alert") == Some(0.0)
     })
     .await;
+    put(&world, "a", "");
+    let metrics = until(&world, |metrics| metrics.value("dualpath_pat_present", &of("a")) == Some(0.0)).await;
+    assert_eq!(metrics.value("snowflake_pat_days_until_expiry", &of("a")), Some(0.0), "not those of what was there");
+    assert_eq!(metrics.value("dualpath_pat_expiry_known", &of("a")), Some(0.0));
+    assert_eq!(alert(&metrics, "critical"), Some(1.0), "there is no token to send");
+    let present = |slot| metrics.value("dualpath_pat_present", &[("credential", "pat-secondary"), ("slot", slot)]);
+    assert_eq!((present("a"), present("b")), (Some(1.0), None), "the registry has no slot b of it");
     assert_eq!(world.calls(), [0, 0, 0]);
 }
 

@@ -56,15 +56,13 @@ impl Seen {
         if self.0.value("snowflake_pat_rotation_alerts", &[("credential", id), ("severity", "alert")]).is_none() {
             return Token::Unreadable("this Envoy has no metrics of this credential".to_owned());
         }
-        match self.known(id, slot) {
-            None => Token::Missing("this Envoy has seen none".to_owned()),
-            Some(_) => Token::Present,
-        }
+        if self.is_present(id, slot) { Token::Present } else { Token::Missing("this Envoy has seen none".to_owned()) }
     }
 
     /// Whole days until the end of a slot's token; `None` if it does not know.
     pub fn days_left(&self, id: &str, slot: &str) -> Option<u64> {
-        self.known(id, slot).filter(|known| *known)?;
+        let known = self.0.value("dualpath_pat_expiry_known", &[("credential", id), ("slot", slot)]);
+        known.filter(|known| is_on(*known))?;
         self.0.value("snowflake_pat_days_until_expiry", &[("credential", id), ("slot", slot)]).map(count)
     }
 
@@ -95,8 +93,8 @@ impl Seen {
         found
     }
 
-    fn known(&self, id: &str, slot: &str) -> Option<bool> {
-        self.0.value("dualpath_pat_expiry_known", &[("credential", id), ("slot", slot)]).map(is_on)
+    fn is_present(&self, id: &str, slot: &str) -> bool {
+        self.0.value("dualpath_pat_present", &[("credential", id), ("slot", slot)]).is_some_and(is_on)
     }
 }
 
