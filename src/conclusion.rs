@@ -1,7 +1,7 @@
 //! The last word on a call that did not simply succeed: what its client gets.
 //!
 //! Two rules of MCP stand above everything here. A 401 that is about *our* credential must not reach the client, or it
-//! starts an OAuth flow with somebody else's server. And 400, 404 and 405 tell a client about eras and sessions, so they
+//! starts an OAuth flow with somebody else's server; one about the client's own credential must. And 400, 404 and 405 tell a client about eras and sessions, so they
 //! are passed on when a server says them and never made up, but for one case: a session that nobody can serve any more
 //! is ended with 404, which makes the client initialise again.
 
@@ -24,6 +24,8 @@ pub struct Ending {
     pub answerable_by_gate: bool,
     /// Whether the client is in a session that the answering server can't know.
     pub session_elsewhere: bool,
+    /// Whether the server knows only what the client authenticates with itself.
+    pub knows_only_clients: bool,
 }
 
 /// What the client gets.
@@ -45,7 +47,7 @@ pub enum Conclusion {
 /// Decides what the client gets.
 pub fn conclude(ending: &Ending) -> Conclusion {
     // Whatever a policy or a rule of the operator's makes of it.
-    let about_our_credential = ending.class == Class::Credential || ending.status == 401;
+    let about_our_credential = ending.class == Class::Credential || ending.status == 401 && !ending.knows_only_clients;
     if matches!(ending.kind, Kind::Opaque | Kind::Session) {
         return if about_our_credential { credential() } else { Conclusion::Pass };
     }
@@ -88,6 +90,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::failure::Verdict;
 
     fn ending(class: Class, status: u16) -> Ending {
         Ending {
@@ -97,6 +100,7 @@ mod tests {
             kind: Kind::Request,
             answerable_by_gate: false,
             session_elsewhere: false,
+            knows_only_clients: false,
         }
     }
 
@@ -108,6 +112,15 @@ mod tests {
                 let conclusion = conclude(&Ending { kind, ..ending(class, 401) });
                 assert!(matches!(conclusion, Conclusion::Error { status: 503, .. }), "{kind:?}: {conclusion:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_401_about_the_clients_own_credential_is_the_clients_to_see() {
+        let class = Verdict::from(Class::Credential).about_the_client().class;
+        for kind in [Kind::Request, Kind::Notification, Kind::Opaque, Kind::Session] {
+            let own = Ending { kind, knows_only_clients: true, answerable_by_gate: true, ..ending(class, 401) };
+            assert_eq!(conclude(&own), Conclusion::Pass, "{kind:?}");
         }
     }
 

@@ -3,6 +3,8 @@
 //! Every test has its own stubs and its own Envoy. Envoy is found through `ENVOY`, `build/tools/bin/envoy` or the `PATH`,
 //! the module through `DUALPATH_WASM` or `build/dualpath.wasm`.
 
+#[path = "e2e/authorization.rs"]
+mod authorization;
 #[path = "e2e/breaker.rs"]
 mod breaker;
 #[path = "e2e/budgets.rs"]

@@ -8,7 +8,7 @@ use super::{Environment, load_for, now_s, print, report};
 use crate::drill::Network;
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::plan::{Route, chain};
-use crate::registry::{Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
+use crate::registry::{ClientAuthorization, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 
 /// Check a registry and say what was read.
 ///
@@ -69,8 +69,11 @@ fn server_line(registry: &Registry, server: &Server) -> String {
     let url = &server.url;
     let scheme = if url.tls { "https" } else { "http" };
     let credential = server.credential.and_then(|at| registry.credential(at));
-    let credential =
+    let mut credential =
         credential.map_or("no credential".to_owned(), |credential| format!("credential {}", credential.id));
+    if registry.gets_client_authorization(server) {
+        credential.push_str(", gets clients' authorization");
+    }
     let (kind, tier) = (kind_name(server.kind), server.tier.as_str());
     format!("{}: {kind}, {tier}, {scheme}://{}{}, {credential}", server.id, url.authority(), url.path)
 }
@@ -150,6 +153,12 @@ pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) 
         }
         found.extend(source_warnings(credential, &is_set));
         found.extend(life_warnings(credential, now_s));
+    }
+    if registry.listener.client_authorization != ClientAuthorization::Drop {
+        let mut receivers = registry.servers.iter().filter(|server| registry.gets_client_authorization(server));
+        if receivers.next().is_none() {
+            found.push("listener.client_authorization: no server gets it, as all of them have credentials".to_owned());
+        }
     }
     if registry.drill.as_ref().is_some_and(|drill| drill.sources.iter().any(Network::is_everything)) {
         found.push("drill.sources has a network of every address: any client can have its calls fail".to_owned());

@@ -39,6 +39,15 @@ pub enum Basis {
     Rule(usize),
 }
 
+impl Verdict {
+    /// The verdict on a request that had the client's own credential and none of ours, or none at all: that the server does
+    /// not accept it is the client's business.
+    pub fn about_the_client(self) -> Self {
+        let class = if self.class == Class::Credential { Class::Authorization } else { self.class };
+        Verdict { class, ..self }
+    }
+}
+
 impl From<(Class, Basis)> for Verdict {
     fn from((class, basis): (Class, Basis)) -> Self {
         Verdict { class, basis, retry_after_ms: None }

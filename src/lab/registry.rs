@@ -23,9 +23,14 @@ impl Builder {
         }))
     }
 
-    /// Sets any value by JSON pointer, creating objects on the way, e.g. `set("/breaker/consecutive", json!(2))`.
+    /// Sets any value by JSON pointer, creating objects on the way, e.g. `set("/breaker/consecutive", json!(2))`. Null takes
+    /// a key away.
     pub fn set(mut self, pointer: &str, value: Value) -> Self {
         let mut at = &mut self.0;
+        if let (true, Some((parent, key))) = (value.is_null(), pointer.rsplit_once('/')) {
+            at.pointer_mut(parent).and_then(Value::as_object_mut).map(|parent| parent.remove(key));
+            return self;
+        }
         for key in pointer.split('/').skip(1) {
             at = match key.parse::<usize>() {
                 Ok(index) if at.is_array() => &mut at[index],
@@ -121,9 +126,11 @@ mod tests {
             .mcp("primary", "primary", "http://127.0.0.1:1/mcp", Some("pat"))
             .rest("rest", "http://127.0.0.1:2", None)
             .stub_tools(Some("rest"))
+            .set("/limits", json!(null))
             .ports(10001, 10002);
         let registry = Registry::from_wire(builder.tree()).unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!((registry.listener.port, registry.envoy.admin_port), (10001, 10002));
         assert_eq!(registry.tools.len(), 3);
+        assert!(builder.tree().get("limits").is_none());
     }
 }

@@ -51,6 +51,21 @@ pub(super) mod drill {
     }
 }
 
+/// A secret within a plan, as its bytes.
+pub(super) mod secret {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::credential::Secret;
+
+    pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(|secret| secret.header_value("")).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<Vec<u8>>::deserialize(deserializer)?.as_deref().and_then(Secret::new))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -59,6 +74,7 @@ mod tests {
     use super::super::{Hop, Kind, Owner, Refusal, Stop, Time};
     use super::*;
     use crate::breaker::Ticket;
+    use crate::credential::Secret;
     use crate::failure::{Class, Replay};
 
     fn plan() -> Plan {
@@ -84,6 +100,7 @@ mod tests {
                 Hop { server: "b".to_owned(), ticket: Ticket::default(), drill: Some(Class::Lost) },
             ],
             originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
+            authorization: Secret::new(b"Bearer of-the-client"),
         }
     }
 
@@ -91,6 +108,11 @@ mod tests {
     fn a_plan_survives_its_encoding() {
         let plan = plan().advanced();
         assert_eq!(Plan::decode(&plan.encode()), Some(plan));
+    }
+
+    #[test]
+    fn a_plan_does_not_show_what_the_client_authenticates_with() {
+        assert!(!format!("{:?}", plan()).contains("of-the-client"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub use time::{ClientTime, Time};
 
 use crate::annotations::Page;
 use crate::breaker::Ticket;
+use crate::credential::Secret;
 use crate::drill;
 use crate::failure::{Class, Replay};
 
@@ -99,11 +100,14 @@ pub struct Plan {
     pub hops: Vec<Hop>,
     /// The client's own headers of those that a REST attempt touches; only where an MCP server comes after one.
     pub originals: Option<HeaderList>,
+    /// The client's own `Authorization`; only where a server of the plan gets it.
+    #[serde(with = "codec::secret")]
+    pub authorization: Option<Secret>,
 }
 
 impl Plan {
     /// Version of the encoding. An attempt that meets another version treats the request as unplanned.
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
 
     /// The hop that is under way.
     pub fn current(&self) -> Option<&Hop> {

@@ -84,6 +84,20 @@ pub struct Listener {
     pub allowed_origins: Vec<String>,
     /// How long clients wait for an answer; `None` = as long as it takes. No attempt starts that can't end in time.
     pub client_timeout: Option<Duration>,
+    /// Which servers get the `Authorization` header that a client sends.
+    pub client_authorization: ClientAuthorization,
+}
+
+/// Which servers get the `Authorization` header that a client sends. None that has a credential of its own for that header
+/// ever does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthorization {
+    /// None.
+    Drop,
+    /// Every server without a credential of its own for that header.
+    Pass,
+    /// Of these the REST servers only.
+    RestOnly,
 }
 
 /// Settings of the rendered bootstrap that are not about MCP.
@@ -178,6 +192,13 @@ pub struct Credential {
     pub slots: [Option<SlotSource>; 2],
     /// How old its tokens may get, and when the operator is warned.
     pub policy: AgePolicy,
+}
+
+impl Credential {
+    /// Whether it sets the header `name`, given in lower case.
+    pub fn sets(&self, name: &str) -> bool {
+        self.header == name || self.headers.iter().any(|(header, _)| header == name)
+    }
 }
 
 /// One slot of a credential.
@@ -439,6 +460,22 @@ impl Registry {
     /// The credential with this name.
     pub fn credential_by_id(&self, id: &str) -> Option<CredentialIndex> {
         (0u16..).map(CredentialIndex).zip(&self.credentials).find(|(_, c)| c.id.as_str() == id).map(|(at, _)| at)
+    }
+
+    /// Whether this server gets the `Authorization` that a client sends.
+    pub fn gets_client_authorization(&self, server: &Server) -> bool {
+        let wanted = match self.listener.client_authorization {
+            ClientAuthorization::Drop => false,
+            ClientAuthorization::Pass => true,
+            ClientAuthorization::RestOnly => server.kind == ServerKind::Rest,
+        };
+        let own = server.credential.and_then(|at| self.credential(at));
+        wanted && !own.is_some_and(|credential| credential.sets("authorization"))
+    }
+
+    /// Whether a server that refuses a credential can only mean the client's: it gets that and none of ours.
+    pub fn knows_only_clients(&self, server: &Server) -> bool {
+        server.credential.is_none() && self.gets_client_authorization(server)
     }
 
     /// Whether the credential of this server has a secret in reserve.

@@ -13,7 +13,7 @@ use super::names::{Names, read_name};
 use super::problem::{Problem, Problems};
 use super::reader::{Node, Table};
 use super::servers::WireServer;
-use super::settings::{check_sockets, or};
+use super::settings::{check_sockets, or, refuse_clear_authorization};
 use super::tools::{Linked, WireTool};
 use crate::breaker::Policy;
 
@@ -44,7 +44,8 @@ impl Registry {
 fn read(root: &Node) -> Option<Registry> {
     let table = root.table()?;
     read_version(&table);
-    let listener = or(table.optional("listener"), Listener::default(), Listener::read);
+    let listener_node = table.optional("listener");
+    let listener = or(listener_node.as_ref(), Listener::default(), |node| Listener::read(node));
     let envoy = or(table.optional("envoy"), EnvoySettings::default(), EnvoySettings::read);
     if let (Some(listener), Some(envoy)) = (&listener, &envoy) {
         check_sockets(&table, listener, envoy);
@@ -96,6 +97,7 @@ fn read(root: &Node) -> Option<Registry> {
         tools: whole(tools?)?,
     };
     stretch_leases(&mut registry);
+    listener_node.iter().for_each(|node| refuse_clear_authorization(&registry, node));
     refuse_inline(&registry, credential_nodes.as_deref().unwrap_or_default());
     Some(registry)
 }

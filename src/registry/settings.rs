@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 
-use super::model::{Audit, EnvoySettings, Limits, Listener, ProberPlacement, Url};
+use super::model::{
+    Audit, ClientAuthorization, EnvoySettings, Limits, Listener, ProberPlacement, Registry, Server, Url,
+};
 use super::reader::{Node, Table};
 use super::servers::{LONGEST, SHORTEST};
 use super::url::check_path;
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
+
+const CLIENT_AUTHORIZATION: &str = "client_authorization";
 
 impl Default for Listener {
     fn default() -> Self {
@@ -19,6 +23,7 @@ impl Default for Listener {
             expose_headers: false,
             allowed_origins: Vec::new(),
             client_timeout: None,
+            client_authorization: ClientAuthorization::Drop,
         }
     }
 }
@@ -41,6 +46,10 @@ impl Listener {
         let client_timeout = or(table.optional("client_timeout"), default.client_timeout, |node| {
             node.duration(SHORTEST, LONGEST).map(Some)
         });
+        let client_authorization = or(table.optional(CLIENT_AUTHORIZATION), default.client_authorization, |node| {
+            let policies = [ClientAuthorization::Drop, ClientAuthorization::Pass, ClientAuthorization::RestOnly];
+            choose(node, &["drop", "pass", "rest_only"], &policies)
+        });
         table.done();
         Some(Listener {
             address: address?,
@@ -49,6 +58,7 @@ impl Listener {
             expose_headers: expose_headers?,
             allowed_origins: allowed_origins?,
             client_timeout: client_timeout?,
+            client_authorization: client_authorization?,
         })
     }
 }
@@ -122,6 +132,19 @@ impl Audit {
         let access_log = or(table.optional("access_log"), None, |node| read_file(node).map(Some));
         table.done();
         Some(Audit { access_log: access_log? })
+    }
+}
+
+/// What a client sends must not travel in the clear either. `listener` is the section that `registry` has it from.
+pub(super) fn refuse_clear_authorization(registry: &Registry, listener: &Node) {
+    let open = |server: &&Server| !server.url.tls && !server.url.is_loopback();
+    let receivers = registry.servers.iter().filter(|server| registry.gets_client_authorization(server));
+    let named: Vec<_> = receivers.filter(open).map(|server| server.id.as_str()).collect();
+    if let (false, Some(node)) = (named.is_empty(), listener.table().and_then(|t| t.optional(CLIENT_AUTHORIZATION))) {
+        node.refuse_with(
+            format!("must not send what clients authenticate with over http, as it would to {}", named.join(", ")),
+            "http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
+        );
     }
 }
 

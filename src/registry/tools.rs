@@ -125,9 +125,7 @@ impl<'v> WireDirect<'v> {
         let server = linked.resolve(self.server.as_ref()?, ServerKind::Rest)?;
         let mapping = self.mapping.clone()?;
         if let Some(credential) = linked.credential_of(server) {
-            let owned =
-                |name: &&str| credential.header == *name || credential.headers.iter().any(|(set, _)| set == name);
-            for name in mapping.header_names().filter(owned) {
+            for name in mapping.header_names().filter(|name| credential.sets(name)) {
                 self.node
                     .refuse(format!("must not set the header {name}, which belongs to credential {}", credential.id));
             }

@@ -1,6 +1,7 @@
 //! The whole filter, natively, on an emulated host: see `host`.
 
 mod annotations;
+mod authorization;
 mod breaker;
 mod budgets;
 mod clock;

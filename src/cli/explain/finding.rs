@@ -62,7 +62,11 @@ impl Finding {
         let question = Question::new(registry, server, tool, annotated)?;
         let direct = question.tool.and_then(|(_, tool)| tool.rest.as_ref());
         let direct = direct.filter(|direct| direct.server == question.at);
-        let judged = seen.judge(question.server.kind, &question.server.rules, direct);
+        let mut judged = seen.judge(question.server.kind, &question.server.rules, direct);
+        let knows_only_clients = registry.knows_only_clients(question.server);
+        if knows_only_clients {
+            judged.verdict = judged.verdict.about_the_client();
+        }
         let class = judged.verdict.class;
         let (tool_on, server_on) = (question.tool.map(|(_, tool)| &tool.on), &question.server.on);
         let decisions = decide(class, tool_on, Some(server_on));
@@ -74,6 +78,7 @@ impl Finding {
             kind: Kind::Request,
             answerable_by_gate: false,
             session_elsewhere: false,
+            knows_only_clients,
         };
         Ok(Finding {
             server: server.to_owned(),

@@ -11,8 +11,8 @@ use crate::credential::{AgePolicy, Declared};
 use crate::drill::Network;
 use crate::failure::Overrides;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings, Id, Limits,
-    Listener, ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
+    Audit, ClientAuthorization, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings,
+    Id, Limits, Listener, ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -52,6 +52,7 @@ fn registry() -> Registry {
             expose_headers: false,
             allowed_origins: Vec::new(),
             client_timeout: None,
+            client_authorization: ClientAuthorization::Drop,
         },
         envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },

@@ -10,7 +10,7 @@ use super::super::credentials::Chosen;
 use super::super::host::Headers;
 use super::super::vm::Vm;
 use crate::breaker::{Moment, Ticket};
-use crate::credential::{Now, Selection};
+use crate::credential::{Now, Secret, Selection};
 use crate::plan::{Owner, Plan, is_touched_by_rest};
 use crate::registry::{Credential, Server, ServerIndex, Tool};
 
@@ -31,6 +31,10 @@ pub struct Placement {
     authority: String,
     /// Credential headers of other servers, and the slots' private ones.
     foreign: Vec<String>,
+    /// Whether the server gets what a client authenticates with itself.
+    gets_client_authorization: bool,
+    /// Whether it gets nothing else.
+    pub(super) knows_only_clients: bool,
 }
 
 impl Placement {
@@ -38,12 +42,17 @@ impl Placement {
     pub fn new(vm: Rc<Vm>, server: &str) -> Option<Self> {
         let (index, server) = vm.registry.server_by_id(server)?;
         let credential = server.credential.and_then(|credential| vm.registry.credential(credential));
-        let own = |name: &str| {
-            credential.is_some_and(|c| c.header == name || c.headers.iter().any(|(header, _)| header == name))
-        };
+        let own = |name: &str| credential.is_some_and(|credential| credential.sets(name));
         let foreign = vm.credentials.headers().iter().filter(|name| !own(name)).cloned().collect();
         let authority = server.url.authority();
-        Some(Placement { index, authority, foreign, vm })
+        Some(Placement {
+            index,
+            authority,
+            foreign,
+            gets_client_authorization: vm.registry.gets_client_authorization(server),
+            knows_only_clients: vm.registry.knows_only_clients(server),
+            vm,
+        })
     }
 
     /// The server. `None` can't happen, as `new` has found it.
@@ -51,15 +60,21 @@ impl Placement {
         self.vm.registry.server(self.index)
     }
 
-    /// Puts the server's credential into the request and takes everybody else's out.
-    pub(super) fn authenticate(&self, now: Now) -> Authentication {
+    /// Puts the server's credential into the request and takes everybody else's out. `client`: what the client
+    /// authenticates with, if the call's plan has that.
+    pub(super) fn authenticate(&self, client: Option<&Secret>, now: Now) -> Authentication {
         let credential = self.credential();
         let read = |header: &str| Headers::Request.get(header);
         let chosen = credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now));
         for name in &self.foreign {
             Headers::Request.remove(name);
         }
-        let Some(credential) = credential else { return Authentication::NotNeeded };
+        let client = client.filter(|_| self.gets_client_authorization);
+        let pass_on = || client.iter().for_each(|own| Headers::Request.set("authorization", &own.header_value("")));
+        let Some(credential) = credential else {
+            pass_on();
+            return Authentication::NotNeeded;
+        };
         let Some(Chosen { selection, value }) = chosen else {
             // What another server's attempt has left must not even be there to be logged.
             Headers::Request.remove(&credential.header);
@@ -69,6 +84,7 @@ impl Placement {
         for (name, value) in &credential.headers {
             Headers::Request.set(name, value.as_bytes());
         }
+        pass_on();
         Authentication::Done(selection)
     }
 

@@ -62,8 +62,7 @@ impl Attempt {
             retry_after_ms: get("retry-after").and_then(|value| retry_after::parse(value, wall_ms())),
             bodiless: end_of_stream,
         };
-        let judgement = judge_head(self.server_kind(), self.rules(), &head, self.expected());
-        match judgement {
+        match self.judge_head(&head) {
             Judgement::Decided(verdict) if self.rest.is_some() && is_translated(verdict.class) => {
                 if end_of_stream {
                     self.translate_answer(&head, verdict, 0)
@@ -141,7 +140,7 @@ impl Attempt {
             return Action::Continue;
         }
         let body = Body::Response.read(0, size.min(limit));
-        let verdict = judge_body(self.server_kind(), self.rules(), &head, &body, self.expected());
+        let verdict = self.seen(judge_body(self.server_kind(), self.rules(), &head, &body, self.expected()));
         if self.rest.is_some() && is_translated(verdict.class) {
             return self.translate_answer(&head, verdict, size);
         }
@@ -159,7 +158,7 @@ impl Attempt {
                     return Action::Continue;
                 }
                 EventJudgement::Answer(verdict) => {
-                    self.conclude_read(verdict, &event.data);
+                    self.conclude_read(self.seen(verdict), &event.data);
                     return Action::Continue;
                 }
             }
@@ -203,6 +202,18 @@ impl Attempt {
         usize::try_from(self.placement.vm.registry.limits.response_body).unwrap_or(usize::MAX)
     }
 
+    fn judge_head(&self, head: &Head) -> Judgement {
+        match judge_head(self.server_kind(), self.rules(), head, self.expected()) {
+            Judgement::Decided(verdict) => Judgement::Decided(self.seen(verdict)),
+            Judgement::NeedsBody => Judgement::NeedsBody,
+        }
+    }
+
+    /// The verdict, by whose credential the server has seen.
+    fn seen(&self, verdict: Verdict) -> Verdict {
+        if self.placement.knows_only_clients { verdict.about_the_client() } else { verdict }
+    }
+
     fn server_kind(&self) -> ServerKind {
         if self.rest.is_some() { ServerKind::Rest } else { ServerKind::Mcp }
     }
@@ -215,7 +226,8 @@ impl Attempt {
     /// Whether the gate may answer in the place of an answer of this class and status.
     fn is_replaced_by_gate(&self, class: Class, status: u16) -> bool {
         let kind = self.plan.as_ref().map(|plan| plan.kind);
-        matches!(kind, Some(Kind::Request | Kind::Notification)) && (!class.is_about_the_call() || status == 401)
+        matches!(kind, Some(Kind::Request | Kind::Notification))
+            && (!class.is_about_the_call() || status == 401 && !self.placement.knows_only_clients)
     }
 
     /// Whether an MCP client can read this as the answer to its call.

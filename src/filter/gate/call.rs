@@ -1,5 +1,6 @@
 //! What the gate remembers of a call until its end.
 
+use crate::credential::Secret;
 use crate::drill::Orders;
 use crate::jsonrpc::RequestId;
 use crate::mcp::local::LocalAnswer;
@@ -60,6 +61,8 @@ pub struct Call {
     pub task: Task,
     /// The session that the client is in.
     pub session: Session,
+    /// What the client authenticates with itself, where a server may get that.
+    pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
     pub drill: Orders,
     /// The server that the operator's order names first.

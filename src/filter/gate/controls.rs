@@ -28,6 +28,11 @@ impl<'a> Attempts<'a> {
         Some(originals(Headers::Request.all(), |name| is_touched_by_rest(name, tool.mapped_headers())))
     }
 
+    /// Whether any of the servers gets what the client authenticates with.
+    pub fn show_client_authorization(&self) -> bool {
+        self.servers().any(|server| self.vm.registry.gets_client_authorization(server))
+    }
+
     /// How long each attempt may take.
     pub fn time(&self, client: &ClientTime, now: u64) -> Time {
         if self.kind == Kind::Session {

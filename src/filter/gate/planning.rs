@@ -155,6 +155,7 @@ impl Gate {
             attempts: 0,
             hops: hops.iter().map(|(at, ticket)| self.hop(vm, *at, *ticket)).collect(),
             originals: attempts.headers_to_restore(),
+            authorization: self.call.authorization.take().filter(|_| attempts.show_client_authorization()),
         };
         host::set_filter_state("next", plan.destination().unwrap_or_default().as_bytes());
         host::set_filter_state("plan", &plan.encode());

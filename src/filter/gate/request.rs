@@ -7,10 +7,12 @@ use super::super::metrics::{Metric, Mode, Status};
 use super::super::{clock, host};
 use super::call::Session;
 use super::{Gate, Phase};
+use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::mcp::SessionId;
 use crate::mcp::local::LocalAnswer;
+use crate::registry::ClientAuthorization;
 
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
 const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
@@ -34,10 +36,10 @@ const ROUTER_CONTROLS: [&str; 14] = [
     "x-envoy-upstream-stream-duration-ms",
 ];
 
-/// Headers of a client that never go to a server: its own credential (MCP forbids passing it on, the server gets its
-/// own), cookies (the next server has no business with those of this one), and the wish for compression (a compressed
-/// answer can't be judged).
-const NEVER_PASSED_ON: [&str; 3] = ["accept-encoding", "authorization", "cookie"];
+/// Headers of a client that the gate takes off: its own credentials (MCP forbids passing them on, the server gets its own;
+/// where the operator wants it otherwise, attempts put the one of this header back), cookies (the next server has no
+/// business with those of this one), and the wish for compression (a compressed answer can't be judged).
+const NEVER_PASSED_ON: [&str; 4] = ["accept-encoding", "authorization", "cookie", "proxy-authorization"];
 
 /// Whether a client may not send this header through.
 fn is_reserved(name: &str) -> bool {
@@ -69,6 +71,9 @@ impl Gate {
         match self.ordered_drill(&headers) {
             Ok(orders) => self.call.drill = orders,
             Err(malformed) => return self.refuse(ErrorCode::DrillMalformed, &malformed.to_string(), None),
+        }
+        if self.vm.registry.listener.client_authorization != ClientAuthorization::Drop {
+            self.call.authorization = authorization(&headers);
         }
         for (name, value) in &headers {
             if is_reserved(name) {
@@ -180,6 +185,15 @@ impl Gate {
         self.call.end = Some((Mode::Gate, end));
         host::reply(status, headers, body);
         Action::Pause
+    }
+}
+
+/// What the client authenticates with. Of several nobody can tell which one counts.
+fn authorization(headers: &[(String, Vec<u8>)]) -> Option<Secret> {
+    let mut values = headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(only), None) => Secret::new(only),
+        _ => None,
     }
 }
 

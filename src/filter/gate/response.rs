@@ -63,10 +63,11 @@ impl Gate {
             kind: self.call.kind.unwrap_or(Kind::Opaque),
             answerable_by_gate: self.call.local.is_some(),
             session_elsewhere: self.session_is_elsewhere(mark.as_ref()),
+            knows_only_clients: self.knows_only_clients(mark.as_ref()),
         };
         match conclude(&ending) {
             Conclusion::Pass => {
-                if class == Class::Authorization {
+                if class == Class::Authorization && !ending.knows_only_clients {
                     Headers::Response.remove("www-authenticate");
                 }
                 self.settle(mark.as_ref(), if class.is_about_the_call() { Status::Error } else { Status::Failed });
@@ -129,6 +130,13 @@ impl Gate {
                 mark.is_some_and(|mark| Some(mark.server.as_str()) != owner)
             }
         }
+    }
+
+    /// Whether the answering server knows only what the client authenticates with itself.
+    fn knows_only_clients(&self, mark: Option<&Mark>) -> bool {
+        let registry = &self.vm.registry;
+        let server = mark.and_then(|mark| registry.server_by_id(&mark.server));
+        server.is_some_and(|(_, server)| registry.knows_only_clients(server))
     }
 
     /// Counts a call that failed and was not sent on: because it may have been executed, or for want of budget or time.

@@ -39,9 +39,27 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(tool.replayable, Replayable::Annotations, "and no server is trusted by default");
     assert!(!server.trust_annotations);
     assert_eq!((server.attempts, registry.listener.client_timeout, tool.client_timeout), (1, None, None));
+    assert_eq!(registry.listener.client_authorization, ClientAuthorization::Drop);
     assert_eq!(registry.failover, Failover::default());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, json!({"name": "t", "inputSchema": {"type": "object"}}));
+}
+
+#[test]
+fn a_client_s_authorization_goes_only_where_no_credential_stands_in_its_header() {
+    let receivers = |policy: &str, header: &str| {
+        let mut full = full();
+        full["listener"]["client_authorization"] = json!(policy);
+        full["credentials"][0]["header"] = json!(header);
+        let registry = read(full);
+        let gets = |server: &&Server| registry.gets_client_authorization(server);
+        registry.servers.iter().filter(gets).map(|server| server.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(receivers("drop", "authorization"), [""; 0]);
+    assert_eq!(receivers("pass", "authorization"), ["rest"]);
+    assert_eq!(receivers("rest_only", "authorization"), ["rest"]);
+    assert_eq!(receivers("pass", "x-api-key"), ["second", "first", "rest"]);
+    assert_eq!(receivers("rest_only", "x-api-key"), ["rest"]);
 }
 
 #[test]

@@ -149,14 +149,27 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/port",
             Some(json!(9901)),
             &[
-                "listener: {address, allowed_origins, client_timeout, expose_headers, p...: must not use port 9901 for both the listener and Envoy's admin interface",
+                "listener: {address, allowed_origins, client_authorization, client_time...: must not use port 9901 for both the listener and Envoy's admin interface",
             ],
         ),
+        (
+            "/listener/client_authorization",
+            Some(json!("always")),
+            &["listener.client_authorization: \"always\": must be one of drop, pass, rest_only"],
+        ),
+        (
+            "/servers/2/url",
+            Some(json!("http://host.example")),
+            &[
+                "listener.client_authorization: \"rest_only\": must not send what clients authenticate with over http, as it would to rest\n    hint: http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
+            ],
+        ),
+        ("/servers/2/url", Some(json!("http://127.0.0.1:3")), &[]),
         (
             "/listener/prt",
             Some(json!(1)),
             &[
-                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout",
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout, client_authorization",
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
