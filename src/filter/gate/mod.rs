@@ -3,6 +3,7 @@
 //! It reads the call and writes the plan ([`request`], [`planning`]), and gives the final answer its last form
 //! ([`response`]). What happens between the two is [`super::attempt`]'s.
 
+mod asking;
 mod attempts;
 mod call;
 mod controls;

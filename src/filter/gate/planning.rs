@@ -8,17 +8,17 @@ use super::super::clock;
 use super::super::host;
 use super::super::metrics::Status;
 use super::super::vm::Vm;
+use super::asking::Asking;
 use super::call::{Session, Task};
 use super::controls::Attempts;
 use super::{Gate, Phase};
 use crate::annotations::Page;
-use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
-use crate::drill::Orders;
+use crate::breaker::Ticket;
 use crate::failure::Replay;
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
 use crate::mcp::{Method, Params, local, replay};
-use crate::plan::{Breakers, ClientTime, Hop, Kind, Owner, Plan, Route, Terms, admit, chain};
-use crate::registry::{ProberPlacement, Replayable, ServerIndex, ServerKind, Tool};
+use crate::plan::{ClientTime, Hop, Kind, Owner, Plan, Route, Terms, admit, chain};
+use crate::registry::{Replayable, ServerIndex, Tool};
 
 /// The name of the route that the kill switch leaves: it reaches REST servers only.
 const DIRECT_ONLY: &[u8] = b"direct-only";
@@ -216,86 +216,5 @@ fn replay_of_tool(vm: &Vm, tool: Option<&Tool>, name: Option<&str>) -> Replay {
         Some(true) => Replay::Allowed,
         Some(false) => Replay::UnknownAnnotation,
         None => Replay::NotReplayable,
-    }
-}
-
-/// The breakers of a VM at one moment.
-struct Asking<'v> {
-    vm: &'v Vm,
-    now: u64,
-    random: u32,
-    replayable: bool,
-    /// The servers that are not asked: their breakers are only looked at.
-    drill: &'v Orders,
-    /// The server that the call goes to although its breaker refuses.
-    last_resort: Option<ServerIndex>,
-}
-
-impl Asking<'_> {
-    /// One random number does for all servers of a call, as long as it is not the same for each.
-    fn moment(&self, server: ServerIndex) -> Moment {
-        let random = self.random.wrapping_add(u32::from(server.0).wrapping_mul(0x9E37_79B9));
-        Moment { now_ms: self.now, random }
-    }
-
-    /// Whether the call may be the server's probe. One that must not be repeated is not risked on a server that may still
-    /// be down, unless nobody else finds out.
-    fn may_probe(&self, server: ServerIndex) -> bool {
-        let registry = &self.vm.registry;
-        let prober = registry.envoy.prober != ProberPlacement::Off;
-        self.replayable || !prober || registry.server(server).is_none_or(|server| server.probe.is_none())
-    }
-}
-
-/// What there is to see of a server that the registry does not have.
-const NOWHERE: Look =
-    Look { admits: false, pass_over: false, ticket: Ticket { epoch: 0, lease: None, last_resort: false } };
-
-impl Breakers for Asking<'_> {
-    fn usable(&mut self, server: ServerIndex) -> bool {
-        let held_open = self.vm.registry.server(server).is_none_or(|server| server.breaker.mode == Mode::ForcedOpen);
-        !held_open && !self.vm.credentials.is_missing(&self.vm.registry, server, self.now)
-    }
-
-    fn translates(&mut self, server: ServerIndex) -> bool {
-        self.vm.registry.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
-    }
-
-    fn admit(&mut self, server: ServerIndex) -> Look {
-        if self.drill.class_of(server).is_some() || !self.may_probe(server) {
-            return self.look(server);
-        }
-        let moment = self.moment(server);
-        let asked = self.vm.with_breaker(server, |breaker, shared| breaker.admit(shared, moment));
-        let (look, transition) = match asked {
-            Some(Admission::Admit { ticket, pass_over, transition, .. }) => {
-                (Look { admits: true, pass_over, ticket }, transition)
-            }
-            Some(Admission::Refuse { transition, .. }) => (NOWHERE, transition),
-            None => (NOWHERE, None),
-        };
-        if let Some(transition) = transition {
-            self.vm.announce(server, &transition);
-        }
-        look
-    }
-
-    fn look(&mut self, server: ServerIndex) -> Look {
-        let moment = self.moment(server);
-        self.vm.with_breaker(server, |breaker, shared| breaker.look(shared, moment)).unwrap_or(NOWHERE)
-    }
-
-    fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
-        if self.drill.class_of(server).is_some() {
-            return Some(self.look(server).ticket);
-        }
-        let moment = self.moment(server);
-        let ticket = self.vm.with_breaker(server, |breaker, _| breaker.admit_last_resort(moment))?.ok();
-        self.last_resort = ticket.map(|_| server);
-        ticket
-    }
-
-    fn diverted(&mut self, server: ServerIndex) {
-        self.vm.with_breaker(server, |breaker, _| breaker.note_diverted());
     }
 }
