@@ -180,6 +180,12 @@ impl SlotPair {
         observed
     }
 
+    /// Whether the calendar matters: a token says when it begins or ends.
+    pub fn is_dated(&self) -> bool {
+        let dated = |token: &Token| token.lifetime.expires_s.or(token.lifetime.not_before_s).is_some();
+        self.tokens.iter().flatten().any(dated)
+    }
+
     /// Whether the slot's token may be sent.
     pub fn availability(&self, slot: Slot, now: Now) -> Availability {
         let Some(token) = self.get(slot) else { return Availability::Missing };
@@ -237,22 +243,22 @@ impl SlotPair {
     }
 
     /// The server accepted the token with this fingerprint. What the slot holds meanwhile may be another one.
-    pub fn worked(&mut self, slot: Slot, fingerprint: Fingerprint, now: Now) {
+    pub fn worked(&mut self, slot: Slot, fingerprint: Fingerprint, now_ms: u64) {
         if let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) {
-            token.worked_ms = Some(now.ms);
+            token.worked_ms = Some(now_ms);
             (token.refusals, token.rests_until_ms) = (0, 0);
         }
     }
 
     /// The server refused the token with this fingerprint; it rests. Refusals of calls that were under way together count
     /// once.
-    pub fn refused(&mut self, slot: Slot, fingerprint: Fingerprint, now: Now) {
+    pub fn refused(&mut self, slot: Slot, fingerprint: Fingerprint, now_ms: u64) {
         let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) else { return };
-        if now.ms < token.rests_until_ms {
+        if now_ms < token.rests_until_ms {
             return;
         }
         let rest = FIRST_REST_MS.saturating_mul(2u64.saturating_pow(token.refusals)).min(LONGEST_REST_MS);
         token.refusals = token.refusals.saturating_add(1);
-        token.rests_until_ms = now.ms.saturating_add(rest);
+        token.rests_until_ms = now_ms.saturating_add(rest);
     }
 }

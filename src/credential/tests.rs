@@ -36,12 +36,12 @@ fn later(ms: u64) -> Now {
 
 fn refuse(pair: &mut SlotPair, slot: Slot, now: Now) {
     let fingerprint = pair.fingerprint(slot).unwrap();
-    pair.refused(slot, fingerprint, now);
+    pair.refused(slot, fingerprint, now.ms);
 }
 
 fn accept(pair: &mut SlotPair, slot: Slot, now: Now) {
     let fingerprint = pair.fingerprint(slot).unwrap();
-    pair.worked(slot, fingerprint, now);
+    pair.worked(slot, fingerprint, now.ms);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
     assert_eq!(order(&pair, NOW), "");
     assert_eq!(put(&mut pair, Slot::A, "two"), Observed::Changed);
     assert_eq!(order(&pair, NOW), "a");
-    pair.refused(Slot::A, old, NOW);
+    pair.refused(Slot::A, old, NOW.ms);
     assert_eq!(order(&pair, NOW), "a", "the refusal was the old token's");
     assert_eq!(pair.observe(Slot::A, None, Declared::default(), &POLICY, KEY), Observed::Emptied);
     assert_eq!(pair.availability(Slot::A, NOW), Availability::Missing);

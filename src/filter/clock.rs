@@ -33,12 +33,7 @@ pub fn wall_time() -> Duration {
     now.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Both clocks.
-pub fn now() -> Now {
-    now_with(now_ms())
-}
-
-/// Both clocks, where the monotonic one has been read already.
+/// Both clocks, the monotonic one having been read already.
 pub fn now_with(ms: u64) -> Now {
     Now { wall_s: wall_time().as_secs(), ms }
 }

@@ -115,12 +115,13 @@ impl Credentials {
         credential: &Credential,
         index: ServerIndex,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
-        now: Now,
+        now_ms: u64,
     ) -> Option<Chosen> {
         let mut slots = self.servers.get(usize::from(index.0))?.borrow_mut();
         self.observe_injected(&mut slots, credential, slot_header);
+        let now = now_for(&slots.pair, now_ms);
         let Some(selection) = slots.pair.select(now) else {
-            slots.missing_until_ms = now.ms.saturating_add(MISSING_FOR_MS);
+            slots.missing_until_ms = now_ms.saturating_add(MISSING_FOR_MS);
             return None;
         };
         let value = slots.pair.header_value(selection.slot, &credential.prefix)?;
@@ -154,7 +155,7 @@ impl Credentials {
             return false;
         };
         let slots = slots.borrow();
-        let now = clock::now_with(now_ms);
+        let now = now_for(&slots.pair, now_ms);
         if slots.pair.usable(now).next().is_some() {
             return false;
         }
@@ -174,7 +175,6 @@ impl Credentials {
 
     /// Why a call to this server has no credential to go with, for its client and the operator.
     pub fn explain(&self, registry: &Registry, index: ServerIndex, now_ms: u64) -> String {
-        let now = clock::now_with(now_ms);
         let server = registry.server(index);
         let credential = server.and_then(|server| registry.credential(server.credential?));
         let (Some(server), Some(credential), Some(slots)) =
@@ -183,6 +183,7 @@ impl Credentials {
             return String::new();
         };
         let slots = slots.borrow();
+        let now = now_for(&slots.pair, now_ms);
         let given = Slot::BOTH.into_iter().zip(&credential.slots).filter(|(_, source)| source.is_some());
         let why = given.map(|(slot, _)| {
             let why = match slots.pair.availability(slot, now) {
@@ -198,18 +199,23 @@ impl Credentials {
     }
 
     /// The server accepted the token that a call was sent with.
-    pub fn worked(&self, index: ServerIndex, selection: Selection, now: Now) {
+    pub fn worked(&self, index: ServerIndex, selection: Selection, now_ms: u64) {
         if let Some(slots) = self.servers.get(usize::from(index.0)) {
-            slots.borrow_mut().pair.worked(selection.slot, selection.fingerprint, now);
+            slots.borrow_mut().pair.worked(selection.slot, selection.fingerprint, now_ms);
         }
     }
 
     /// The server refused it.
-    pub fn refused(&self, index: ServerIndex, selection: Selection, now: Now) {
+    pub fn refused(&self, index: ServerIndex, selection: Selection, now_ms: u64) {
         if let Some(slots) = self.servers.get(usize::from(index.0)) {
-            slots.borrow_mut().pair.refused(selection.slot, selection.fingerprint, now);
+            slots.borrow_mut().pair.refused(selection.slot, selection.fingerprint, now_ms);
         }
     }
+}
+
+/// The time as far as it matters to these tokens: asking for the wall's is a call to the host.
+fn now_for(pair: &SlotPair, now_ms: u64) -> Now {
+    if pair.is_dated() { clock::now_with(now_ms) } else { Now { wall_s: 0, ms: now_ms } }
 }
 
 fn is_injected(credential: &Credential) -> bool {

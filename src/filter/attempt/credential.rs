@@ -1,7 +1,7 @@
 //! The credential of an attempt: which slot it got, and what the server made of it.
 
+use super::super::host;
 use super::super::metrics::Metric;
-use super::super::{clock, host};
 use super::Attempt;
 use crate::credential::Selection;
 use crate::credential::audit::{self, Decision, Event};
@@ -46,18 +46,18 @@ impl Attempt {
     }
 
     /// The attempt ended in `class`: a refused secret rests, an accepted one is remembered as good.
-    pub(super) fn settle_credential(&self, class: Class) {
+    pub(super) fn settle_credential(&self, class: Class, now_ms: u64) {
         let Some(selection) = self.selection else { return };
         let (vm, index) = (&self.placement.vm, self.placement.index);
         match class {
             Class::Credential => {
-                vm.credentials.refused(index, selection, clock::now());
+                vm.credentials.refused(index, selection, now_ms);
                 self.record(Event::Rejected, selection);
                 if let Some(credential) = self.placement.credential() {
                     vm.metrics.count(Metric::PatRejected(credential.id.as_str(), selection.slot));
                 }
             }
-            Class::Success | Class::ToolError => vm.credentials.worked(index, selection, clock::now()),
+            Class::Success | Class::ToolError => vm.credentials.worked(index, selection, now_ms),
             _ => {}
         }
     }

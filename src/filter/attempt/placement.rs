@@ -10,7 +10,7 @@ use super::super::credentials::Chosen;
 use super::super::host::Headers;
 use super::super::vm::Vm;
 use crate::breaker::{Moment, Ticket};
-use crate::credential::{Now, Secret, Selection};
+use crate::credential::{Secret, Selection};
 use crate::plan::{Owner, Plan, is_touched_by_rest};
 use crate::registry::{Credential, Server, ServerIndex, Tool};
 
@@ -62,10 +62,10 @@ impl Placement {
 
     /// Puts the server's credential into the request and takes everybody else's out. `client`: what the client
     /// authenticates with, if the call's plan has that.
-    pub(super) fn authenticate(&self, client: Option<&Secret>, now: Now) -> Authentication {
+    pub(super) fn authenticate(&self, client: Option<&Secret>, now_ms: u64) -> Authentication {
         let credential = self.credential();
         let read = |header: &str| Headers::Request.get(header);
-        let chosen = credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now));
+        let chosen = credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now_ms));
         for name in &self.foreign {
             Headers::Request.remove(name);
         }

@@ -53,7 +53,7 @@ impl Attempt {
             return Action::Continue;
         }
         let client = self.plan.as_ref().and_then(|plan| plan.authorization.as_ref());
-        match placement.authenticate(client, clock::now_with(self.began_ms)) {
+        match placement.authenticate(client, self.began_ms) {
             Authentication::NotNeeded => {}
             Authentication::Done(selection) => self.note_selection(selection),
             Authentication::Impossible => return self.refuse_bare(),
@@ -96,7 +96,7 @@ impl Attempt {
     fn refuse_repetition(&mut self, plan: &Plan) -> Action {
         self.rest = Some(RestCall::Refused);
         // Not for a server, but for the access log: it takes the slots' headers off.
-        let _ = self.placement.authenticate(None, clock::now_with(self.began_ms));
+        let _ = self.placement.authenticate(None, self.began_ms);
         let lost = match plan.stop {
             Some(stop) => stop.lost,
             // What can't be repeated comes here only if it was never sent.

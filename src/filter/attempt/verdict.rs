@@ -48,7 +48,8 @@ impl Attempt {
             return;
         }
         let Some(ticket) = self.plan.as_ref().and_then(|plan| plan.current()).map(|hop| hop.ticket) else { return };
-        self.settle_credential(class);
+        let now_ms = clock::now_ms();
+        self.settle_credential(class, now_ms);
         let (vm, index) = (&self.placement.vm, self.placement.index);
         if let (Some(class), Some(server)) = (self.drill, self.placement.server()) {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.
@@ -72,7 +73,7 @@ impl Attempt {
         };
         // Without an answer there is nothing to be slow: that is a failure already.
         let result = CallResult { outcome, took_ms: self.answered_after_ms.unwrap_or_default() };
-        let moment = Moment { now_ms: clock::now_ms(), random: clock::random_u32() };
+        let moment = Moment { now_ms, random: clock::random_u32() };
         let told = vm.with_breaker(index, |breaker, shared| breaker.report(shared, moment, ticket, result));
         if let Some(Some(transition)) = told {
             vm.announce(index, &transition);
