@@ -205,10 +205,17 @@ impl SlotPair {
         both.map(|slot| usable(slot).then_some(slot)).into_iter().flatten()
     }
 
-    /// The slot for a call, and whether that is a change.
-    pub fn select(&mut self, now: Now) -> Option<Selection> {
-        let mut usable = self.usable(now);
-        let slot = usable.next()?;
+    /// The slot for a call, and whether that is a change. `again`: it has been sent with the better one already, and that
+    /// was refused; or it is a drill that says so, and then there is nothing to remember.
+    pub fn select(&mut self, now: Now, again: bool) -> Option<Selection> {
+        let better = self.usable(now).next()?;
+        let other = self.usable(now).nth(1);
+        let slot = other.filter(|_| again).unwrap_or(better);
+        let selection =
+            Selection { slot, fingerprint: self.fingerprint(slot)?, has_other: other.is_some(), switched: None };
+        if slot != better {
+            return Some(selection);
+        }
         let before = self.selected.replace(slot).filter(|before| *before != slot);
         let switched = before.map(|before| match self.availability(before, now) {
             Availability::Resting(_) => Cause::Rejected,
@@ -216,7 +223,7 @@ impl SlotPair {
             Availability::Missing => Cause::Emptied,
             Availability::Usable => Cause::Newer,
         });
-        Some(Selection { slot, fingerprint: self.fingerprint(slot)?, has_other: usable.next().is_some(), switched })
+        Some(Selection { switched, ..selection })
     }
 
     fn prefers_b(&self) -> bool {

@@ -183,12 +183,12 @@ fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
 
 #[test]
 fn a_switch_of_slots_has_a_reason_and_is_told_once() {
-    let switch = |pair: &mut SlotPair, now| pair.select(now).and_then(|selection| selection.switched);
+    let switch = |pair: &mut SlotPair, now| pair.select(now, false).and_then(|selection| selection.switched);
     let mut pair = SlotPair::default();
-    assert_eq!(pair.select(NOW), None);
+    assert_eq!(pair.select(NOW, false), None);
     put(&mut pair, Slot::A, "one");
     put(&mut pair, Slot::B, "two");
-    let first = pair.select(NOW).unwrap();
+    let first = pair.select(NOW, false).unwrap();
     assert_eq!((first.slot, first.has_other, first.switched), (Slot::A, true, None));
     refuse(&mut pair, Slot::A, NOW);
     assert_eq!(switch(&mut pair, NOW), Some(Cause::Rejected));
@@ -202,6 +202,21 @@ fn a_switch_of_slots_has_a_reason_and_is_told_once() {
     assert_eq!(switch(&mut pair, NOW), None);
     assert_eq!(switch(&mut pair, Now { wall_s: NOW.wall_s + 5, ..NOW }), Some(Cause::Expired));
     assert_eq!(switch(&mut pair, NOW), Some(Cause::Newer));
+}
+
+#[test]
+fn a_call_that_is_sent_again_gets_the_other_slot_if_there_is_one() {
+    let again = |pair: &mut SlotPair| pair.select(NOW, true).unwrap();
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    put(&mut pair, Slot::B, "two");
+    pair.select(NOW, false);
+    // A drill: nothing was refused, and nothing has changed for the next call.
+    assert_eq!((again(&mut pair).slot, again(&mut pair).switched), (Slot::B, None));
+    assert_eq!(pair.select(NOW, false).map(|first| (first.slot, first.switched)), Some((Slot::A, None)));
+    refuse(&mut pair, Slot::A, NOW);
+    let second = again(&mut pair);
+    assert_eq!((second.slot, second.has_other, second.switched), (Slot::B, false, Some(Cause::Rejected)));
 }
 
 #[test]

@@ -108,19 +108,20 @@ impl Credentials {
         Report::of(&slots.pair)
     }
 
-    /// The credential for a call to `server`. `slot_header` reads what an injector has handed over. `None` if no slot has
-    /// a secret that may be sent.
+    /// The credential for a call to the server at `index`. `slot_header` reads what an injector has handed over. `again`: the
+    /// call comes to this server a second time, for its other slot. `None` if no slot has a secret that may be sent.
     pub fn choose(
         &self,
         credential: &Credential,
         index: ServerIndex,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
         now_ms: u64,
+        again: bool,
     ) -> Option<Chosen> {
         let mut slots = self.servers.get(usize::from(index.0))?.borrow_mut();
         self.observe_injected(&mut slots, credential, slot_header);
         let now = now_for(&slots.pair, now_ms);
-        let Some(selection) = slots.pair.select(now) else {
+        let Some(selection) = slots.pair.select(now, again) else {
             slots.missing_until_ms = now_ms.saturating_add(MISSING_FOR_MS);
             return None;
         };

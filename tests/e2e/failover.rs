@@ -33,16 +33,19 @@ impl Failure {
 
 /// Failures after which the call has certainly not been executed: any call goes on.
 fn before_execution() -> Vec<Failure> {
-    let auth_403 = r#"{"code":"394401","message":"Programmatic access token is expired"}"#.to_owned();
     let unavailable = vec![("retry-after".to_owned(), "1".to_owned())];
     vec![
         Failure::Refused,
-        Failure::ForeignToken,
         Failure::Behaves(Behaviour::too_many_requests(None)),
         Failure::Behaves(Behaviour::too_many_requests(Some(1))),
         Failure::Behaves(Behaviour::Status { status: 503, headers: unavailable, body: String::new() }),
-        Failure::Behaves(Behaviour::Status { status: 403, headers: Vec::new(), body: auth_403 }),
     ]
+}
+
+/// The same, but the secret rests afterwards, and the server with it.
+fn refused_credentials() -> Vec<Failure> {
+    let body = r#"{"code":"394401","message":"Programmatic access token is expired"}"#.to_owned();
+    vec![Failure::ForeignToken, Failure::Behaves(Behaviour::Status { status: 403, headers: Vec::new(), body })]
 }
 
 /// Failures after which it may have been executed: only a replayable call goes on.
@@ -113,6 +116,22 @@ async fn a_call_that_may_not_be_replayed_goes_on_only_if_it_was_not_executed() {
         assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{failure:?}: {}", reply.answer.text());
         assert_eq!(since(before, world.calls()), [usize::from(failure.arrives()), 1, 0], "{failure:?}");
         world.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_refused_credential_sends_any_call_on_and_its_server_rests() {
+    for failure in refused_credentials() {
+        let world = World::start().await;
+        failure.befall(&world).await;
+        for tool in ["sql", "search"] {
+            let argument = if tool == "sql" { json!({"sql": "insert"}) } else { json!({"query": "q"}) };
+            for _ in 0..10 {
+                let reply = world.client.call(tool, argument.clone()).await;
+                assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{failure:?}: {}", reply.answer.text());
+            }
+        }
+        assert!((1..=2).contains(&world.primary.calls()), "each of two workers finds out once: {failure:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::credentials::Chosen;
 use super::super::host::Headers;
 use super::super::vm::Vm;
 use crate::breaker::{Moment, Ticket};
-use crate::credential::{Secret, Selection};
+use crate::credential::Selection;
 use crate::plan::{Owner, Plan, is_touched_by_rest};
 use crate::registry::{Credential, Server, ServerIndex, Tool};
 
@@ -60,16 +60,18 @@ impl Placement {
         self.vm.registry.server(self.index)
     }
 
-    /// Puts the server's credential into the request and takes everybody else's out. `client`: what the client
-    /// authenticates with, if the call's plan has that.
-    pub(super) fn authenticate(&self, client: Option<&Secret>, now_ms: u64) -> Authentication {
+    /// Puts the server's credential into the request and takes everybody else's out. `plan`: what a call's plan says of it:
+    /// that it has been here before and is to get the other slot, or what its client authenticates with.
+    pub(super) fn authenticate(&self, plan: Option<&Plan>, now_ms: u64) -> Authentication {
+        let again = plan.is_some_and(|plan| plan.other_slot);
         let credential = self.credential();
         let read = |header: &str| Headers::Request.get(header);
-        let chosen = credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now_ms));
+        let chosen =
+            credential.and_then(|credential| self.vm.credentials.choose(credential, self.index, read, now_ms, again));
         for name in &self.foreign {
             Headers::Request.remove(name);
         }
-        let client = client.filter(|_| self.gets_client_authorization);
+        let client = plan.and_then(|plan| plan.authorization.as_ref()).filter(|_| self.gets_client_authorization);
         let pass_on = || client.iter().for_each(|own| Headers::Request.set("authorization", &own.header_value("")));
         let Some(credential) = credential else {
             pass_on();

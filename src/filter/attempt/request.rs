@@ -52,8 +52,7 @@ impl Attempt {
         if self.drill.is_some() {
             return Action::Continue;
         }
-        let client = self.plan.as_ref().and_then(|plan| plan.authorization.as_ref());
-        match placement.authenticate(client, self.began_ms) {
+        match placement.authenticate(self.plan.as_ref(), self.began_ms) {
             Authentication::NotNeeded => {}
             Authentication::Done(selection) => self.note_selection(selection),
             Authentication::Impossible => return self.refuse_bare(),
