@@ -37,6 +37,8 @@ mod policy;
 mod probes;
 #[path = "e2e/rotation.rs"]
 mod rotation;
+#[path = "e2e/secret_servers.rs"]
+mod secret_servers;
 #[path = "e2e/sessions.rs"]
 mod sessions;
 #[path = "e2e/streams.rs"]

@@ -20,6 +20,7 @@ pub mod envoy;
 pub mod http;
 pub mod registry;
 pub mod scratch;
+pub mod sds;
 pub mod soak;
 pub mod stage;
 pub mod stub;
