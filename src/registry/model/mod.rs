@@ -1,0 +1,136 @@
+//! The registry once it is known to make sense: no dangling name, no duration out of bounds, no credential that would
+//! travel in the clear. Everything behind the command line and the filter works on these types only.
+
+mod credential;
+mod server;
+mod settings;
+mod tool;
+
+use std::fmt;
+
+pub use credential::*;
+pub use server::*;
+pub use settings::*;
+pub use tool::*;
+
+/// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(Box<str>);
+
+impl Id {
+    /// The longest name allowed, in bytes.
+    pub const MAX_LEN: usize = 63;
+
+    /// A name, if it keeps the rule: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 in all.
+    pub fn new(text: &str) -> Option<Self> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let mut bytes = text.bytes();
+        let first = bytes.next()?;
+        let fits = legal(first) && bytes.all(|b| legal(b) || b == b'-' || b == b'_') && text.len() <= Self::MAX_LEN;
+        fits.then(|| Id(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything one registry file says, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registry {
+    /// Where MCP clients connect.
+    pub listener: Listener,
+    /// What the rendered bootstrap needs to know of the Envoy that will run it.
+    pub envoy: EnvoySettings,
+    /// Sizes beyond which a message is not held in memory.
+    pub limits: Limits,
+    /// What failures mean, on all servers.
+    pub failure: FailureSettings,
+    /// How much is spent on sending calls again.
+    pub failover: Failover,
+    /// Who may order that a request sees a server fail; `None` = nobody.
+    pub drill: Option<Drill>,
+    /// What is recorded of the use of credentials.
+    pub audit: Audit,
+    /// Which of several environments this is, where credentials have slots for each.
+    pub environment: Option<Id>,
+    /// Credentials, by reference only: a registry never holds a secret.
+    pub credentials: Vec<Credential>,
+    /// Upstream servers in file order.
+    pub servers: Vec<Server>,
+    /// Tools in file order.
+    pub tools: Vec<Tool>,
+}
+
+impl Registry {
+    /// The server at `index`. `None` only for an index of another registry.
+    pub fn server(&self, index: ServerIndex) -> Option<&Server> {
+        self.servers.get(usize::from(index.0))
+    }
+
+    /// The server with this name.
+    pub fn server_by_id(&self, id: &str) -> Option<(ServerIndex, &Server)> {
+        self.indexed_servers().find(|(_, server)| server.id.as_str() == id)
+    }
+
+    /// All servers with their indexes.
+    pub fn indexed_servers(&self) -> impl Iterator<Item = (ServerIndex, &Server)> {
+        (0u16..).map(ServerIndex).zip(&self.servers)
+    }
+
+    /// The credential at `index`. `None` only for an index of another registry.
+    pub fn credential(&self, index: CredentialIndex) -> Option<&Credential> {
+        self.credentials.get(usize::from(index.0))
+    }
+
+    /// The credential with this name.
+    pub fn credential_by_id(&self, id: &str) -> Option<CredentialIndex> {
+        (0u16..).map(CredentialIndex).zip(&self.credentials).find(|(_, c)| c.id.as_str() == id).map(|(at, _)| at)
+    }
+
+    /// Whether this server gets the `Authorization` that a client sends.
+    pub fn gets_client_authorization(&self, server: &Server) -> bool {
+        let wanted = match self.listener.client_authorization {
+            ClientAuthorization::Drop => false,
+            ClientAuthorization::Pass => true,
+            ClientAuthorization::RestOnly => server.kind == ServerKind::Rest,
+        };
+        let own = server.credential.and_then(|at| self.credential(at));
+        wanted && !own.is_some_and(|credential| credential.sets("authorization"))
+    }
+
+    /// Whether a server that refuses a credential can only mean the client's: it gets that and none of ours.
+    pub fn knows_only_clients(&self, server: &Server) -> bool {
+        server.credential.is_none() && self.gets_client_authorization(server)
+    }
+
+    /// Whether the credential of this server has a secret in reserve.
+    pub fn has_two_slots(&self, index: ServerIndex) -> bool {
+        let credential = self.server(index).and_then(|server| self.credential(server.credential?));
+        credential.is_some_and(|credential| credential.slots.iter().all(Option::is_some))
+    }
+
+    /// The tool with this MCP name.
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.indexed_tool(name).map(|(_, tool)| tool)
+    }
+
+    /// The tool with this MCP name, and its position in `tools`.
+    pub fn indexed_tool(&self, name: &str) -> Option<(usize, &Tool)> {
+        self.tools.iter().enumerate().find(|(_, tool)| tool.name == name)
+    }
+
+    /// All MCP servers in order of preference.
+    pub fn mcp_servers(&self) -> Vec<ServerIndex> {
+        let mut found: Vec<_> = self.indexed_servers().filter(|(_, server)| server.kind == ServerKind::Mcp).collect();
+        found.sort_by_key(|(_, server)| server.tier);
+        found.into_iter().map(|(index, _)| index).collect()
+    }
+}

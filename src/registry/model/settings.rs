@@ -1,0 +1,116 @@
+//! What the registry says of the proxy as a whole.
+
+use std::time::Duration;
+
+use crate::drill::Network;
+use crate::failure::Rule;
+use crate::plan::BudgetPolicy;
+
+/// The listener's socket and the path of the MCP endpoint on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// IP address to bind.
+    pub address: String,
+    /// TCP port to bind.
+    pub port: u16,
+    /// Path of the MCP endpoint; begins with `/`, has no query.
+    pub path: String,
+    /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`).
+    pub expose_headers: bool,
+    /// Origins of web pages that may call the endpoint. A request with any other `Origin` is refused, as MCP demands of
+    /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here.
+    pub allowed_origins: Vec<String>,
+    /// How long clients wait for an answer; `None` = as long as it takes. No attempt starts that can't end in time.
+    pub client_timeout: Option<Duration>,
+    /// Which servers get the `Authorization` header that a client sends.
+    pub client_authorization: ClientAuthorization,
+}
+
+/// Which servers get the `Authorization` header that a client sends. None that has a credential of its own for that header
+/// ever does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthorization {
+    /// None.
+    Drop,
+    /// Every server without a credential of its own for that header.
+    Pass,
+    /// Of these the REST servers only.
+    RestOnly,
+}
+
+/// Settings of the rendered bootstrap that are not about MCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvoySettings {
+    /// Where Envoy finds the module.
+    pub wasm_file: String,
+    /// IP address of the admin interface.
+    pub admin_address: String,
+    /// Port of the admin interface.
+    pub admin_port: u16,
+    /// Where the prober runs.
+    pub prober: ProberPlacement,
+}
+
+/// Where the prober runs: the part of the filter that acts without a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProberPlacement {
+    /// Once per process, as a service of the bootstrap.
+    Bootstrap,
+    /// As a filter of the listener, for an Envoy whose bootstrap is not the operator's to change. Every worker has one,
+    /// and they agree on the one that acts.
+    Listener,
+    /// Nowhere: calls are the only probes, and the gauges move only when a breaker changes its state.
+    Off,
+}
+
+/// The rehearsal of failover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drill {
+    /// The networks that drills may be ordered from; not empty.
+    pub sources: Vec<Network>,
+}
+
+/// What is recorded of the use of credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// File of Envoy's access log with a record of each call's credentials, such as `/dev/stdout`; `None` writes none. What
+    /// happens to tokens apart from calls is in Envoy's own log in any case.
+    pub access_log: Option<String>,
+}
+
+/// Sizes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body that is read (and can so be sent again); above it the call is refused with 413.
+    pub request_body: u32,
+    /// Largest answer that is held to be judged or translated. A longer MCP answer streams through unjudged;
+    /// a longer REST answer becomes an error.
+    pub response_body: u32,
+}
+
+/// What failures mean on all servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureSettings {
+    /// What gives answers their class, ahead of what is built in but after a server's own rules.
+    pub rules: Vec<Rule>,
+    /// How long the annotations that a server's list of tools has shown count.
+    pub annotations_max_age: Duration,
+}
+
+/// How much is spent on sending calls again, and how long the same server is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failover {
+    /// The terms of each worker's failover budget.
+    pub budget: BudgetPolicy,
+    /// The wait before a server is asked once more.
+    pub back_off: BackOff,
+}
+
+/// Exponential back-off with full jitter: before repetition n a random time below `base * (2^n - 1)`, at most `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackOff {
+    /// The longest first wait.
+    pub base: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
