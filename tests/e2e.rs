@@ -29,6 +29,8 @@ mod gate;
 mod identity;
 #[path = "e2e/kubernetes.rs"]
 mod kubernetes;
+#[path = "e2e/leaks.rs"]
+mod leaks;
 #[path = "e2e/outages.rs"]
 mod outages;
 #[path = "e2e/policy.rs"]

@@ -29,7 +29,7 @@ pub struct Settings {
     pub concurrency: u32,
     /// Environment variables to add, for instance the secrets of credentials.
     pub env: Vec<(String, String)>,
-    /// Envoy's log level; the module's own messages are always shown from `debug` on.
+    /// Envoy's log level; the module's own messages are always shown from `debug` on, or at `trace` too if that is the level.
     pub log_level: String,
     /// The form of its log lines; Envoy's own if there is none.
     pub log_format: Option<String>,
@@ -128,7 +128,7 @@ impl Envoy {
             // Parallel Envoys would otherwise meet in the shared memory that hot restart uses.
             .arg("--disable-hot-restart")
             .args(["--concurrency", &settings.concurrency.to_string(), "--log-level", &settings.log_level])
-            .args(["--component-log-level", "wasm:debug"])
+            .args(["--component-log-level", if settings.log_level == "trace" { "wasm:trace" } else { "wasm:debug" }])
             .args(settings.drain_seconds.iter().flat_map(|s| ["--drain-time-s".to_owned(), s.to_string()]))
             .args(settings.log_format.iter().flat_map(|format| ["--log-format", format]))
             .env_remove("MCP_SNOWFLAKE_ENABLED")

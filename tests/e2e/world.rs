@@ -44,6 +44,8 @@ pub struct Options {
     pub scratch: Arc<Scratch>,
     /// Worker threads of Envoy.
     pub concurrency: u32,
+    /// Envoy's log level.
+    pub log_level: String,
     /// Whether [`World::update`] can be used.
     pub replaceable: bool,
     changes: Vec<(String, Value)>,
@@ -75,6 +77,7 @@ impl World {
                 .to_vec(),
             scratch: Arc::clone(&scratch),
             concurrency: Settings::default().concurrency,
+            log_level: Settings::default().log_level,
             replaceable: false,
             changes: Vec::new(),
         };
@@ -100,6 +103,7 @@ impl World {
         let settings = Settings {
             env: options.env,
             concurrency: options.concurrency,
+            log_level: options.log_level,
             // While something drains, Envoy closes more and more of its connections: here hardly any.
             drain_seconds: options.replaceable.then_some(36_000),
             ..Settings::default()

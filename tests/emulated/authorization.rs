@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{SECRETS, World, call_body, exchange, first, healthy, registry, rest_answer};
+use crate::fixture::{SECRETS, World, call_body, exchange, first, healthy, json_answer, registry, rest_answer};
 use crate::host::{Behaviour, Exchange, Headers, Played, Response};
 
 const OWN: &str = "Bearer token-of-the-client";
@@ -138,4 +138,38 @@ fn a_token_that_no_planned_server_gets_is_not_kept() {
         assert!(!String::from_utf8_lossy(value).contains("token-of-the-client"));
     }
     assert!(played.attempts.iter().all(|attempt| !attempt.headers.contain("token-of-the-client")));
+}
+
+#[test]
+fn no_token_is_left_in_logs_metrics_shared_data_or_answers() {
+    // In the shape of a JWT, so that it is taken apart.
+    let payload = "eyJzdWIiOiJzdWJqZWN0LW9mLWIiLCJpYXQiOjE3ODAwMDAwMDAsImV4cCI6NDAwMDAwMDAwMH0";
+    let token = format!("eyJhbGciOiJFUzI1NiJ9.{payload}.signature-of-b");
+    let mut world = world("pass");
+    world.route.slots.insert("mcp-b".into(), [Some("revoked-of-b".into()), Some(token)]);
+    let failures = [
+        Behaviour::ConnectFailure,
+        Behaviour::Reset,
+        json_answer(401, "{}"),
+        json_answer(500, "{}"),
+        json_answer(200, "garbage"),
+        healthy()[1].clone(),
+    ];
+    let mut answers = Vec::new();
+    for failure in failures {
+        let played = world.play(call([Behaviour::Reset, failure, Behaviour::Reset]));
+        // In the end the first server's breaker opens, of which the log tells.
+        assert!(shown(&played).get("mcp-a").is_none_or(|shown| shown.as_deref() == Some(OWN)));
+        answers.push(format!("{:?} {}", played.reply().headers, played.reply().text()));
+    }
+    let mut traces: Vec<String> = world.process.log().into_iter().map(|(_, line)| line).collect();
+    traces.extend(world.process.metric_names());
+    let shared = world.process.shared_data().all();
+    traces.extend(shared.iter().map(|(key, value)| format!("{key} {}", String::from_utf8_lossy(value))));
+    for trace in traces.iter().chain(&answers) {
+        for part in ["token-of-the-client", "revoked-of-b", payload, "signature-of-b", "subject-of-b"] {
+            assert!(!trace.contains(part), "{part} shows in {trace}");
+        }
+    }
+    assert!(!shared.is_empty() && !world.process.log().is_empty());
 }
