@@ -51,6 +51,23 @@ fn the_summary_shows_tools_with_their_paths_in_order() {
 }
 
 #[test]
+fn a_clients_authorization_that_nobody_gets_is_warned_of_and_who_gets_it_is_shown() {
+    let registry = |credential: Option<&str>| {
+        let server = json!({"id": "s", "kind": "mcp", "url": "https://host.example", "credential": credential});
+        let mut tree = json!({"version": 1, "listener": {"client_authorization": "pass"}, "servers": [server],
+            "credentials": [{"id": "pat", "slots": {"a": {"env": "PAT"}}}]});
+        if credential.is_none() {
+            tree["servers"][0].as_object_mut().expect("a server").remove("credential");
+        }
+        Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    };
+    let warned = |registry: &Registry| warnings(registry, 0, |_| true).iter().any(|w| w.contains("no server gets it"));
+    assert!(warned(&registry(Some("pat"))) && !warned(&registry(None)));
+    assert!(summary(&registry(None)).contains("no credential, gets clients' authorization"));
+    assert!(!summary(&registry(Some("pat"))).contains("gets clients' authorization"));
+}
+
+#[test]
 fn what_is_legal_but_unwise_is_warned_of() {
     let tree = json!({
         "version": 1,

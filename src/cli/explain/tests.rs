@@ -55,6 +55,16 @@ fn error(code: i64, message: &str) -> String {
     json!({"jsonrpc": "2.0", "id": "x-7", "error": {"code": code, "message": message}}).to_string()
 }
 
+#[test]
+fn a_401_of_a_server_that_gets_the_clients_own_token_is_the_clients() {
+    let ours = explain(&tree(), "two", Some("sql"), &status(401), "{}").unwrap();
+    assert_eq!((line(&ours, "class").starts_with("credential"), line(&ours, "alert").as_str()), (true, "yes"));
+    let passing = with("/listener", json!({"client_authorization": "pass"}));
+    let clients = explain(&passing, "two", Some("sql"), &status(401), "{}").unwrap();
+    assert!(line(&clients, "class").starts_with("authorization"), "{}", line(&clients, "class"));
+    assert_eq!((line(&clients, "alert"), clients.conclusion), ("no".to_owned(), crate::conclusion::Conclusion::Pass));
+}
+
 /// Every class of the table in the README, for a tool that is replayable and one that is not.
 #[test]
 fn the_default_table_is_explained_as_it_is() {
