@@ -126,6 +126,15 @@ fn failure(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Waits for Ctrl-C or for SIGTERM: both are to leave neither Envoy nor a stub behind.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     match command {
@@ -134,20 +143,20 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             // Ctrl-C ends the story early, but not without stopping Envoy and the stubs.
             tokio::select! {
                 told = demo::run(&program, &module) => told,
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+                _ = told_to_stop() => Err("interrupted".into()),
             }
         }
         Command::Run(module) => {
             let stage = Stage::raise(&program, &module.path()).await?;
             println!("{}\n\nCtrl-C stops everything.", stage.directions());
-            Ok(tokio::signal::ctrl_c().await?)
+            Ok(told_to_stop().await?)
         }
         Command::Bench { module, noop, json, quick } => {
             let options = bench::Options { module: module.path(), noop, json, quick };
             // As above.
             tokio::select! {
                 measured = bench::run(&program, &options) => measured.map_err(|error| error as Box<dyn Error>),
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+                _ = told_to_stop() => Err("interrupted".into()),
             }
         }
         Command::Chaos { module, seed, calls, json } => {
@@ -158,7 +167,7 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                     violations if violations.is_empty() => Ok(()),
                     _ => Err("what must hold did not".into()),
                 },
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+                _ = told_to_stop() => Err("interrupted".into()),
             }
         }
         Command::Soak { module, seconds } => {
@@ -166,7 +175,7 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             // As above.
             tokio::select! {
                 soaked = soak::run(&module, Duration::from_secs(seconds)) => soaked,
-                _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+                _ = told_to_stop() => Err("interrupted".into()),
             }
         }
         Command::BenchUpstream => Ok(bench::run_upstream().await?),
