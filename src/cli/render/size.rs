@@ -11,7 +11,9 @@ pub(super) fn request_buffer(limits: &Limits) -> u32 {
     limits.request_body.saturating_add(SLACK)
 }
 
-/// Buffer of a connection that carries requests one way and held answers the other.
+/// Buffer of a connection that carries requests one way and held answers the other. Twice what is held: Envoy adds a piece
+/// of a body to what is held before the filter can let go of it, a piece may be megabytes long, and over the buffer the
+/// stream is reset.
 pub(super) fn connection_buffer(limits: &Limits) -> u32 {
-    limits.request_body.max(limits.response_body).saturating_add(SLACK)
+    limits.request_body.max(limits.response_body).saturating_mul(2).saturating_add(SLACK)
 }
