@@ -1,12 +1,10 @@
 //! `dualpath pat rotate-plan`: the steps that replace a token while calls flow.
 
-use std::process::ExitCode;
-
 use super::Verdict;
 use super::rotation::Plan;
 use super::sql::Identifier;
 use super::status::View;
-use crate::cli::{Environment, complain, load_for, print, report};
+use crate::cli::{Environment, complain, print};
 
 /// Print the steps that replace a token of a credential while calls flow.
 ///
@@ -42,20 +40,7 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Verdict {
-    let registry = match load_for(&args.registry, args.environment.name()) {
-        Ok((registry, _)) => registry,
-        Err(error) => {
-            let _: ExitCode = report(&error);
-            return Verdict::Unknown;
-        }
-    };
-    let status = match args.view.of(&registry) {
-        Ok(status) => status,
-        Err(error) => {
-            complain(&format!("{error}\n"));
-            return Verdict::Unknown;
-        }
-    };
+    let Some((registry, status)) = args.view.look(&args.registry, &args.environment) else { return Verdict::Unknown };
     let pairs = registry.credentials.iter().zip(&status.credentials);
     let Some((credential, state)) = pairs.into_iter().find(|(credential, _)| credential.id.as_str() == args.credential)
     else {

@@ -42,11 +42,30 @@ pub struct View {
 }
 
 impl View {
+    /// The registry in `file` and the state of all its credentials from here. `None` if one of them could not be read, which
+    /// has been complained about.
+    pub fn look(&self, file: &str, environment: &Environment) -> Option<(Registry, Status)> {
+        let registry = match load_for(file, environment.name()) {
+            Ok((registry, _)) => registry,
+            Err(error) => {
+                let _: ExitCode = report(&error);
+                return None;
+            }
+        };
+        match self.of(&registry) {
+            Ok(status) => Some((registry, status)),
+            Err(error) => {
+                complain(&format!("{error}\n"));
+                None
+            }
+        }
+    }
+
     /// The state of all credentials from here.
     ///
     /// # Errors
     /// Why the running Envoy does not answer.
-    pub fn of(&self, registry: &Registry) -> Result<Status, String> {
+    fn of(&self, registry: &Registry) -> Result<Status, String> {
         let Some(url) = &self.admin else {
             let file = |path: &str| std::fs::read(path);
             let variable = |name: &str| std::env::var(name).ok();
@@ -67,20 +86,7 @@ enum Format {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> Verdict {
-    let registry = match load_for(&args.registry, args.environment.name()) {
-        Ok((registry, _)) => registry,
-        Err(error) => {
-            let _: ExitCode = report(&error);
-            return Verdict::Unknown;
-        }
-    };
-    let status = match args.view.of(&registry) {
-        Ok(status) => status,
-        Err(error) => {
-            complain(&format!("{error}\n"));
-            return Verdict::Unknown;
-        }
-    };
+    let Some((_, status)) = args.view.look(&args.registry, &args.environment) else { return Verdict::Unknown };
     let verdict = status.verdict(args.strict);
     print(&match args.format {
         Format::Text => status_text::text(&status, verdict),
