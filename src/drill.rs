@@ -11,9 +11,9 @@
 //! that a call can't be executed twice for a drill, and its breaker hears nothing of it.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::failure::Class;
+use crate::network::Network;
 use crate::registry::{Registry, ServerIndex};
 
 /// Request header that orders a drill.
@@ -72,51 +72,6 @@ impl Orders {
     /// How this server is to fail; `None` if it is not.
     pub fn class_of(&self, server: ServerIndex) -> Option<Class> {
         self.0.iter().find(|(ordered, _)| *ordered == server).map(|(_, class)| *class)
-    }
-}
-
-/// A network, as `10.0.0.0/8` or `fd00::/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// Reads `address/prefix`; `None` for anything else, and for an address with bits beyond the prefix.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u8>().ok()?);
-        let network = Network { address, prefix };
-        let fits = u32::from(prefix) <= width(address);
-        (fits && network.masked(address) == bits(address)).then_some(network)
-    }
-
-    /// Whether every address is in it.
-    pub fn is_everything(&self) -> bool {
-        self.prefix == 0
-    }
-
-    /// Whether it holds this address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && self.masked(address) == bits(self.address)
-    }
-
-    fn masked(&self, address: IpAddr) -> u128 {
-        let host_bits = width(self.address).saturating_sub(self.prefix.into());
-        bits(address).checked_shr(host_bits).and_then(|network| network.checked_shl(host_bits)).unwrap_or(0)
-    }
-}
-
-fn width(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
     }
 }
 

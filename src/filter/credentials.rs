@@ -5,9 +5,9 @@ use std::cell::RefCell;
 
 use super::clock;
 use super::shared_data::EnvoySharedData;
-use crate::breaker::SharedData;
 use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
 use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
+use crate::shared_data::SharedData;
 
 /// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
 pub const SLOT_HEADERS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];

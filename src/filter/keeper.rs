@@ -14,8 +14,8 @@ use super::credentials::{SLOT_HEADERS, report_key};
 use super::host::{self, Headers};
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
-use crate::breaker::{CREATE, SharedData};
 use crate::registry::CredentialIndex;
+use crate::shared_data::{CREATE, SharedData};
 
 /// The context of one question.
 pub struct Keeper {

@@ -10,10 +10,11 @@ use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
-use crate::breaker::{Breaker, CREATE, Moment, SharedData, State, Transition};
+use crate::breaker::{Breaker, Moment, State, Transition};
+use crate::budget::Budget;
 use crate::credential::FingerprintKey;
-use crate::plan::Budget;
 use crate::registry::{Problem, Registry, ServerIndex};
+use crate::shared_data::{CREATE, SharedData};
 
 /// The environment variable that switches the MCP path off from the start, as the first users know it.
 pub const KILL_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";

@@ -1,6 +1,6 @@
 //! Which headers a credential may set, and to what.
 
-use super::problem::Violation;
+use crate::wire::Violation;
 
 /// Headers that belong to the connection, the framing or the protocol: Envoy or the filter set them on every attempt.
 const TAKEN: [&str; 19] = [

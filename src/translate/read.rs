@@ -5,7 +5,7 @@ use super::syntax::{Syntax, all, literal_key};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::With;
 use super::{AnswerMapping, ErrorMapping, Mapping, preset};
-use crate::registry::reader::{Node, Table};
+use crate::wire::{Node, Table};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 

@@ -9,7 +9,7 @@ use super::Verdict;
 use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use crate::cli::credentials::days_left;
 use crate::credential::{AgePolicy, Severity, date};
-use crate::registry::reader::show_duration;
+use crate::wire::show_duration;
 
 /// The status in a few lines per credential.
 pub fn text(status: &Status, verdict: Verdict) -> String {

@@ -54,7 +54,7 @@ impl Attempt {
             Headers::Response.remove(name);
         }
         if let (Some(session), Some(server)) = (get("mcp-session-id"), self.placement.server()) {
-            Headers::Response.set("mcp-session-id", &SessionId::wrap(&server.id, session));
+            Headers::Response.set("mcp-session-id", &SessionId::wrap(server.id.as_str(), session));
         }
         let wall_ms = || u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX);
         let head = Head {

@@ -12,11 +12,10 @@ use super::asking::Asking;
 use super::call::{Session, Task};
 use super::controls::Attempts;
 use super::{Gate, Phase};
-use crate::annotations::Page;
 use crate::breaker::Ticket;
 use crate::failure::Replay;
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
-use crate::mcp::{Method, Params, local, replay};
+use crate::mcp::{Method, Page, Params, local, replay};
 use crate::plan::{ClientTime, Hop, Kind, Owner, Plan, Route, Terms, admit, chain};
 use crate::registry::{Replayable, ServerIndex, Tool};
 
@@ -47,7 +46,7 @@ impl Gate {
             }
         };
         if !matches!(self.call.task, Task::Tool(_)) {
-            let answer = local::answer(&incoming, local::offered_tools(&vm.registry));
+            let answer = local::answer(&incoming, vm.registry.offered_tools());
             self.call.local = (answer != local::LocalAnswer::NotLocal).then_some(answer);
         }
         self.send(&vm, &message)
