@@ -1,6 +1,6 @@
 //! The drill: a request that is to see a server fail although it is well, so that failover can be rehearsed in production.
 //!
-//! The header [`HEADER`] of a request names the servers that are to fail for this request alone, and how:
+//! The header [`DRILL`](crate::wiring::header::DRILL) of a request names the servers that are to fail for this request alone, and how:
 //!
 //! ```text
 //! x-dualpath-drill: fail=primary
@@ -15,12 +15,6 @@ use std::fmt;
 use crate::failure::Class;
 use crate::network::Network;
 use crate::registry::{Registry, ServerIndex};
-
-/// Request header that orders a drill.
-pub const HEADER: &str = "x-dualpath-drill";
-
-/// Name of the cluster that a drilled attempt goes to instead of its server's, and of the listener behind it.
-pub const CLUSTER: &str = "dualpath-drill";
 
 /// The servers that are to fail for one request, each with the class of its failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +44,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Orders {
-    /// Adds what a value of [`HEADER`] orders.
+    /// Adds what a value of the drill header orders.
     ///
     /// # Errors
     /// If any of it can't be carried out.

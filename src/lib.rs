@@ -41,6 +41,7 @@ pub mod shared_data;
 pub mod sse;
 pub mod translate;
 pub mod wire;
+pub mod wiring;
 
 #[cfg(feature = "filter")]
 mod filter;

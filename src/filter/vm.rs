@@ -15,9 +15,7 @@ use crate::budget::Budget;
 use crate::credential::FingerprintKey;
 use crate::registry::{Problem, Registry, ServerIndex};
 use crate::shared_data::{CREATE, SharedData};
-
-/// The environment variable that switches the MCP path off from the start, as the first users know it.
-pub const KILL_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
+use crate::wiring::MCP_SWITCH;
 
 /// The state of one VM under one registry.
 pub struct Vm {
@@ -75,7 +73,7 @@ impl Vm {
 
     fn new(registry: Registry) -> Self {
         let environment = |name: &str| std::env::var(name).ok();
-        let off = environment(KILL_SWITCH)
+        let off = environment(MCP_SWITCH)
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         Vm {

@@ -11,6 +11,7 @@ use super::vm::Vm;
 use crate::credential::audit::{Decision, Event};
 use crate::credential::{Now, Report, Severity, Slot, Watch};
 use crate::registry::Credential;
+use crate::wiring::cluster;
 
 /// How long a keeper may take. It answers before it has been asked, so to speak.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl CredentialWatch {
 
 /// Has the keeper leave its report. It has done so when this returns; Envoy may call that a failure.
 fn ask_keeper(credential: &Credential) {
-    let cluster = format!("dualpath-credential-{}", credential.id);
+    let cluster = cluster::credential(credential.id.as_str());
     let headers = [(":method", "GET"), (":path", "/"), (":authority", "dualpath")];
     let headers = headers.map(|(name, value)| (name, value.to_owned()));
     let _ = host::dispatch(&cluster, &headers, b"", PATIENCE);

@@ -18,9 +18,9 @@ pub use time::{ClientTime, Time};
 
 use crate::breaker::Ticket;
 use crate::credential::Secret;
-use crate::drill;
 use crate::failure::{Class, Replay};
 use crate::mcp::Page;
+use crate::wiring::cluster;
 
 /// What kind of message a plan is for; decides what an attempt may do with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -121,7 +121,7 @@ impl Plan {
     /// The name of the cluster that the attempt under way goes to; `None` once no hop is left.
     pub fn destination(&self) -> Option<&str> {
         let server = self.current()?.server.as_str();
-        Some(if self.drilled().is_some() { drill::CLUSTER } else { server })
+        Some(if self.drilled().is_some() { cluster::DRILL } else { server })
     }
 
     /// The hop after the one that is under way.

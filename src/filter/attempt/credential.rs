@@ -6,6 +6,7 @@ use super::Attempt;
 use crate::credential::Selection;
 use crate::credential::audit::{self, Decision, Event};
 use crate::failure::Class;
+use crate::wiring::state;
 
 impl Attempt {
     /// The request carries this slot's secret.
@@ -32,8 +33,8 @@ impl Attempt {
             fingerprint: Some(selection.fingerprint),
             server: Some(self.server_id()),
         };
-        let before = host::filter_state("audit").unwrap_or_default();
-        host::set_filter_state("audit", &audit::appended(&before, &decision));
+        let before = host::filter_state(state::AUDIT).unwrap_or_default();
+        host::set_filter_state(state::AUDIT, &audit::appended(&before, &decision));
     }
 
     /// Whether the server's other slot could be tried after this one. It gets one try per call, whatever it says.

@@ -15,6 +15,7 @@ use crate::jsonrpc::{self, Details};
 use crate::mcp::local::LocalAnswer;
 use crate::plan::Kind;
 use crate::registry::ServerKind;
+use crate::wiring::header;
 
 /// What becomes of the response's body.
 pub(super) enum Rewrite {
@@ -115,8 +116,8 @@ impl Gate {
     fn show_way(&self, mark: Option<&Mark>) {
         Headers::Response.remove(ANSWER_MARK);
         if let (true, Some(mark)) = (self.vm.registry.listener.expose_headers, mark) {
-            Headers::Response.set("x-dualpath-server", mark.server.as_bytes());
-            Headers::Response.set("x-dualpath-attempts", mark.attempt.to_string().as_bytes());
+            Headers::Response.set(header::SERVER, mark.server.as_bytes());
+            Headers::Response.set(header::ATTEMPTS, mark.attempt.to_string().as_bytes());
         }
     }
 
@@ -211,8 +212,7 @@ impl Gate {
 /// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
 /// local reply can bring one; and only a local reply ends where the body that it replaces does not.
 fn reply_instead(body: &[u8]) -> Action {
-    const KEPT: [&str; 5] =
-        ["content-type", "mcp-session-id", "retry-after", "x-dualpath-attempts", "x-dualpath-server"];
+    const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
     let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
     let headers: Vec<_> =
         KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
