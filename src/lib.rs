@@ -39,6 +39,7 @@ pub mod probe;
 pub mod registry;
 pub mod shared_data;
 pub mod sse;
+pub mod telemetry;
 pub mod translate;
 pub mod wire;
 pub mod wiring;

@@ -80,9 +80,20 @@ impl Root {
 }
 
 impl Context for Root {
+    /// No tick comes any more.
+    fn on_done(&mut self) -> bool {
+        if let Some(Role::Gate(vm, _)) = &self.role {
+            vm.metrics.flush();
+        }
+        true
+    }
+
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         match &mut self.role {
-            Some(Role::Prober(prober)) => prober.answer(token, headers > 0, size, clock::now_ms()),
+            Some(Role::Prober(prober)) => {
+                prober.answer(token, headers > 0, size, clock::now_ms());
+                prober.tell();
+            }
             Some(Role::Gate(_, endpoints)) => endpoints.answer(token, headers > 0, size, clock::now_ms()),
             _ => {}
         }
@@ -113,8 +124,12 @@ impl RootContext for Root {
                 vm.reset_breakers(now);
                 vm.flush_breakers(now);
                 endpoints.tick(now);
+                vm.metrics.tick(now);
             }
-            Some(Role::Prober(prober)) => prober.tick(clock::now_ms()),
+            Some(Role::Prober(prober)) => {
+                prober.tick(clock::now_ms());
+                prober.tell();
+            }
             _ => {}
         }
     }

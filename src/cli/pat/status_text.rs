@@ -148,12 +148,7 @@ fn slot_json(slot: &SlotStatus) -> Value {
 
 /// A severity in JSON; `unknown` where no end is known.
 fn severity(severity: Option<Severity>) -> &'static str {
-    match severity {
-        Some(Severity::None) => "none",
-        Some(Severity::Alert) => "alert",
-        Some(Severity::Critical) => "critical",
-        None => "unknown",
-    }
+    severity.map_or("unknown", Severity::as_str)
 }
 
 fn show(seconds: u64) -> String {

@@ -12,9 +12,9 @@ impl Attempt {
     /// The request carries this slot's secret.
     pub(super) fn note_selection(&mut self, selection: Selection) {
         self.selection = Some(selection);
-        if let (Some(cause), Some(credential)) = (selection.switched, self.placement.credential()) {
-            let (id, to) = (credential.id.as_str(), selection.slot);
-            self.placement.vm.metrics.count(Metric::PatSwitch(id, to.other(), to, cause));
+        if let (Some(cause), Some(name)) = (selection.switched, self.placement.credential_name()) {
+            let to = selection.slot;
+            self.placement.vm.metrics.count(Metric::PatSwitch(name, to.other(), to, cause));
         }
         let again = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
         self.record(if again { Event::Switched } else { Event::Selected }, selection);
@@ -54,8 +54,8 @@ impl Attempt {
             Class::Credential => {
                 vm.credentials.refused(index, selection, now_ms);
                 self.record(Event::Rejected, selection);
-                if let Some(credential) = self.placement.credential() {
-                    vm.metrics.count(Metric::PatRejected(credential.id.as_str(), selection.slot));
+                if let Some(name) = self.placement.credential_name() {
+                    vm.metrics.count(Metric::PatRejected(name, selection.slot));
                 }
             }
             Class::Success | Class::ToolError => vm.credentials.worked(index, selection, now_ms),

@@ -142,19 +142,19 @@ impl Gate {
 
     /// Counts a call that failed and was not sent on: because it may have been executed, or for want of budget or time.
     fn count_replay_refused(&self, class: Class, mark: Option<&Mark>) {
-        let (registry, task) = (&self.vm.registry, self.call.task);
+        let (registry, task) = (&self.vm.registry, self.call.task.name(&self.vm.names));
         let Some(plan) = attempts::plan_left() else { return };
         if let Some(stop) = plan.stop {
-            return self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), stop.why.as_str()));
+            return self.vm.metrics.count(Metric::ReplayRefused(task, stop.why.as_str()));
         }
         if plan.is_spent() || plan.repeats {
             return;
         }
         let server = mark.and_then(|mark| registry.server_by_id(&mark.server)).map(|(_, server)| &server.on);
-        let tool = if let Task::Tool(index) = task { registry.tools.get(index) } else { None };
+        let tool = if let Task::Tool(index) = self.call.task { registry.tools.get(index) } else { None };
         let failover = decide(class, tool.map(|tool| &tool.on), server).failover;
         if let Some(reason) = replay_refused(class, failover, plan.replay) {
-            self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), reason));
+            self.vm.metrics.count(Metric::ReplayRefused(task, reason));
         }
     }
 
@@ -200,12 +200,13 @@ impl Gate {
             return;
         }
         let (mode, status) = self.call.end.unwrap_or((Mode::Gate, Status::Cancelled));
-        let task = self.call.task.as_str(&self.vm.registry);
+        let (task, now) = (self.call.task.name(&self.vm.names), clock::now_ms());
         self.vm.metrics.count(Metric::Calls(mode, task, status));
-        self.vm.metrics.record(Metric::Latency(mode, task), clock::now_ms().saturating_sub(self.call.started));
+        self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.call.started));
         if self.call.fell_back {
             self.vm.metrics.count(Metric::Fallback);
         }
+        self.vm.metrics.maintain(now);
     }
 }
 
