@@ -36,6 +36,7 @@ pub mod mcp;
 pub mod network;
 pub mod plan;
 pub mod probe;
+pub mod random;
 pub mod registry;
 pub mod shared_data;
 pub mod sse;
