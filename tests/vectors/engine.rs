@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use dualpath::breaker::codec::{Decoded, decode};
 use dualpath::breaker::{
-    Admission, Breaker, CallResult, Event, Mode, Moment, Outcome, Policy, Ramp, Record, Slow, State,
-    Ticket, Transition,
+    Admission, Breaker, CallResult, Event, Mode, Moment, Outcome, Policy, Ramp, Record, Slow, State, Ticket, Transition,
 };
 use dualpath::shared_data::SharedData;
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@ use super::{Breaker, RESULT_TRIES};
 use crate::breaker::counters::Event;
 use crate::breaker::record::{Record, Ticket};
 use crate::breaker::results::{CallResult, Delta, Outcome, ProbeResult};
-use crate::breaker::shared_record::SharedData;
 use crate::breaker::step::{self, Effect, Moment, Transition};
+use crate::shared_data::SharedData;
 
 /// How long a success may wait to be written together with others, ms.
 pub const FLUSH_AFTER_MS: u64 = 200;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::store::Store;
 use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, at, limited, policy};
+use crate::shared_data::SetError;
 
 fn worker() -> Breaker {
     Breaker::new("server", policy())
