@@ -1,11 +1,15 @@
-//! Envoy as the filter sees it. The SDK's host calls panic on every status they don't expect, so each function here says
-//! in which phase it may be called, and nothing else in the crate names `proxy_wasm::hostcalls`.
+//! Envoy as the filter sees it. What a request needs goes by calls of our own ([`abi`]), which never panic; the rest by the
+//! SDK's, which panic on every status that they don't expect. So each function here says in which phase it may be called.
 
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 pub use proxy_wasm::types::MetricType as StatKind;
 use proxy_wasm::types::{BufferType, MapType, Status};
+
+use super::abi;
+pub use super::abi::{define_stat, increment_stat, record_stat};
+pub use super::header_map::HeaderMap;
 
 /// A header map of the stream that the current callback belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +31,14 @@ impl Headers {
         }
     }
 
-    /// All pairs. Values are bytes: nothing obliges a peer to send UTF-8.
-    pub fn all(self) -> Vec<(String, Vec<u8>)> {
-        hostcalls::get_map_bytes(self.map()).unwrap_or_default()
+    /// All pairs, as they are now.
+    pub fn all(self) -> HeaderMap {
+        HeaderMap::new(abi::header_pairs(self.map()))
     }
 
     /// The first value of `name`.
     pub fn get(self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(self.map(), name).ok().flatten()
+        abi::header(self.map(), name)
     }
 
     /// The HTTP status; `None` also for one that is no number.
@@ -49,12 +53,12 @@ impl Headers {
 
     /// Replaces every value of `name` by `value`.
     pub fn set(self, name: &str, value: &[u8]) {
-        let _ = hostcalls::set_map_value_bytes(self.map(), name, Some(value));
+        abi::replace_header(self.map(), name, value);
     }
 
     /// Removes every value of `name`.
     pub fn remove(self, name: &str) {
-        let _ = hostcalls::remove_map_value(self.map(), name);
+        abi::remove_header(self.map(), name);
     }
 }
 
@@ -80,18 +84,18 @@ impl Body {
 
     /// `len` bytes from `start`, or as many as there are.
     pub fn read(self, start: usize, len: usize) -> Vec<u8> {
-        hostcalls::get_buffer(self.buffer(), start, len).ok().flatten().unwrap_or_default()
+        abi::buffer(self.buffer(), start, len)
     }
 
     /// Puts `body` in place of the first `len` bytes.
     pub fn replace(self, len: usize, body: &[u8]) {
-        let _ = hostcalls::set_buffer(self.buffer(), 0, len, body);
+        abi::set_buffer(self.buffer(), 0, len, body);
     }
 }
 
 /// An attribute of the stream or of the configuration, e.g. `["xds", "route_name"]`.
 pub fn attribute(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok().flatten()
+    abi::property(&path.join("\0"))
 }
 
 /// An attribute that is a whole number; 0 where there is none.
@@ -120,12 +124,12 @@ fn is_type(value: &[u8], name: &[u8]) -> bool {
 
 /// Filter state of the request, shared with all contexts of the request; Envoy knows it as `wasm.<name>`.
 pub fn set_filter_state(name: &str, value: &[u8]) {
-    let _ = hostcalls::set_property(vec![name], Some(value));
+    abi::set_property(name, value);
 }
 
 /// What [`set_filter_state`] has put under `name`.
 pub fn filter_state(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_property(vec![name]).ok().flatten()
+    abi::property(name)
 }
 
 /// Makes Envoy choose the route again, now that the filter state it depends on has changed.
@@ -166,22 +170,7 @@ pub fn dispatch(
     })
 }
 
-/// Defines a stat, or finds the one of this name, and answers its id.
-pub fn define_stat(kind: StatKind, name: &str) -> Option<u32> {
-    hostcalls::define_metric(kind, name).ok()
-}
-
-/// Adds to a counter.
-pub fn increment_stat(id: u32, times: u64) {
-    let _ = hostcalls::increment_metric(id, i64::try_from(times).unwrap_or(i64::MAX));
-}
-
-/// Sets a gauge, or records a value in a histogram.
-pub fn record_stat(id: u32, value: u64) {
-    let _ = hostcalls::record_metric(id, value);
-}
-
 /// The plugin's configuration; only while it is being configured.
 pub fn plugin_configuration() -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
+    abi::buffer(BufferType::PluginConfiguration, 0, usize::MAX)
 }

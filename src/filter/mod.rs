@@ -3,11 +3,13 @@
 //! A call passes through here in this order: [`gate`] (request), [`attempt`] (request, then response; once per attempt),
 //! [`gate`] (response).
 
+mod abi;
 mod attempt;
 mod clock;
 mod credentials;
 mod endpoints;
 mod gate;
+mod header_map;
 mod host;
 mod keeper;
 mod mark;

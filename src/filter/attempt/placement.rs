@@ -119,11 +119,11 @@ impl Placement {
     pub(super) fn restore(&self, plan: &Plan) {
         let Some(originals) = plan.originals.as_ref().filter(|_| plan.attempts > 0) else { return };
         let tool = plan.tool.as_deref().and_then(|tool| self.vm.registry.tool(tool));
-        for (name, _) in Headers::Request.all() {
-            let is_original = originals.iter().any(|(original, _)| *original == name);
+        for (name, _) in &Headers::Request.all() {
+            let is_original = originals.iter().any(|(original, _)| original == name);
             let mapped = tool.into_iter().flat_map(Tool::mapped_headers);
-            if !is_original && is_touched_by_rest(&name, mapped) {
-                Headers::Request.remove(&name);
+            if !is_original && is_touched_by_rest(name, mapped) {
+                Headers::Request.remove(name);
             }
         }
         // REST is asked for POSTs only.

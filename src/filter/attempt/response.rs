@@ -48,8 +48,8 @@ impl Attempt {
         }
         self.answered_after_ms = Some(clock::now_ms().saturating_sub(self.began_ms));
         let headers = Headers::Response.all();
-        let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
-        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with(header::PREFIX) || name == "set-cookie") {
+        let get = |name: &str| headers.get(name);
+        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with(header::PREFIX) || *name == "set-cookie") {
             // The first are for attempts to write; from a server they could have a call repeated that must not be. And
             // a cookie would come back to whichever server is next.
             Headers::Response.remove(name);

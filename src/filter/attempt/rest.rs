@@ -63,9 +63,9 @@ impl Attempt {
 
     fn send_rest(&mut self, request: &RestRequest, size: usize) {
         // Nothing that is about the client's MCP connection belongs into a plain API call.
-        for (name, _) in Headers::Request.all() {
-            if is_of_mcp(&name) {
-                Headers::Request.remove(&name);
+        for (name, _) in &Headers::Request.all() {
+            if is_of_mcp(name) {
+                Headers::Request.remove(name);
             }
         }
         let body = request.body.as_deref().unwrap_or_default();

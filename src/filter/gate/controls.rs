@@ -26,7 +26,7 @@ impl<'a> Attempts<'a> {
     /// The client's headers that an MCP attempt needs after a REST attempt; `None` where no such order is planned.
     pub fn headers_to_restore(&self) -> Option<HeaderList> {
         let tool = self.tool.filter(|_| mcp_follows_rest(self.servers().map(|server| server.kind)))?;
-        Some(originals(Headers::Request.all(), |name| is_touched_by_rest(name, tool.mapped_headers())))
+        Some(originals(&Headers::Request.all(), |name| is_touched_by_rest(name, tool.mapped_headers())))
     }
 
     /// Whether any of the servers gets what the client authenticates with.

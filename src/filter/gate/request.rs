@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{Body, Headers};
+use super::super::host::{Body, HeaderMap, Headers};
 use super::super::metrics::{Metric, Mode, Status};
 use super::super::{clock, host};
 use super::call::Session;
@@ -50,7 +50,7 @@ fn is_reserved(name: &str) -> bool {
 impl Gate {
     pub(super) fn request_headers(&mut self, end_of_stream: bool) -> Action {
         let headers = Headers::Request.all();
-        let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+        let get = |name: &str| headers.get(name);
         let path = get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
         if path != self.vm.registry.listener.path.as_bytes() {
             return Action::Continue;
@@ -63,7 +63,7 @@ impl Gate {
                 None,
             );
         }
-        let mut sessions = headers.iter().filter(|(name, _)| name == "mcp-session-id").map(|(_, id)| id.as_slice());
+        let mut sessions = headers.all("mcp-session-id");
         self.call.session = match (sessions.next(), sessions.next()) {
             // Nobody can tell whose it is, so nobody gets to see it.
             (_, Some(_)) => Session::Gate,
@@ -100,9 +100,9 @@ impl Gate {
 
     /// The drill that the request orders, if it may. Who may not is not told so: the header is taken off like any other
     /// that is not a client's to send.
-    fn ordered_drill(&self, headers: &[(String, Vec<u8>)]) -> Result<Orders, Malformed> {
+    fn ordered_drill(&self, headers: &HeaderMap) -> Result<Orders, Malformed> {
         let mut orders = Orders::default();
-        let mut values = headers.iter().filter(|(name, _)| name == header::DRILL).map(|(_, value)| value).peekable();
+        let mut values = headers.all(header::DRILL).peekable();
         if values.peek().is_none() {
             return Ok(orders);
         }
@@ -190,8 +190,8 @@ impl Gate {
 }
 
 /// What the client authenticates with. Of several nobody can tell which one counts.
-fn authorization(headers: &[(String, Vec<u8>)]) -> Option<Secret> {
-    let mut values = headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
+fn authorization(headers: &HeaderMap) -> Option<Secret> {
+    let mut values = headers.all("authorization");
     match (values.next(), values.next()) {
         (Some(only), None) => Secret::new(only),
         _ => None,

@@ -2,7 +2,7 @@
 
 use proxy_wasm::types::{BufferType, Status};
 
-use super::{give, taken, with_context};
+use super::{give, taken, violation, with_context};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_buffer_bytes(
@@ -38,7 +38,7 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
     size: usize,
 ) -> Status {
     let value = unsafe { taken(data, size) };
-    with_context(|context| {
+    let status = with_context(|context| {
         let Some(buffer) = context.buffer(kind) else { return Status::BadArgument };
         if start == 0 && length == 0 {
             buffer.splice(0..0, value.iter().copied());
@@ -50,5 +50,9 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
             return Status::BadArgument;
         }
         Status::Ok
-    })
+    });
+    if status != Status::Ok {
+        violation(format!("a change of {kind:?} that Envoy refuses: {length} bytes from {start}"));
+    }
+    status
 }

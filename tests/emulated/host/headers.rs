@@ -105,14 +105,18 @@ fn check_value(name: &str, value: &[u8]) {
 /// Changes the map of the effective context. A request header changed in the listener's chain drops the cached route
 /// (ABI 0.2.1); the map of another phase is a bad argument.
 fn change(kind: MapType, work: impl FnOnce(&mut Headers)) -> Status {
-    with_context(|context| {
+    let status = with_context(|context| {
         let Some(map) = context.map(kind) else { return Status::BadArgument };
         work(map);
         if kind == MapType::HttpRequestHeaders && context.downstream {
             context.stream.as_ref().expect("a stream context").borrow_mut().refresh_route();
         }
         Status::Ok
-    })
+    });
+    if status != Status::Ok {
+        violation(format!("a change of {kind:?} in another phase"));
+    }
+    status
 }
 
 #[unsafe(no_mangle)]
@@ -140,6 +144,9 @@ unsafe extern "C" fn proxy_get_header_map_value(
     size: *mut usize,
 ) -> Status {
     let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
+    if with_context(|context| context.map(kind).is_none()) {
+        violation(format!("{name} of {kind:?} is asked for in another phase"));
+    }
     with_context(|context| match context.map(kind) {
         None => Status::BadArgument,
         Some(map) => match map.first(&name) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proxy_wasm::types::{MapType, Status};
 
-use super::{Context, give, taken, with_context, with_vm};
+use super::{Context, give, taken, violation, with_context, with_vm};
 
 /// What Envoy's stream info holds for one downstream request.
 #[derive(Debug, Default)]
@@ -92,6 +92,9 @@ unsafe extern "C" fn proxy_get_property(
 unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> Status {
     let key = format!("wasm.{}", String::from_utf8_lossy(unsafe { taken(path, path_size) }));
     let value = unsafe { taken(data, size) }.to_vec();
+    if with_context(|context| context.stream.is_none()) {
+        violation(format!("filter state {key} without a stream"));
+    }
     with_context(|context| match &context.stream {
         None => Status::NotFound,
         Some(stream) => {
