@@ -25,16 +25,15 @@
 pub mod annotations;
 pub mod breaker;
 pub mod budget;
+pub mod call;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod conclusion;
 pub mod credential;
 pub mod drill;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod network;
-pub mod plan;
 pub mod probe;
 pub mod random;
 pub mod registry;

@@ -34,7 +34,10 @@ pub mod header {
     /// `rate_limited_retry_back_off` names it.
     pub const WAIT: &str = "x-dualpath-wait";
 
-    /// Response header in which the attempt tells the gate whose answer this is. Never reaches a client.
+    /// Request header by which an attempt knows the prober's requests.
+    pub const PROBE: &str = "x-dualpath-probe";
+
+    /// Response header by which an attempt says that it has sent nothing. Never reaches a client.
     pub const ANSWER: &str = "x-dualpath-answer";
 
     /// Response header that names the server that answered, where clients may see that.
@@ -49,11 +52,14 @@ pub mod state {
     /// The cluster of the next attempt; the route's matcher reads it.
     pub const NEXT: &str = "next";
 
-    /// What the gate has planned for the call.
+    /// The call's number, and the call itself where it has to be written down.
     pub const PLAN: &str = "plan";
 
-    /// At which pace the router makes further attempts; routes are chosen by it. Unset = at once.
+    /// At which pace the router makes further attempts; routes are chosen by it. Unset = at once, also after a loss.
     pub const PACE: &str = "pace";
+
+    /// The value of [`PACE`] for a call that must not be sent again unless it was certainly not sent.
+    pub const ONCE: &str = "once";
 
     /// The value of [`PACE`] for a call whose attempts all go to one server, which needs time.
     pub const PATIENT: &str = "patient";
@@ -76,19 +82,32 @@ pub mod route {
     /// The route that the kill switch leaves: it reaches REST servers only.
     pub const DIRECT_ONLY: &str = "direct-only";
 
+    const ONCE: &str = "-once";
     const PATIENT: &str = "-patient";
 
-    /// The name of the twin of `route` that waits before each further attempt.
+    /// The name of the twin of `route` on which nothing is sent again that may have been sent.
+    #[must_use]
+    pub fn once(route: &str) -> String {
+        format!("{route}{ONCE}")
+    }
+
+    /// The name of the twin of `route` that also waits before each further attempt.
     #[must_use]
     pub fn patient(route: &str) -> String {
         format!("{route}{PATIENT}")
     }
 
-    /// Whether a route of this name, patient or not, reaches REST servers only.
+    /// Whether on a route of this name the router goes on only after what was certainly not sent.
+    #[must_use]
+    pub fn is_strict(name: &[u8]) -> bool {
+        name.ends_with(ONCE.as_bytes()) || name.ends_with(PATIENT.as_bytes())
+    }
+
+    /// Whether a route of this name, whatever its pace, reaches REST servers only.
     #[must_use]
     pub fn is_direct_only(name: &[u8]) -> bool {
         let rest = name.strip_prefix(DIRECT_ONLY.as_bytes());
-        rest.is_some_and(|rest| rest.is_empty() || rest == PATIENT.as_bytes())
+        rest.is_some_and(|rest| rest.is_empty() || is_strict(rest))
     }
 }
 
@@ -155,8 +174,11 @@ pub mod key {
     /// Its [`Role`](super::Role).
     pub const ROLE: &str = "role";
 
-    /// The whole registry, as it was written.
+    /// The registry, as it was written; the whole of it only for the gate, else the part that the role needs.
     pub const REGISTRY: &str = "registry";
+
+    /// Tells registries apart: a number in hexadecimal digits, the same for all parts of one.
+    pub const IDENTITY: &str = "identity";
 
     /// Of an attempt: the server whose cluster it stands on.
     pub const SERVER: &str = "server";
@@ -176,11 +198,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_for_rest_only_is_known_in_both_of_its_paces_and_no_other_is_taken_for_one() {
+    fn a_route_for_rest_only_is_known_in_all_its_paces_and_no_other_is_taken_for_one() {
         assert!(route::is_direct_only(route::DIRECT_ONLY.as_bytes()));
         assert!(route::is_direct_only(route::patient(route::DIRECT_ONLY).as_bytes()));
+        assert!(route::is_direct_only(route::once(route::DIRECT_ONLY).as_bytes()));
         for other in [route::MCP, "mcp-patient", "", "direct", "direct-only-2", "direct-only-patient-2"] {
             assert!(!route::is_direct_only(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_twins_of_a_route_are_strict() {
+        for route in [route::MCP, route::DIRECT_ONLY] {
+            assert!(!route::is_strict(route.as_bytes()));
+            assert!([route::once(route), route::patient(route)].iter().all(|twin| route::is_strict(twin.as_bytes())));
         }
     }
 

@@ -180,6 +180,11 @@ impl SlotPair {
         observed
     }
 
+    /// Whether a slot has a token.
+    pub fn is_filled(&self) -> bool {
+        self.tokens.iter().any(Option::is_some)
+    }
+
     /// Whether the calendar matters: a token says when it begins or ends.
     pub fn is_dated(&self) -> bool {
         let dated = |token: &Token| token.lifetime.expires_s.or(token.lifetime.not_before_s).is_some();

@@ -1,7 +1,7 @@
 //! The classes of outcome and their decisions.
 
-/// What an attempt's outcome is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What an attempt's outcome is. Written down, it is its position here: new classes go to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Class {
     /// No byte of the call was sent: connection or TLS failure, refused stream, no healthy host.
     NotSent,

@@ -50,16 +50,14 @@ pub fn decide(class: Class, tool: Option<&Overrides>, server: Option<&Overrides>
 }
 
 /// Whether a call whose attempt ended in `class` may be sent to another server, or there once more with another
-/// credential, where the policy says `failover`. `answer_started`: the client has part of an answer, which forbids it
-/// without exception.
-pub fn may_fail_over(class: Class, failover: Failover, replay: Replay, answer_started: bool) -> bool {
-    !answer_started
-        && match failover {
-            // The policy may speak for a tool, but not for a call that only one server can go on with.
-            Failover::Always => !(class.may_have_been_executed() && replay.is_out_of_question()),
-            Failover::WhenReplayable => replay.is_allowed(),
-            Failover::Never => false,
-        }
+/// credential, where the policy says `failover`.
+pub fn may_fail_over(class: Class, failover: Failover, replay: Replay) -> bool {
+    match failover {
+        // The policy may speak for a tool, but not for a call that only one server can go on with.
+        Failover::Always => !(class.may_have_been_executed() && replay.is_out_of_question()),
+        Failover::WhenReplayable => replay.is_allowed(),
+        Failover::Never => false,
+    }
 }
 
 /// Whether the router itself may send a call to the next server when a connection is reset or no answer comes in time.
@@ -69,13 +67,13 @@ pub fn may_follow_loss<'a>(
     mut servers: impl Iterator<Item = &'a Overrides>,
     replay: Replay,
 ) -> bool {
-    servers.all(|on| may_fail_over(Class::Lost, decide(Class::Lost, tool, Some(on)).failover, replay, false))
+    servers.all(|on| may_fail_over(Class::Lost, decide(Class::Lost, tool, Some(on)).failover, replay))
 }
 
 /// Why a call that a server may have executed is not sent to the next one, where that is the policy's doing; `None` if it
 /// is sent, or if another server would have nothing else to say.
 pub fn replay_refused(class: Class, failover: Failover, replay: Replay) -> Option<&'static str> {
     let wanted = failover != Failover::Never || !class.is_about_the_call();
-    let refused = !may_fail_over(class, failover, replay, false);
+    let refused = !may_fail_over(class, failover, replay);
     (class.may_have_been_executed() && wanted && refused).then_some(replay.as_str())
 }

@@ -224,17 +224,8 @@ fn empty_data_says_nothing_and_the_done_marker_that_nothing_follows() {
 }
 
 /// Whether a call is sent on by the table alone.
-fn goes_on(class: Class, replay: Replay, answer_started: bool) -> bool {
-    may_fail_over(class, class.decisions().failover, replay, answer_started)
-}
-
-#[test]
-fn after_the_first_byte_of_an_answer_there_is_no_failover() {
-    for class in Class::ALL {
-        for failover in Failover::ALL {
-            assert!(!may_fail_over(class, failover, Replay::Allowed, true), "{class:?}");
-        }
-    }
+fn goes_on(class: Class, replay: Replay) -> bool {
+    may_fail_over(class, class.decisions().failover, replay)
 }
 
 #[test]
@@ -242,10 +233,10 @@ fn an_unreplayable_call_goes_elsewhere_only_if_it_was_not_executed() {
     let refusals =
         [Replay::NotReplayable, Replay::UnknownAnnotation, Replay::Pinned, Replay::Batch, Replay::Unreadable];
     for replay in refusals {
-        let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, replay, false)).collect();
+        let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, replay)).collect();
         assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential], "{replay:?}");
     }
-    let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, Replay::Allowed, false)).collect();
+    let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, Replay::Allowed)).collect();
     assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential, Class::Server, Class::Lost]);
 }
 
@@ -315,7 +306,7 @@ mod properties {
             let kind = if rest { Rest } else { Mcp };
             let head = Head { status, retry_after_ms, bodiless };
             let verdict = judged(kind, &[], &head, &body);
-            if goes_on(verdict.class, Replay::NotReplayable, false) {
+            if goes_on(verdict.class, Replay::NotReplayable) {
                 prop_assert!(matches!(status, 401 | 429) || status == 503 && retry_after_ms.is_some());
             }
         }
@@ -323,7 +314,7 @@ mod properties {
         #[test]
         fn no_message_of_an_error_has_an_executed_call_sent_again(code: i64, message: String, is_result: bool) {
             let body = if is_result { tool_error(&message) } else { error(code, &message) };
-            prop_assert!(!goes_on(class(Mcp, 200, &body), Replay::NotReplayable, false));
+            prop_assert!(!goes_on(class(Mcp, 200, &body), Replay::NotReplayable));
         }
 
         #[test]

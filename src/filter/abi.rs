@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use proxy_wasm::types::{BufferType, MapType, MetricType};
 
-use crate::breaker::{HostError, SetError};
+use crate::shared_data::{HostError, SetError};
 
 /// A status of the ABI, as a number: the host may know more of them than any list.
 type Status = u32;

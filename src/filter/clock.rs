@@ -57,6 +57,14 @@ pub fn random_u32() -> u32 {
     GENERATOR.with_borrow_mut(Generator::next_u32)
 }
 
+/// The random part of a call's UUID: it must differ from call to call, and need not be kept from being guessed.
+pub fn random_uuid() -> [u8; 16] {
+    GENERATOR.with_borrow_mut(|generator| {
+        let bits = u128::from(generator.next_u64()) << 64 | u128::from(generator.next_u64());
+        bits.to_le_bytes()
+    })
+}
+
 /// Random bytes that nobody can guess, for ids and keys; `None` if the host has no source of them.
 pub fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];

@@ -89,7 +89,7 @@ impl Endpoints {
         let body = if any && size > 0 { Body::Dispatched.read(0, size.min(LARGEST)) } else { Vec::new() };
         match poll.endpoint.secret_in(status, &body) {
             Ok(secret) => {
-                self.vm.credentials.hold(&self.vm.registry, poll.credential, poll.slot, &secret);
+                self.vm.credentials.hold(poll.credential, poll.slot, &secret);
                 poll.failing = false;
             }
             Err(why) => poll.fail(credential.id.as_str(), why, now_ms),

@@ -113,11 +113,6 @@ pub fn is_event_stream(value: &[u8]) -> bool {
     is_type(value, b"text/event-stream")
 }
 
-/// Whether a value of `content-type` says that the body is JSON.
-pub fn is_json(value: &[u8]) -> bool {
-    is_type(value, b"application/json")
-}
-
 fn is_type(value: &[u8], name: &[u8]) -> bool {
     value.trim_ascii_start().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }

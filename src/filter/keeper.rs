@@ -10,10 +10,10 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::credentials::report_key;
 use super::host::{self, Headers};
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
+use crate::call::credentials::report_key;
 use crate::registry::CredentialIndex;
 use crate::shared_data::{CREATE, SharedData};
 use crate::wiring::header;
@@ -34,7 +34,7 @@ impl Keeper {
     fn leave_report(&self) {
         let Some(credential) = self.vm.registry.credential(self.credential) else { return };
         let read = |header: &str| Headers::Request.get(header);
-        let report = self.vm.credentials.report(&self.vm.registry, self.credential, read).encode();
+        let report = self.vm.credentials.report(self.credential, read).encode();
         let key = report_key(credential);
         let Ok(found) = EnvoySharedData.get(&key) else { return };
         let (before, token) = found.unwrap_or((Vec::new(), CREATE));

@@ -5,14 +5,14 @@
 
 mod abi;
 mod attempt;
+mod calls;
 mod clock;
-mod credentials;
+mod crossing;
 mod endpoints;
 mod gate;
 mod header_map;
 mod host;
 mod keeper;
-mod mark;
 mod metrics;
 mod prober;
 mod root;

@@ -12,15 +12,15 @@ use proxy_wasm::traits::{Context, HttpContext};
 
 use super::clock;
 use super::host::{self, Body, Headers, NotDispatched};
-use super::mark::ANSWER_MARK;
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
-use super::vm::Vm;
+use super::vm::{self, Vm};
 use super::watch::CredentialWatch;
 use crate::breaker::{Admission, CallResult, Moment, Outcome, State, Ticket, View};
 use crate::failure::{BreakerEffect, Class, Head, Verdict, decide, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Server, ServerIndex};
+use crate::wiring::header;
 
 /// How often the prober looks.
 pub const PERIOD: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub const PERIOD: Duration = Duration::from_secs(1);
 /// The state of one prober.
 pub struct Prober {
     vm: Rc<Vm>,
+    /// What its requests bear.
+    pass: String,
     /// This one among others; `None` if there are no others.
     candidate: Option<Candidate>,
     /// When each server is probed next, in the registry's order.
@@ -53,7 +55,7 @@ impl Prober {
         });
         let schedules = vec![Schedule::default(); vm.registry.servers.len()];
         let credentials = CredentialWatch::new(Rc::clone(&vm));
-        Prober { vm, candidate, schedules, under_way: Vec::new(), credentials }
+        Prober { vm, pass: vm::probe_pass(), candidate, schedules, under_way: Vec::new(), credentials }
     }
 
     /// Sets the gauges before there is any traffic. Nothing is sent yet, nor written: Envoy configures a plugin that it
@@ -119,7 +121,8 @@ impl Prober {
         let Some(ticket) = ticket.filter(|ticket| ticket.lease.is_some() || view.state == State::Closed) else {
             return;
         };
-        let Message { headers, body } = probe::request(server, &probe.request);
+        let Message { mut headers, body } = probe::request(server, &probe.request);
+        headers.push((header::PROBE, self.pass.clone()));
         match host::dispatch(server.id.as_str(), &headers, body.as_bytes(), probe.timeout) {
             Ok(token) => self.under_way.push(UnderWay { token, server: index, ticket, began_ms: now }),
             Err(NotDispatched::NoCluster) => self.conclude(index, ticket, Class::Cancelled.into(), None, now),
@@ -137,7 +140,7 @@ impl Prober {
         let limit = usize::try_from(vm.registry.limits.response_body).unwrap_or(usize::MAX);
         let body = if any && size > 0 { Body::Dispatched.read(0, size.min(limit)) } else { Vec::new() };
         // The attempt's own answer: it had no credential to send. That says nothing at all about the server.
-        let unsent = any && Headers::Dispatched.get(ANSWER_MARK).is_some();
+        let unsent = any && Headers::Dispatched.get(header::ANSWER).is_some();
         let verdict = if unsent {
             Class::Credential.into()
         } else {
@@ -146,7 +149,7 @@ impl Prober {
         let took_ms = (any && !unsent).then(|| now.saturating_sub(began_ms));
         self.conclude(index, ticket, verdict, took_ms, now);
         if let (ProbeRequest::Initialize(_), true) = (&probe.request, any) {
-            say_farewell(server, probe);
+            say_farewell(server, probe, &self.pass);
         }
     }
 
@@ -195,10 +198,11 @@ fn reply(body: &[u8]) -> Reply<'_> {
 }
 
 /// Closes the session that the answered probe has opened: a server keeps one until it is told, or for hours.
-fn say_farewell(server: &Server, probe: &Probe) {
+fn say_farewell(server: &Server, probe: &Probe, pass: &str) {
     let session = Headers::Dispatched.get("mcp-session-id").and_then(|id| String::from_utf8(id).ok());
     if let Some(session) = session {
-        let Message { headers, body } = probe::farewell(server, session);
+        let Message { mut headers, body } = probe::farewell(server, session);
+        headers.push((header::PROBE, pass.to_owned()));
         // Its answer is of no interest, nor is whether there is one.
         let _ = host::dispatch(server.id.as_str(), &headers, body.as_bytes(), probe.timeout);
     }

@@ -7,14 +7,14 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use serde_json::Value;
 
-use super::attempt::{Attempt, Drill, Placement};
+use super::attempt::{Attempt, Drill, Place};
 use super::endpoints::Endpoints;
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
-use super::vm::Vm;
+use super::vm::{self, Vm};
 use super::{clock, host};
-use crate::registry::CredentialIndex;
+use crate::registry::{CredentialIndex, ServerIndex};
 use crate::wiring::{self, key};
 
 /// How often a gate's VM flushes pending breaker results.
@@ -25,9 +25,9 @@ enum Role {
     /// Filter on the listener.
     Gate(Rc<Vm>, Endpoints),
     /// Upstream filter on one server's cluster.
-    Attempt(Rc<Placement>),
+    Attempt(Place),
     /// Upstream filter on the drill's cluster: it stands for any server.
-    Drill(Rc<Vec<Rc<Placement>>>),
+    Drill(Place),
     /// Upstream filter on one credential's cluster.
     Keeper(Rc<Vm>, CredentialIndex),
     /// Acts without a request.
@@ -49,21 +49,19 @@ impl Root {
             .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
             .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
         let text = |key: &str| configuration.get(key).and_then(Value::as_str);
-        let vm = Vm::of(configuration.get(key::REGISTRY).unwrap_or(&Value::Null)).map_err(|problems| {
+        let identity = text(key::IDENTITY).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let vm = Vm::of(configuration.get(key::REGISTRY).unwrap_or(&Value::Null), identity).map_err(|problems| {
             problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
         })?;
         self.role = Some(match text(key::ROLE).and_then(wiring::Role::parse) {
             Some(wiring::Role::Gate) => Role::Gate(Rc::clone(&vm), Endpoints::new(vm)),
             Some(wiring::Role::Attempt) => {
-                let server = text(key::SERVER).ok_or("server: is required for the role attempt")?;
-                let placement = Placement::new(vm, server);
-                Role::Attempt(Rc::new(placement.ok_or_else(|| format!("server: {server:?}: is not in the registry"))?))
+                let id = text(key::SERVER).ok_or("server: is required for the role attempt")?;
+                let found = vm.registry.server_by_id(id).map(|(server, _)| server);
+                let server = found.ok_or_else(|| format!("server: {id:?}: is not in the registry"))?;
+                Role::Attempt(Place { vm, server, probe_pass: vm::probe_pass().into() })
             }
-            Some(wiring::Role::Drill) => {
-                let servers = vm.registry.servers.iter();
-                let placements = servers.filter_map(|server| Placement::new(Rc::clone(&vm), server.id.as_str()));
-                Role::Drill(Rc::new(placements.map(Rc::new).collect()))
-            }
+            Some(wiring::Role::Drill) => Role::Drill(Place { vm, server: ServerIndex(0), probe_pass: "".into() }),
             Some(wiring::Role::Keeper) => {
                 let id = text(key::CREDENTIAL).ok_or("credential: is required for the role keeper")?;
                 let found = vm.registry.credential_by_id(id);
@@ -122,7 +120,8 @@ impl RootContext for Root {
             Some(Role::Gate(vm, endpoints)) => {
                 let now = clock::now_ms();
                 vm.reset_breakers(now);
-                vm.flush_breakers(now);
+                vm.crossing.tick(now);
+                vm::flush_all(now);
                 endpoints.tick(now);
                 vm.metrics.tick(now);
             }
@@ -137,8 +136,8 @@ impl RootContext for Root {
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         match self.role.as_ref()? {
             Role::Gate(vm, _) => Some(Box::new(Gate::new(Rc::clone(vm)))),
-            Role::Attempt(placement) => Some(Box::new(Attempt::new(Rc::clone(placement)))),
-            Role::Drill(placements) => Some(Box::new(Drill::new(Rc::clone(placements)))),
+            Role::Attempt(place) => Some(Box::new(Attempt::new(place.clone()))),
+            Role::Drill(place) => Some(Box::new(Drill::new(place.clone()))),
             Role::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
             Role::Prober(_) => Some(Box::new(Bystander)),
         }

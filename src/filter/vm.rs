@@ -6,12 +6,13 @@ use std::rc::{Rc, Weak};
 use serde_json::Value;
 
 use super::clock;
-use super::credentials::Credentials;
+use super::crossing;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
+use crate::call::credentials::Credentials;
 use crate::credential::FingerprintKey;
 use crate::registry::{Problem, Registry, ServerIndex};
 use crate::shared_data::{CREATE, SharedData};
@@ -20,8 +21,14 @@ use crate::wiring::MCP_SWITCH;
 
 /// The state of one VM under one registry.
 pub struct Vm {
-    /// The registry.
-    pub registry: Registry,
+    /// The registry, or the part of one that a server's attempts need.
+    pub registry: Rc<Registry>,
+    /// Tells registries apart: the parts of one have the same.
+    pub identity: u64,
+    /// What an attempt says at each server's address.
+    authorities: Vec<String>,
+    /// Whether the call's memory may be out of an attempt's reach.
+    pub crossing: crossing::Watch,
     /// The secrets of the environment, and what has been seen of the others.
     pub credentials: Credentials,
     /// The statistics, which all registries of this VM share.
@@ -43,45 +50,59 @@ pub struct Vm {
 thread_local! {
     /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
     /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
-    static VMS: RefCell<Vec<(Value, Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
+    static VMS: RefCell<Vec<(u64, Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The key of this process's fingerprints: the first VM that needs one makes it, the others find it in the shared data.
-/// It is no secret's key to anything: it only keeps fingerprints of one process from being compared with anything else.
-fn fingerprint_key() -> FingerprintKey {
-    const KEY: &str = "ck1";
-    let read = || EnvoySharedData.get(KEY).ok().flatten().and_then(|(bytes, _)| bytes.try_into().ok());
+/// Sixteen random bytes that all VMs of this process agree on: the first that needs them makes them, the others find them
+/// in the shared data.
+fn agreed(key: &str) -> [u8; 16] {
+    let read = || EnvoySharedData.get(key).ok().flatten().and_then(|(bytes, _)| bytes.try_into().ok());
     let made = || {
-        let key = clock::random::<16>().unwrap_or_default();
+        let bytes = clock::random::<16>().unwrap_or_default();
         // Somebody else may have been first.
-        let _ = EnvoySharedData.set(KEY, &key, CREATE);
-        read().unwrap_or(key)
+        let _ = EnvoySharedData.set(key, &bytes, CREATE);
+        read().unwrap_or(bytes)
     };
-    FingerprintKey(read().unwrap_or_else(made))
+    read().unwrap_or_else(made)
+}
+
+/// The key of this process's fingerprints. It is no secret's key to anything: it only keeps fingerprints of one process from
+/// being compared with anything else.
+fn fingerprint_key() -> FingerprintKey {
+    FingerprintKey(agreed("ck1"))
+}
+
+/// What a request of the prober's bears, so that an attempt knows it from one that has slipped past the gate.
+pub fn probe_pass() -> String {
+    u128::from_le_bytes(agreed("pp1")).to_string()
 }
 
 impl Vm {
-    /// The state for `registry`, made now unless another root context of this VM has made it.
-    pub fn of(registry: &Value) -> Result<Rc<Vm>, Vec<Problem>> {
+    /// The state for `registry`, made now unless another root context of this VM has made it. `identity` tells registries
+    /// apart where this is only a part of one.
+    pub fn of(registry: &Value, identity: Option<u64>) -> Result<Rc<Vm>, Vec<Problem>> {
+        let text = fnv1a_64(registry.to_string().as_bytes());
         VMS.with_borrow_mut(|vms| {
             vms.retain(|(_, vm)| vm.strong_count() > 0);
-            if let Some(vm) = vms.iter().find(|(wire, _)| wire == registry).and_then(|(_, vm)| vm.upgrade()) {
+            if let Some(vm) = vms.iter().find(|(known, _)| *known == text).and_then(|(_, vm)| vm.upgrade()) {
                 return Ok(vm);
             }
-            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?));
-            vms.push((registry.clone(), Rc::downgrade(&vm)));
+            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity.unwrap_or(text)));
+            vms.push((text, Rc::downgrade(&vm)));
             Ok(vm)
         })
     }
 
-    fn new(registry: Registry) -> Self {
+    fn new(registry: Registry, identity: u64) -> Self {
         let environment = |name: &str| std::env::var(name).ok();
         let off = environment(MCP_SWITCH)
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         let metrics = Metrics::of_this_vm();
+        let registry = Rc::new(registry);
+        let wall_s = || clock::wall_time().as_secs();
         Vm {
-            credentials: Credentials::new(&registry, fingerprint_key(), environment),
+            credentials: Credentials::new(Rc::clone(&registry), fingerprint_key(), wall_s, environment),
             names: metrics.names_of(&registry),
             metrics,
             mcp_enabled: !off,
@@ -89,8 +110,16 @@ impl Vm {
             budget: RefCell::new(Budget::new(registry.failover.budget)),
             breakers: RefCell::new(breakers),
             resets_done: Cell::new(false),
+            authorities: registry.servers.iter().map(|server| server.url.authority()).collect(),
+            crossing: crossing::Watch::begun(identity, clock::now_ms()),
+            identity,
             registry,
         }
+    }
+
+    /// The authority that requests for a server have.
+    pub fn authority(&self, server: ServerIndex) -> &str {
+        self.authorities.get(usize::from(server.0)).map_or("", String::as_str)
     }
 
     /// Works on what is known of trusted servers' tools; `None` where no server is trusted.
@@ -163,4 +192,16 @@ impl Vm {
         // Rare, and what an operator looks for first: not even a trap is to lose it.
         self.metrics.flush();
     }
+}
+
+/// Writes what the breakers of all registries of this VM have kept to write together.
+pub fn flush_all(now_ms: u64) {
+    let vms: Vec<_> = VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).collect());
+    vms.iter().for_each(|vm| vm.flush_breakers(now_ms));
+}
+
+/// FNV-1a, to tell texts apart.
+pub fn fnv1a_64(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

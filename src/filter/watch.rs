@@ -4,10 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::credentials::watched;
 use super::host;
 use super::metrics::Metric;
+use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
+use crate::call::credentials::watched;
 use crate::credential::audit::{Decision, Event};
 use crate::credential::{Now, Report, Severity, Slot, Watch};
 use crate::registry::{Credential, CredentialIndex};
@@ -37,7 +38,7 @@ impl CredentialWatch {
         for ((at, credential), watch) in credentials.zip(&mut self.watches) {
             let name = self.vm.names.credential(at);
             ask_keeper(credential);
-            let Some(report) = watched(credential) else { continue };
+            let Some(report) = watched(&EnvoySharedData, credential) else { continue };
             for (slot, event, fingerprint) in watch.update(&report, now.wall_s, &credential.policy) {
                 let decision = Decision { event, credential: credential.id.as_str(), slot, fingerprint, server: None };
                 let line = decision.line(now.wall_s);

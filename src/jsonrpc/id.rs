@@ -29,6 +29,11 @@ impl<'a> RequestId<'a> {
         legal.then_some(RequestId(raw))
     }
 
+    /// The id with memory of its own.
+    pub fn to_owned(self) -> OwnedId {
+        OwnedId(ToOwned::to_owned(self.0))
+    }
+
     /// The id as JSON, byte for byte.
     pub fn as_json(self) -> &'a str {
         self.0.get()
@@ -50,5 +55,26 @@ impl<'a> RequestId<'a> {
     fn exact(self) -> Option<f64> {
         let value: Value = serde_json::from_str(self.as_json()).ok()?;
         value.as_f64().filter(|number| number.abs() <= EXACT)
+    }
+}
+
+/// A [`RequestId`] with memory of its own.
+#[derive(Debug, Clone)]
+pub struct OwnedId(Box<RawValue>);
+
+impl OwnedId {
+    /// As [`RequestId::from_json`].
+    pub fn from_json(json: &str) -> Option<Self> {
+        RequestId::from_json(json).map(RequestId::to_owned)
+    }
+
+    /// The id.
+    pub fn borrow(&self) -> RequestId<'_> {
+        RequestId(&self.0)
+    }
+
+    /// As [`RequestId::as_json`].
+    pub fn as_json(&self) -> &str {
+        self.0.get()
     }
 }

@@ -13,7 +13,7 @@ mod writer;
 
 pub use answer::Answer;
 pub use code::ErrorCode;
-pub use id::RequestId;
+pub use id::{OwnedId, RequestId};
 pub use incoming::{Incoming, Invalid, Notification, Request, parse};
 pub use writer::{Details, error, result};
 

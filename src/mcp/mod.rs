@@ -1,7 +1,5 @@
-//! What Dualpath knows of the Model Context Protocol: methods, protocol versions, parameters, session ids, and the
-//! answers the gate gives itself.
+//! What Dualpath knows of the Model Context Protocol: methods, protocol versions, parameters and session ids.
 
-pub mod local;
 mod method;
 mod params;
 mod session;

@@ -94,8 +94,10 @@ pub fn route() -> Route {
     let slots =
         SERVERS.iter().zip(SECRETS).map(|(name, slots)| ((*name).to_owned(), slots.map(|s| Some(s.to_owned()))));
     Route {
-        on_no_match: "api".into(),
+        on_no_match: "mcp-a".into(),
         num_retries: 8,
+        retries_resets: true,
+        per_try_ms: 30_000,
         buffer_limit: 1 << 23,
         replay_limit: 1 << 23,
         slots: slots.collect::<BTreeMap<_, _>>(),

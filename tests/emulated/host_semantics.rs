@@ -153,6 +153,8 @@ fn route() -> Route {
     Route {
         on_no_match: "direct".into(),
         num_retries: 3,
+        retries_resets: false,
+        per_try_ms: 15_000,
         buffer_limit: 1 << 20,
         replay_limit: 1 << 20,
         slots: BTreeMap::new(),

@@ -1,12 +1,13 @@
 //! What reads bytes that somebody else wrote, and what holds for any of them.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use dualpath::breaker::codec::{Decoded, decode, encode};
 use dualpath::breaker::{Breaker, CallResult, Moment, Outcome, Policy, Record, Ticket};
+use dualpath::call::handover;
 use dualpath::jsonrpc::{Incoming, parse};
 use dualpath::mcp::Params;
-use dualpath::plan::Plan;
 use dualpath::registry::Registry;
 use dualpath::shared_data::{HostError, SetError, SharedData};
 use dualpath::sse::Scanner;
@@ -53,10 +54,10 @@ const JSON: &[&str] = &[
 pub const TARGETS: [Target; 6] = [
     Target { name: "record", corpus: records, words: &["\u{1}", "\0\0\0\0"], check: record },
     Target {
-        name: "plan",
-        corpus: || vec![vec![1, 0, 1, 0], b"\x01\x00\x01\x01\x03\"a\"".to_vec()],
-        words: &["\u{1}"],
-        check: plan,
+        name: "handover",
+        corpus: || vec![vec![0, 1, 1, b'1', 0, 0, 0, 0, 0], b"\x00\x01\x03\"a\"\x00\x00\x01\x00".to_vec()],
+        words: &["\u{1}", "\0\0\0\0"],
+        check: written_call,
     },
     Target { name: "jsonrpc", corpus: messages, words: JSON, check: message },
     Target {
@@ -174,10 +175,14 @@ fn record(bytes: &[u8]) {
     }
 }
 
-/// A plan that can be read is written in the same bytes, or it is not one of ours.
-fn plan(bytes: &[u8]) {
-    if let Some(plan) = Plan::decode(bytes) {
-        assert_eq!(Plan::decode(&plan.encode()), Some(plan));
+/// A call that can be read is the same once it has been written again.
+fn written_call(bytes: &[u8]) {
+    let server = json!({"id": "a", "kind": "mcp", "url": "https://a.example"});
+    let registry = Rc::new(Registry::from_wire(&json!({"version": 1, "servers": [server]})).expect("a registry"));
+    if let Some(call) = handover::call(bytes, &registry) {
+        let again = handover::write(7, &call);
+        let written = handover::read(&again).and_then(|found| found.written).expect("it was written");
+        assert_eq!(handover::call(written, &registry).map(|call| call.flight), Some(call.flight));
     }
 }
 

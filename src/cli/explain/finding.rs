@@ -1,13 +1,19 @@
 //! What follows from what was seen, each decision with the place that says so.
 
+use std::rc::Rc;
+
 use super::seen::{Judged, Seen};
-use crate::conclusion::{Conclusion, Ending, conclude};
-use crate::failure::{
-    BUILT_IN, Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, decide, may_fail_over,
-    may_follow_loss,
-};
-use crate::plan::{Kind, Route, chain};
-use crate::registry::{Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
+use crate::breaker::{Look, Ticket};
+use crate::call::admission::Breakers;
+use crate::call::answer::{Conclusion, Ending, conclude};
+use crate::call::door::Client;
+use crate::call::message::{Message, replay_of_tool};
+use crate::call::planning::{Planned, Surroundings, plan};
+use crate::call::route::{Route, chain};
+use crate::call::{Call, Kind, Task};
+use crate::drill::Orders;
+use crate::failure::{BUILT_IN, Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, decide};
+use crate::registry::{Registry, Server, ServerIndex, ServerKind, Tool};
 
 /// The answer to the operator's question.
 #[derive(Debug, Clone)]
@@ -39,7 +45,7 @@ pub(super) struct Origins {
 
 /// The parts of a registry that an explanation is about.
 struct Question<'r> {
-    registry: &'r Registry,
+    registry: &'r Rc<Registry>,
     at: ServerIndex,
     server: &'r Server,
     tool: Option<(usize, &'r Tool)>,
@@ -53,41 +59,32 @@ impl Finding {
     /// # Errors
     /// If there is no such server or tool, or if that server is never asked for that tool.
     pub fn new(
-        registry: &Registry,
+        registry: &Rc<Registry>,
         server: &str,
         tool: Option<&str>,
         annotated: bool,
         seen: &Seen,
     ) -> Result<Self, String> {
         let question = Question::new(registry, server, tool, annotated)?;
-        let direct = question.tool.and_then(|(_, tool)| tool.rest.as_ref());
-        let direct = direct.filter(|direct| direct.server == question.at);
-        let mut judged = seen.judge(question.server.kind, &question.server.rules, direct);
-        let knows_only_clients = registry.knows_only_clients(question.server);
-        if knows_only_clients {
-            judged.verdict = judged.verdict.about_the_client();
-        }
-        let class = judged.verdict.class;
+        let not_asked = || format!("--server {server}: is held open by its breaker's mode, so it is never asked");
+        let has_two_slots = registry.has_two_slots(question.at);
+        let mut first = question.call(seen).ok_or_else(not_asked)?;
+        let judged = seen.judge(&mut first, registry, question.at, has_two_slots).ok_or_else(not_asked)?;
+        let other_slot = first.flight.ahead_leg().is_some_and(|leg| leg.other_slot);
+        // Where that is no help either.
+        let mut call = question.call(seen).ok_or_else(not_asked)?;
+        seen.judge(&mut call, registry, question.at, false);
+        let class = judged.settled.verdict.class;
         let (tool_on, server_on) = (question.tool.map(|(_, tool)| &tool.on), &question.server.on);
         let decisions = decide(class, tool_on, Some(server_on));
-        let other_slot = decisions.other_slot_first && registry.has_two_slots(question.at);
-        let ending = Ending {
-            class,
-            status: judged.status,
-            readable: judged.readable,
-            kind: Kind::Request,
-            answerable_by_gate: false,
-            session_elsewhere: false,
-            knows_only_clients,
-        };
         Ok(Finding {
             server: server.to_owned(),
             tool: tool.map(str::to_owned),
             seen: describe(seen),
-            decided_by: question.decided_by(judged.verdict.basis, seen),
+            decided_by: question.decided_by(judged.settled.verdict.basis, seen),
             origins: question.origins(class),
-            next: question.next(class, decisions.failover, matches!(seen, Seen::NoAnswer(_))),
-            conclusion: conclude(&ending),
+            next: question.next(&call, class, decisions.failover),
+            conclusion: conclude(&Ending::of(&first, registry, judged.status, false)),
             judged,
             decisions,
             other_slot,
@@ -95,8 +92,30 @@ impl Finding {
     }
 }
 
+/// Breakers that are all closed.
+struct AllClosed<'r>(&'r Registry);
+
+impl Breakers for AllClosed<'_> {
+    fn usable(&mut self, server: ServerIndex) -> bool {
+        self.0.server(server).is_some_and(|server| server.breaker.mode != crate::breaker::Mode::ForcedOpen)
+    }
+    fn translates(&mut self, server: ServerIndex) -> bool {
+        self.0.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
+    }
+    fn admit(&mut self, server: ServerIndex) -> Look {
+        self.look(server)
+    }
+    fn look(&mut self, _server: ServerIndex) -> Look {
+        Look { admits: true, pass_over: false, ticket: Ticket::default() }
+    }
+    fn last_resort(&mut self, _server: ServerIndex) -> Option<Ticket> {
+        None
+    }
+    fn diverted(&mut self, _server: ServerIndex) {}
+}
+
 impl<'r> Question<'r> {
-    fn new(registry: &'r Registry, server: &str, tool: Option<&str>, annotated: bool) -> Result<Self, String> {
+    fn new(registry: &'r Rc<Registry>, server: &str, tool: Option<&str>, annotated: bool) -> Result<Self, String> {
         let ids = |servers: &[ServerIndex]| {
             let names = servers.iter().filter_map(|at| registry.server(*at)).map(|server| server.id.as_str());
             names.collect::<Vec<_>>().join(", ")
@@ -118,28 +137,49 @@ impl<'r> Question<'r> {
             let of = tool.map_or("a tool that the registry does not list", |(_, tool)| tool.name.as_str());
             return Err(format!("--server {server}: is never asked for {of}; that goes to {}", ids(&chain)));
         }
-        let mcp = chain.iter().filter_map(|at| registry.server(*at)).filter(|server| server.kind == ServerKind::Mcp);
-        let chain_is_trusted = mcp.map(|server| server.trust_annotations).reduce(|all, one| all && one) == Some(true);
-        let replay = match tool {
-            Some((_, Tool { replayable: Replayable::Yes, .. })) => Replay::Allowed,
-            Some((_, Tool { replayable: Replayable::No, .. })) => Replay::NotReplayable,
-            _ if !chain_is_trusted => Replay::NotReplayable,
-            _ if annotated => Replay::Allowed,
-            _ => Replay::UnknownAnnotation,
-        };
+        let trusted = |at: &ServerIndex| registry.server(*at).is_some_and(|server| server.trust_annotations);
+        let anyone = registry.servers.iter().any(|server| server.trust_annotations);
+        let mut vouch = |_: &str, servers: &[ServerIndex]| anyone.then(|| annotated && servers.iter().all(trusted));
+        let called = tool.map(|(_, tool)| tool);
+        let replay = replay_of_tool(registry, called, called.map_or("", |tool| &tool.name), &mut vouch);
         Ok(Question { registry, at, server: found, tool, replay, chain })
+    }
+
+    /// The call, planned as the filter does it.
+    fn call(&self, seen: &Seen) -> Option<Call> {
+        let route = self.tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool));
+        let message = Message {
+            kind: Kind::Request,
+            id: seen.id(),
+            task: self.tool.map_or(Task::Other, |(at, _)| Task::Tool(at)),
+            replay: self.replay,
+            ..Message::stream(route)
+        };
+        let mut around = Surroundings {
+            registry: self.registry,
+            breakers: AllClosed(self.registry),
+            drill: &Orders::default(),
+            mcp_enabled: true,
+            now_ms: 0,
+            uuid: &mut || [0; 16],
+            headers: &Vec::new,
+        };
+        match plan(message, &mut Client::default(), &mut around) {
+            Planned::Go(call, _) => Some(*call),
+            Planned::TimeOver | Planned::NoPath(_) => None,
+        }
     }
 
     fn decided_by(&self, basis: Basis, seen: &Seen) -> String {
         let (status, retry_after) = match seen {
-            Seen::Answer { head, .. } => (head.status, head.retry_after_ms.unwrap_or_default()),
-            Seen::NoAnswer(_) => (0, 0),
+            Seen::Answer { status, retry_after, .. } => (*status, retry_after.as_deref().unwrap_or_default().trim()),
+            Seen::NoAnswer(_) => (0, ""),
         };
         match basis {
             Basis::Filter => "built in: an answer that the tool's mapping can't read".to_owned(),
             Basis::Transport => "built in: how the call ended without an answer".to_owned(),
             Basis::Status => format!("built in: HTTP status {status}"),
-            Basis::RetryAfter => format!("built in: HTTP status {status} with Retry-After ({} s)", retry_after / 1000),
+            Basis::RetryAfter => format!("built in: HTTP status {status} with Retry-After ({retry_after} s)"),
             Basis::Code => "built in: the code of the JSON-RPC error".to_owned(),
             Basis::Body => "built in: what the body is".to_owned(),
             Basis::CredentialCode => "built in: a vendor's code for a bad credential".to_owned(),
@@ -179,37 +219,50 @@ impl<'r> Question<'r> {
         }
     }
 
-    /// The servers that are asked next, or why none is. `unanswered`: the router decides, not the attempt.
-    fn next(&self, class: Class, failover: Failover, unanswered: bool) -> Result<Vec<String>, String> {
-        let after = self.chain.iter().skip_while(|at| **at != self.at).skip(1);
-        let next: Vec<_> = after.filter_map(|at| Some(self.registry.server(*at)?.id.to_string())).collect();
-        if !may_fail_over(class, failover, self.replay, false) {
-            return Err(match failover {
-                Failover::WhenReplayable => self.why_not_replayable(),
-                Failover::Always | Failover::Never => "never for this class".to_owned(),
-            });
+    /// The servers that `call` goes to next, or why to none.
+    fn next(&self, call: &Call, class: Class, failover: Failover) -> Result<Vec<String>, String> {
+        let flight = &call.flight;
+        let end = flight.last().and_then(|(_, made)| made.end);
+        if let Some(leg) = flight.ahead_leg() {
+            if class == Class::Lost && end.is_some_and(|end| !end.answered) && flight.pace().is_strict() {
+                return Err(
+                    "another server of the same call says never for lost, and the router asks once for all".to_owned()
+                );
+            }
+            if !leg.repeats {
+                let rest = flight.hops().iter().skip(leg.hop.into());
+                return Ok(rest.map(|hop| hop.server.to_string()).collect());
+            }
         }
-        if next.is_empty() {
-            let again = match self.server.attempts {
-                attempts if attempts > 1 && matches!(class, Class::NotSent | Class::Overload) => {
-                    format!("; it is asked up to {attempts} times itself (servers[{}].attempts)", self.at.0)
-                }
-                _ => String::new(),
-            };
-            return Err(format!("there is no server after {}{again}", self.server.id));
+        let is_last = self.chain.last() == Some(&self.at);
+        let may = crate::failure::may_fail_over(class, failover, self.replay);
+        match failover {
+            _ if may && is_last => {
+                let again = match self.server.attempts {
+                    attempts if attempts > 1 && matches!(class, Class::NotSent | Class::Overload) => {
+                        format!("; it is asked up to {attempts} times itself (servers[{}].attempts)", self.at.0)
+                    }
+                    _ => String::new(),
+                };
+                Err(format!("there is no server after {}{again}", self.server.id))
+            }
+            Failover::WhenReplayable => Err(self.why_not_replayable()),
+            Failover::Always | Failover::Never => Err("never for this class".to_owned()),
         }
-        let but_last = self.chain.iter().rev().skip(1).filter_map(|at| self.registry.server(*at));
-        let tool_on = self.tool.map(|(_, tool)| &tool.on);
-        if class == Class::Lost && unanswered && !may_follow_loss(tool_on, but_last.map(|s| &s.on), self.replay) {
-            return Err(
-                "another server of the same call says never for lost, and the router asks once for all".to_owned()
-            );
-        }
-        Ok(next)
+    }
+
+    /// Whether all MCP servers that may get the call are trusted.
+    fn is_trusted(&self) -> bool {
+        let servers = self.chain.iter().filter_map(|at| self.registry.server(*at));
+        servers.filter(|server| server.kind == ServerKind::Mcp).all(|server| server.trust_annotations)
     }
 
     fn why_not_replayable(&self) -> String {
         match self.tool {
+            _ if self.replay == Replay::UnknownAnnotation && !self.is_trusted() => {
+                "the call may have been executed, and not every server that may get it is trusted (trust_annotations)"
+                    .to_owned()
+            }
             _ if self.replay == Replay::UnknownAnnotation => {
                 "the call may have been executed; with --annotated, what if trusted servers vouch for the tool"
                     .to_owned()
@@ -237,10 +290,10 @@ fn describe(seen: &Seen) -> String {
         Seen::NoAnswer(super::Transport::Reset) => "a reset after the call was sent".to_owned(),
         Seen::NoAnswer(super::Transport::Timeout) => "no answer within the timeout".to_owned(),
         Seen::NoAnswer(super::Transport::Cancelled) => "the client left first".to_owned(),
-        Seen::Answer { head, body, events } => {
-            let kind = if *events { "events of" } else { "a body of" };
+        Seen::Answer { status, body, .. } => {
+            let kind = if seen.is_of_events() { "events of" } else { "a body of" };
             let body = if body.is_empty() { "no body".to_owned() } else { format!("{kind} {} bytes", body.len()) };
-            format!("HTTP {} with {body}", head.status)
+            format!("HTTP {status} with {body}")
         }
     }
 }

@@ -84,7 +84,7 @@ enum Format {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
     let registry = match load(&args.registry) {
-        Ok((registry, _)) => registry,
+        Ok((registry, _)) => std::rc::Rc::new(registry),
         Err(error) => return report(&error),
     };
     let found = args.description.body.as_deref().map_or(Ok(Vec::new()), read).and_then(|body| {

@@ -1,19 +1,16 @@
-//! What a server did with a call, and the class that the filter's judges give it.
+//! What a server did with a call, and what the filter's own code makes of it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::value::RawValue;
 
 use super::{Description, Transport};
-use crate::conclusion::is_translated;
-use crate::failure::{
-    Basis, Class, EventJudgement, Expected, Head, Judgement, Rule, Verdict, judge_body, judge_event, judge_head,
-    judge_no_answer, retry_after,
-};
-use crate::jsonrpc::{Answer, RequestId};
-use crate::registry::{Direct, ServerKind};
+use crate::budget::Budget;
+use crate::call::Call;
+use crate::call::attempt::{Attempt, Flow, NoAnswer, Reaction, ResponseHead, Scene, Settled};
+use crate::jsonrpc::{OwnedId, RequestId};
+use crate::registry::{Registry, ServerIndex};
 use crate::sse::Scanner;
-use crate::translate;
 
 /// What a server did.
 #[derive(Debug, Clone)]
@@ -22,21 +19,21 @@ pub(super) enum Seen {
     NoAnswer(Transport),
     /// It answered.
     Answer {
-        /// The answer's head.
-        head: Head,
+        /// Its HTTP status.
+        status: u16,
+        /// The values of its content-type and retry-after.
+        content_type: Option<String>,
+        retry_after: Option<String>,
         /// Its body.
         body: Vec<u8>,
-        /// Whether that is a stream of events.
-        events: bool,
     },
 }
 
-/// What the filter's judges say of it.
+/// What became of the attempt that has seen it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Judged {
-    pub verdict: Verdict,
-    /// Whether an MCP client could read the answer.
-    pub readable: bool,
+    /// How it settled.
+    pub settled: Settled,
     /// The HTTP status that the gate sees if this is the last word.
     pub status: u16,
 }
@@ -52,79 +49,85 @@ impl Seen {
             (None, Some(_)) => 200,
             (None, None) => return Err("say what was seen: --status, --body or --transport".to_owned()),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let (mut retry_after_ms, mut events) = (None, description.event_stream);
+        let (mut retry_after, mut content_type) = (None, None);
         for header in &description.headers {
             let (name, value) =
                 header.split_once(':').ok_or_else(|| format!("--header {header}: must be NAME: VALUE"))?;
             match name.trim().to_ascii_lowercase().as_str() {
                 "retry-after" => {
-                    retry_after_ms = retry_after::parse(value.as_bytes(), u64::try_from(now).unwrap_or(u64::MAX));
-                    if retry_after_ms.is_none() {
+                    if crate::failure::retry_after::parse(value.as_bytes(), wall_ms()).is_none() {
                         return Err(format!("--header {header}: must be a number of seconds or an HTTP date"));
                     }
+                    retry_after = Some(value.to_owned());
                 }
-                "content-type" => events |= value.trim().to_ascii_lowercase().starts_with("text/event-stream"),
+                "content-type" => content_type = Some(value.to_owned()),
                 _ => {}
             }
         }
-        Ok(Seen::Answer { head: Head { status, retry_after_ms, bodiless: body.is_empty() }, body, events })
+        if description.event_stream {
+            content_type = Some("text/event-stream".to_owned());
+        }
+        Ok(Seen::Answer { status, content_type, retry_after, body })
     }
 
-    /// Judges it as an attempt does, for a call whose answer it would be. `direct`: how the tool is called on a REST server.
-    pub fn judge(&self, kind: ServerKind, rules: &[Rule], direct: Option<&Direct>) -> Judged {
-        let (head, body, events) = match self {
+    /// The id of the call that it would answer: its own, as nobody says which call it was.
+    pub fn id(&self) -> Option<OwnedId> {
+        let body = match self {
+            Seen::Answer { body, .. } => body.as_slice(),
+            Seen::NoAnswer(_) => b"",
+        };
+        let mut scanner = Scanner::default();
+        scanner.push(body);
+        let event = scanner.next_event().filter(|_| self.is_of_events());
+        OwnedId::from_json(&id_of(event.as_ref().map_or(body, |event| &event.data)))
+    }
+
+    /// Whether the answer is a stream of events.
+    pub fn is_of_events(&self) -> bool {
+        let Seen::Answer { content_type: Some(kind), .. } = self else { return false };
+        kind.trim().to_ascii_lowercase().starts_with("text/event-stream")
+    }
+
+    /// Has an attempt of `call` at the server see it. `has_other_slot`: the credential's other slot could be used. Answers
+    /// nothing if the call never goes there.
+    pub fn judge(&self, call: &mut Call, registry: &Registry, at: ServerIndex, has_other_slot: bool) -> Option<Judged> {
+        let mut budget = Budget::new(registry.failover.budget);
+        let server = registry.server(at)?;
+        let mut scene = Scene { call, registry, index: at, server, budget: &mut budget, now_ms: 0, wall_ms: &wall_ms };
+        let mut attempt = Attempt::begin(&mut scene, false, || true).ok()?;
+        attempt.has_other_slot = has_other_slot;
+        let (reaction, status) = match self {
             Seen::NoAnswer(transport) => {
-                let sent = matches!(transport, Transport::Reset | Transport::Timeout);
-                let verdict = judge_no_answer(sent, *transport == Transport::Cancelled);
-                let status = if *transport == Transport::Timeout { 504 } else { 503 };
-                return Judged { verdict, readable: false, status };
+                let how = NoAnswer {
+                    client_gone: *transport == Transport::Cancelled,
+                    not_connected: *transport == Transport::Refused,
+                };
+                (attempt.ended(&mut scene, how), if *transport == Transport::Timeout { 504 } else { 503 })
             }
-            Seen::Answer { head, body, events } => (head, body.as_slice(), *events),
+            Seen::Answer { status, content_type, retry_after, body } => {
+                let head = ResponseHead {
+                    status: *status,
+                    content_type: content_type.as_deref().map(str::as_bytes),
+                    retry_after: retry_after.as_deref().map(str::as_bytes),
+                    bodiless: body.is_empty(),
+                };
+                let mut reaction = attempt.response_headers(&mut scene, &head);
+                if reaction.flow == Flow::Hold {
+                    let read = |start: usize, len: usize| body.iter().skip(start).take(len).copied().collect();
+                    reaction = attempt.response_body(&mut scene, body.len(), true, &read);
+                }
+                let translated = matches!(reaction.flow, Flow::Replace(_) | Flow::Reply(_));
+                (reaction, if translated { 200 } else { *status })
+            }
         };
-        let id = id_of(body);
-        let Some(id) = RequestId::from_json(&id) else { return Judged::of(Class::Server.into(), false, head.status) };
-        let expected = Expected::Answer(id);
-        let verdict = match judge_head(kind, rules, head, expected) {
-            Judgement::Decided(verdict) => verdict,
-            Judgement::NeedsBody if head.status < 300 && events => return first_event(rules, body, head.status),
-            Judgement::NeedsBody => judge_body(kind, rules, head, body, expected),
-        };
-        if let Some(direct) = direct.filter(|_| is_translated(verdict.class)) {
-            return match translate::answer(&direct.mapping, head.status, body) {
-                Ok(answer) if answer.is_error() => Judged::of((Class::Caller, verdict.basis).into(), true, 200),
-                Ok(_) => Judged::of(verdict, true, 200),
-                Err(_) => Judged::of(Class::Server.into(), false, head.status),
-            };
-        }
-        Judged::of(verdict, is_readable(body, id), head.status)
+        let Reaction { settled: Some(settled), .. } = reaction else { return None };
+        Some(Judged { settled, status })
     }
 }
 
-impl Judged {
-    fn of(verdict: Verdict, readable: bool, status: u16) -> Self {
-        Judged { verdict, readable, status }
-    }
-}
-
-/// The verdict on a stream is that on its first event with data.
-fn first_event(rules: &[Rule], body: &[u8], status: u16) -> Judged {
-    let mut scanner = Scanner::default();
-    scanner.push(body);
-    while let Some(event) = scanner.next_event() {
-        let id = id_of(&event.data);
-        let Some(id) = RequestId::from_json(&id) else { break };
-        match judge_event(rules, &event.data, Expected::Answer(id)) {
-            EventJudgement::Empty => {}
-            EventJudgement::Interim => return Judged::of((Class::Success, Basis::Body).into(), true, status),
-            EventJudgement::Answer(verdict) => return Judged::of(verdict, is_readable(&event.data, id), status),
-        }
-    }
-    Judged::of((Class::Server, Basis::Body).into(), false, status)
-}
-
-fn is_readable(body: &[u8], id: RequestId<'_>) -> bool {
-    matches!(Answer::parse(body, Some(id)), Answer::Result { .. } | Answer::Error { .. })
+fn wall_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(now).unwrap_or(u64::MAX)
 }
 
 /// The id of the call that a body would answer: its own, as nobody says which call it was.

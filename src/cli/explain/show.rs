@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use crate::conclusion::Conclusion;
+use crate::call::answer::Conclusion;
 use crate::failure::{BreakerEffect, Class};
 
 /// The explanation in lines, each with its title and, in brackets, what decided it.
 pub(super) fn text(finding: &Finding) -> String {
-    let class = finding.judged.verdict.class;
+    let class = finding.judged.settled.verdict.class;
     let tool = finding.tool.as_deref().unwrap_or("one that the registry does not list");
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     let origins = &finding.origins;
@@ -29,7 +29,7 @@ pub(super) fn text(finding: &Finding) -> String {
 
 /// The explanation as one JSON object.
 pub(super) fn json(finding: &Finding) -> String {
-    let (class, origins) = (finding.judged.verdict.class, &finding.origins);
+    let (class, origins) = (finding.judged.settled.verdict.class, &finding.origins);
     let to: &[String] = finding.next.as_deref().unwrap_or_default();
     let client = match finding.conclusion {
         _ if goes_on(finding) => json!({"answer": "next"}),
@@ -47,7 +47,7 @@ pub(super) fn json(finding: &Finding) -> String {
             "effect": finding.decisions.breaker.as_str(),
             "rate": matches!(finding.decisions.breaker, BreakerEffect::Failure | BreakerEffect::Limited),
             "run": finding.decisions.breaker == BreakerEffect::Failure,
-            "retry_after_ms": finding.judged.verdict.retry_after_ms,
+            "retry_after_ms": finding.judged.settled.verdict.retry_after_ms,
             "by": origins.breaker,
         },
         "other_slot": {"answer": finding.other_slot, "by": origins.other_slot},
@@ -67,7 +67,7 @@ pub(super) fn json(finding: &Finding) -> String {
 fn counts(finding: &Finding) -> String {
     match finding.decisions.breaker {
         BreakerEffect::Failure => "counts in the failure rate and in the run of failures".to_owned(),
-        BreakerEffect::Limited => match finding.judged.verdict.retry_after_ms {
+        BreakerEffect::Limited => match finding.judged.settled.verdict.retry_after_ms {
             Some(ms) => format!("counts in the failure rate but not in the run; asks for {} s", ms.div_ceil(1000)),
             None => "counts in the failure rate but not in the run".to_owned(),
         },
@@ -88,7 +88,7 @@ fn goes_on(finding: &Finding) -> bool {
 }
 
 fn client(finding: &Finding) -> String {
-    let class = finding.judged.verdict.class;
+    let class = finding.judged.settled.verdict.class;
     if class == Class::Cancelled {
         return "is gone".to_owned();
     }

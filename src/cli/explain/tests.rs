@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,7 +34,7 @@ fn with(pointer: &str, value: Value) -> Value {
 
 fn explain(tree: &Value, server: &str, tool: Option<&str>, seen: &Description, body: &str) -> Result<Finding, String> {
     let registry = Registry::from_wire(tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    Finding::new(&registry, server, tool, false, &Seen::new(seen, body.as_bytes().to_vec())?)
+    Finding::new(&Rc::new(registry), server, tool, false, &Seen::new(seen, body.as_bytes().to_vec())?)
 }
 
 fn status(status: u16) -> Description {
@@ -62,7 +64,7 @@ fn a_401_of_a_server_that_gets_the_clients_own_token_is_the_clients() {
     let passing = with("/listener", json!({"client_authorization": "pass"}));
     let clients = explain(&passing, "two", Some("sql"), &status(401), "{}").unwrap();
     assert!(line(&clients, "class").starts_with("authorization"), "{}", line(&clients, "class"));
-    assert_eq!((line(&clients, "alert"), clients.conclusion), ("no".to_owned(), crate::conclusion::Conclusion::Pass));
+    assert_eq!((line(&clients, "alert"), clients.conclusion), ("no".to_owned(), crate::call::answer::Conclusion::Pass));
 }
 
 /// Every class of the table in the README, for a tool that is replayable and one that is not.
@@ -96,7 +98,7 @@ fn the_default_table_is_explained_as_it_is() {
     for (seen, body, class, breaker, policy) in rows {
         for (tool, is_replayable) in [("search", true), ("sql", false)] {
             let finding = explain(&tree(), "one", Some(tool), &seen, body).expect(class);
-            assert_eq!(finding.judged.verdict.class.as_str(), class, "{seen:?}");
+            assert_eq!(finding.judged.settled.verdict.class.as_str(), class, "{seen:?}");
             assert_eq!(line(&finding, "breaker").split(':').next(), Some(breaker), "{class}");
             let sent_on = policy == all || policy == replayable && is_replayable;
             let to = if is_replayable { "two, then api" } else { "two" };
@@ -178,7 +180,7 @@ fn a_stream_is_judged_by_its_first_event_with_data() {
     let seen = Description { event_stream: true, ..status(200) };
     let class = |body: &str| {
         explain(&tree(), "one", Some("search"), &seen, body)
-            .map(|finding| finding.judged.verdict.class.as_str())
+            .map(|finding| finding.judged.settled.verdict.class.as_str())
             .unwrap()
     };
     let failed = error(-32603, "boom");
@@ -192,7 +194,7 @@ fn a_stream_is_judged_by_its_first_event_with_data() {
 fn an_api_is_judged_by_what_the_tools_mapping_makes_of_its_answer() {
     let class = |status_of, body: &str| {
         let finding = explain(&tree(), "api", Some("direct"), &status(status_of), body).unwrap();
-        (finding.judged.verdict.class.as_str(), line(&finding, "client"))
+        (finding.judged.settled.verdict.class.as_str(), line(&finding, "client"))
     };
     assert_eq!(class(200, r#"{"text":"x"}"#), ("success", "this answer, with HTTP 200".to_owned()));
     assert_eq!(class(200, "<html>").0, "server");
@@ -257,7 +259,7 @@ fn a_tool_that_is_left_to_annotations_depends_on_them() {
     let mut tree = tree();
     tree["servers"][0]["trust_annotations"] = json!(true);
     tree["servers"][1]["trust_annotations"] = json!(true);
-    let registry = Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let registry = Rc::new(Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}")));
     let seen = Seen::new(&status(500), Vec::new()).unwrap();
     for tool in [Some("sql"), None] {
         let failover = |annotated| line(&Finding::new(&registry, "one", tool, annotated, &seen).unwrap(), "failover");

@@ -124,7 +124,7 @@ fn no_policy_has_a_call_sent_again_that_only_one_server_can_go_on_with() {
     for replay in [Replay::Pinned, Replay::Batch, Replay::Unreadable] {
         for class in Class::ALL.into_iter().filter(|class| class.may_have_been_executed()) {
             for failover in Failover::ALL {
-                assert!(!may_fail_over(class, failover, replay, false), "{class:?} {replay:?}");
+                assert!(!may_fail_over(class, failover, replay), "{class:?} {replay:?}");
             }
         }
     }
@@ -133,9 +133,9 @@ fn no_policy_has_a_call_sent_again_that_only_one_server_can_go_on_with() {
 #[test]
 fn an_operator_may_have_a_tools_calls_sent_again_by_name() {
     for replay in [Replay::Allowed, Replay::NotReplayable, Replay::UnknownAnnotation] {
-        assert!(may_fail_over(Class::Server, Always, replay, false), "{replay:?}");
+        assert!(may_fail_over(Class::Server, Always, replay), "{replay:?}");
     }
-    assert!(!may_fail_over(Class::Server, Never, Replay::Allowed, false));
+    assert!(!may_fail_over(Class::Server, Never, Replay::Allowed));
 }
 
 #[test]

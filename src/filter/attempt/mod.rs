@@ -1,16 +1,13 @@
 //! The attempt: the upstream filter on a server's cluster. One context per attempt of a call.
 //!
-//! It prepares the request for its server ([`request`]), holds and judges the answer ([`response`]), and settles the
-//! attempt with the breaker ([`verdict`]). A request without a plan gets the server's credential and nothing else.
+//! It turns Envoy's callbacks into the events of [`call::attempt`](crate::call::attempt), and what that answers into calls to
+//! the host: the request's headers in [`request`], everything that follows in [`reaction`].
 
-mod credential;
 mod drill;
-mod onward;
-mod placement;
+mod flown;
+mod headers;
+mod reaction;
 mod request;
-mod response;
-mod rest;
-mod verdict;
 
 use std::rc::Rc;
 
@@ -18,89 +15,151 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 pub use drill::Drill;
-pub use placement::Placement;
-use response::Holding;
-use rest::RestCall;
+use flown::Flown;
 
+use super::host::{self, Body, Headers};
+use super::vm::Vm;
+use crate::call::attempt::{self, NoAnswer, ResponseHead, is_kept_from_clients};
 use crate::credential::Selection;
-use crate::failure::Class;
-use crate::plan::Plan;
+use crate::mcp::SessionId;
+use crate::registry::ServerIndex;
+use crate::wiring::header;
+
+/// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
+const DOWNSTREAM_GONE: u64 = 0x4000 | 0x1000_0000;
+
+/// Where an attempt filter sits: at one server's cluster, under one registry.
+#[derive(Clone)]
+pub struct Place {
+    /// The state of the VM under that registry, or under the part of it that this server's attempts need.
+    pub vm: Rc<Vm>,
+    /// The server.
+    pub server: ServerIndex,
+    /// What a probe must bear.
+    pub probe_pass: Rc<str>,
+}
+
+/// How far an attempt has come.
+enum Phase {
+    /// Nothing seen yet, or a request of the prober's: left alone.
+    Other,
+    /// The request's body is being collected.
+    Reading,
+    /// On its way, or answered.
+    Sent,
+    /// Answered here; nothing was sent.
+    Refused,
+}
 
 /// The context of one attempt.
 pub struct Attempt {
-    placement: Rc<Placement>,
-    /// The plan of the call; `None` for a request that no gate has planned.
-    plan: Option<Plan>,
-    /// How the attempt is to fail without its server being asked; only on the drill's own cluster.
-    drill: Option<Class>,
+    place: Place,
+    phase: Phase,
+    /// The call and what has become of it here.
+    flown: Option<(Flown, attempt::Attempt)>,
     /// The credential slot that the request carries.
     selection: Option<Selection>,
-    /// Whether the outcome has been reported.
-    settled: bool,
-    /// When the attempt began, on the monotonic clock, in ms.
-    began_ms: u64,
-    /// How long it took to the answer's headers, in ms; `None` until they are there.
-    answered_after_ms: Option<u64>,
-    /// The call as the REST server gets it, if this is one.
-    rest: Option<RestCall>,
-    holding: Holding,
+    /// How much of the request's body is there.
+    read: usize,
 }
 
 impl Attempt {
     /// A context that has seen nothing yet.
-    pub fn new(placement: Rc<Placement>) -> Self {
-        Attempt {
-            placement,
-            plan: None,
-            drill: None,
-            selection: None,
-            settled: false,
-            began_ms: 0,
-            answered_after_ms: None,
-            rest: None,
-            holding: Holding::Nothing,
+    pub fn new(place: Place) -> Self {
+        Attempt { place, phase: Phase::Other, flown: None, selection: None, read: 0 }
+    }
+
+    fn ended(&mut self) {
+        let Some((flown, attempt)) = &mut self.flown else { return };
+        if attempt.is_settled() {
+            return;
         }
+        let flags = host::number(&["response", "flags"]);
+        let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
+        let how = NoAnswer {
+            client_gone: flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect"),
+            not_connected: host::attribute(&["upstream", "transport_failure_reason"]).is_some(),
+        };
+        let reaction = flown.with_scene(|scene| attempt.ended(scene, how));
+        self.react(reaction, 0);
     }
 }
 
 impl Context for Attempt {
     fn on_done(&mut self) -> bool {
-        self.settle_unanswered();
+        self.ended();
         true
     }
 }
 
 impl HttpContext for Attempt {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.request_headers(end_of_stream)
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        self.request_headers(false)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        match self.rest {
-            Some(RestCall::Awaited(_)) => self.rest_body(size, end_of_stream),
-            Some(RestCall::Refused) => Action::Pause,
+        match self.phase {
+            Phase::Reading => self.request_body(size, end_of_stream),
+            Phase::Refused => Action::Pause,
             _ => Action::Continue,
         }
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        match self.rest {
+        match self.phase {
             // Trailers end the body, and Envoy has no other end to tell of.
-            Some(RestCall::Awaited(size)) => self.rest_body(size, true),
-            Some(RestCall::Refused) => Action::Pause,
+            Phase::Reading => self.request_body(self.read, true),
+            Phase::Refused => Action::Pause,
             _ => Action::Continue,
         }
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.response_headers(end_of_stream)
+        let (Phase::Sent, Some((flown, attempt))) = (&self.phase, &mut self.flown) else {
+            if matches!(self.phase, Phase::Other) {
+                // To the prober this header says that the probe was not sent. A server can't say so.
+                Headers::Response.remove(header::ANSWER);
+            }
+            return Action::Continue;
+        };
+        let headers = Headers::Response.all();
+        let (mut head, mut session) = (ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() }, None);
+        for (name, value) in &headers {
+            match name {
+                ":status" => head.status = host::status(value).unwrap_or_default(),
+                "content-type" if head.content_type.is_none() => head.content_type = Some(value),
+                "retry-after" if head.retry_after.is_none() => head.retry_after = Some(value),
+                "mcp-session-id" if session.is_none() => session = Some(value),
+                _ if is_kept_from_clients(name) => Headers::Response.remove(name),
+                _ => {}
+            }
+        }
+        if let Some(session) = session {
+            let server = flown.server().map_or("", |server| server.id.as_str());
+            Headers::Response.set("mcp-session-id", &SessionId::wrap(server, session));
+        }
+        let reaction = flown.with_scene(|scene| attempt.response_headers(scene, &head));
+        self.react(reaction, 0)
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.response_body(size, end_of_stream)
+        let Some((flown, attempt)) = &mut self.flown else { return Action::Continue };
+        if !attempt.is_holding() {
+            return Action::Continue;
+        }
+        let body = |start, len| Body::Response.read(start, len);
+        let reaction = flown.with_scene(|scene| attempt.response_body(scene, size, end_of_stream, &body));
+        self.react(reaction, size)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.response_trailers()
+        let Some((flown, attempt)) = &mut self.flown else { return Action::Continue };
+        if !attempt.is_holding() {
+            return Action::Continue;
+        }
+        let body = |start, len| Body::Response.read(start, len);
+        let held = attempt.held();
+        let reaction = flown.with_scene(|scene| attempt.response_trailers(scene, &body));
+        self.react(reaction, held)
     }
 }

@@ -1,131 +1,176 @@
-//! An attempt's request: where the call goes next if this fails, and the headers that this server gets.
+//! An attempt's request: it finds its call, begins the attempt, and gives the request what this server gets.
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{self, Headers};
-use super::super::{clock, mark::ANSWER_MARK, mark::Mark};
-use super::Attempt;
-use super::placement::Authentication;
-use super::rest::RestCall;
-use crate::failure::{Class, may_fail_over};
-use crate::plan::{Plan, Refusal, Stop};
+use super::super::host::{self, Body, Headers};
+use super::super::metrics::Metric;
+use super::super::{clock, shared_data::EnvoySharedData};
+use super::flown::Flown;
+use super::headers::{Authentication, take_off_slots};
+use super::{Attempt, Phase};
+use crate::breaker::{Moment, Ticket};
+use crate::call::attempt::{self, Outgoing, is_left_by_envoy};
+use crate::call::flight::Grounded;
+use crate::credential::audit::Event;
+use crate::failure::Class;
 use crate::registry::ServerKind;
-use crate::wiring::state;
-
-/// Headers that Envoy adds to requests of its own, such as the prober's.
-const PROBE_LEAVINGS: [&str; 2] = ["x-envoy-internal", "x-envoy-expected-rq-timeout-ms"];
+use crate::wiring::{header, route, state};
 
 impl Attempt {
-    pub(super) fn request_headers(&mut self, _end_of_stream: bool) -> Action {
-        let placement = std::rc::Rc::clone(&self.placement);
-        let Some(server) = placement.server() else { return Action::Continue };
-        let id = server.id.as_str();
-        let plan = host::filter_state(state::PLAN).and_then(|bytes| Plan::decode(&bytes));
-        self.began_ms = clock::now_ms();
-        // A drill that the route doesn't know, as an older configuration has it, must not reach the server.
-        let stray = |plan: &&Plan| plan.is_spent() || plan.drilled() != self.drill;
-        if let Some(plan) = plan.as_ref().filter(stray) {
-            return self.refuse_repetition(plan);
-        }
-        self.plan = plan.filter(|plan| plan.current().is_some_and(|hop| hop.server == id));
-        if let Some(plan) = &mut self.plan {
-            if plan.attempts > 0 && !plan.time.allows_another(self.began_ms, 0) {
-                // The router has waited longer than was to be expected.
-                let lost = !plan.repeats && plan.replay.is_allowed();
-                let stopped = Plan { stop: Some(Stop { why: Refusal::NoTime, lost }), ..plan.clone() };
-                return self.refuse_repetition(&stopped);
-            }
-            if plan.repeats
-                && self.drill.is_none()
-                && let Some(ticket) = placement.fresh_ticket(self.began_ms)
-            {
-                plan.renew(ticket);
-            }
-            // Now, because a failed attempt may end without another callback in which this could be said.
-            let successor = plan.successor();
-            if let Some(next) = successor.destination() {
-                host::set_filter_state(state::NEXT, next.as_bytes());
-            }
-            host::set_filter_state(state::PLAN, &successor.encode());
+    /// `drill`: this is the drill's cluster, where no server is.
+    pub(super) fn request_headers(&mut self, drill: bool) -> Action {
+        let Some(bytes) = host::filter_state(state::PLAN) else { return self.probe() };
+        let found = if drill { Flown::ahead(&bytes) } else { Flown::find(&bytes, &self.place) };
+        // Without its call nobody knows what may be done with it, so nothing is.
+        let Some(flown) = found else { return self.refuse(Grounded { class: Class::NotSent, too_late: false }) };
+        let on_strict_route = || host::attribute(&["xds", "route_name"]).is_some_and(|name| route::is_strict(&name));
+        let begun = flown.with_scene(|scene| Some(attempt::Attempt::begin(scene, drill, on_strict_route)));
+        let mut attempt = match begun {
+            Some(Ok(attempt)) => attempt,
+            Some(Err(grounded)) => return self.ground(&flown, grounded),
+            None => return self.refuse(Grounded { class: Class::NotSent, too_late: false }),
+        };
+        let (leg, now) = (attempt.begun().leg, attempt.began_ms());
+        if leg.repeats
+            && !drill
+            && let Some(ticket) = fresh_ticket(&flown, now)
+        {
+            attempt.renew(ticket);
         }
         #[cfg(all(feature = "test-module", target_os = "wasi"))]
-        super::super::test_module::trap_if_told(id);
-        if self.drill.is_some() {
+        super::super::test_module::trap_if_told(flown.server().map_or("", |server| server.id.as_str()));
+        self.phase = Phase::Sent;
+        if drill {
+            super::headers::take_off(&mut flown.call.borrow_mut(), None);
+            self.flown = Some((flown, attempt));
             return Action::Continue;
         }
-        match placement.authenticate(self.plan.as_ref(), self.began_ms) {
+        let authentication = flown.authenticate(leg.other_slot, now);
+        let Some(kind) = flown.server().map(|server| server.kind) else { return Action::Continue };
+        match authentication {
             Authentication::NotNeeded => {}
-            Authentication::Done(selection) => self.note_selection(selection),
-            Authentication::Impossible => return self.refuse_bare(),
+            Authentication::Done(selection) => {
+                attempt.has_other_slot = selection.has_other;
+                self.selection = Some(selection);
+                if let Some(cause) = selection.switched
+                    && let Some(credential) = flown.server().and_then(|server| server.credential)
+                {
+                    let (name, to) = (flown.vm.names.credential(credential), selection.slot);
+                    flown.vm.metrics.count(Metric::PatSwitch(name, to.other(), to, cause));
+                }
+                let event = if leg.other_slot { Event::Switched } else { Event::Selected };
+                self.flown = Some((flown, attempt));
+                self.record(event, selection);
+                return self.send(kind);
+            }
+            Authentication::Impossible => {
+                self.flown = Some((flown, attempt));
+                return self.refuse_bare();
+            }
         }
-        let Some(plan) = &self.plan else {
-            // What Envoy says of itself in a probe, as it does not in calls.
-            PROBE_LEAVINGS.iter().for_each(|name| Headers::Request.remove(name));
-            return Action::Continue;
-        };
-        match server.kind {
-            ServerKind::Mcp => {
-                placement.address(&server.url.path);
-                placement.restore(plan);
-                placement.name_session(plan);
+        self.flown = Some((flown, attempt));
+        self.send(kind)
+    }
+
+    fn send(&mut self, kind: ServerKind) -> Action {
+        let Some((flown, _)) = &self.flown else { return Action::Continue };
+        match (kind, flown.server()) {
+            (ServerKind::Mcp, Some(server)) => {
+                flown.address(&server.url.path);
+                flown.restore();
+                flown.name_session();
                 Action::Continue
             }
-            ServerKind::Rest => {
-                self.rest = Some(RestCall::Awaited(0));
+            _ => {
+                self.phase = Phase::Reading;
                 Action::Pause
             }
         }
     }
 
+    /// A request that no gate has planned: the prober's, or one that must not get the server's credential.
+    fn probe(&mut self) -> Action {
+        let bears = Headers::Request.get(header::PROBE);
+        if bears.as_deref() != Some(self.place.probe_pass.as_bytes()) {
+            log::error!("a request that no gate has planned was not sent");
+            return self.refuse(Grounded { class: Class::NotSent, too_late: false });
+        }
+        Headers::Request.remove(header::PROBE);
+        let (vm, at, now) = (&self.place.vm, self.place.server, clock::now_ms());
+        let credential = vm.registry.server(at).and_then(|server| vm.registry.credential(server.credential?));
+        if let Some(credential) = credential {
+            let read = |name: &str| Headers::Request.get(name);
+            let chosen = vm.credentials.choose(credential, at, read, now, false);
+            take_off_slots(credential);
+            let Some(chosen) = chosen else { return self.refuse_bare() };
+            Headers::Request.set(&credential.header, &chosen.value);
+            for (name, value) in &credential.headers {
+                Headers::Request.set(name, value.as_bytes());
+            }
+        }
+        for (name, _) in &Headers::Request.all() {
+            if is_left_by_envoy(name) {
+                Headers::Request.remove(name);
+            }
+        }
+        Action::Continue
+    }
+
     /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy
     /// doesn't retry one; the gate passes this server over from now on.
     fn refuse_bare(&mut self) -> Action {
-        log::error!(
-            "no credential for {}: no slot has a secret that may be sent; the request was not sent",
-            self.server_id()
-        );
-        self.rest = Some(RestCall::Refused);
-        self.settle(Class::Credential, None);
-        let mark = self.mark(Class::Credential, false).encode();
-        host::reply(503, &[(ANSWER_MARK, &mark), ("content-type", "text/plain")], b"no credential");
-        Action::Pause
-    }
-
-    /// The router has a retry left where nothing may follow: it was meant for another credential slot, or it comes after
-    /// an attempt without an answer, when only the next attempt can be stopped. A local reply does that.
-    fn refuse_repetition(&mut self, plan: &Plan) -> Action {
-        self.rest = Some(RestCall::Refused);
-        // Not for a server, but for the access log: it takes the slots' headers off.
-        let _ = self.placement.authenticate(None, self.began_ms);
-        let lost = match plan.stop {
-            Some(stop) => stop.lost,
-            // What can't be repeated comes here only if it was never sent.
-            None if plan.repeats => false,
-            None => may_fail_over(Class::Lost, self.decisions(Class::Lost).failover, plan.replay, false),
-        };
-        let class = if lost { Class::Lost } else { Class::NotSent };
-        let server = plan.previous().map_or(self.server_id(), |hop| hop.server.as_str()).to_owned();
-        let mark = Mark { server, class, readable: false, attempt: plan.attempts };
-        if plan.stop.is_some() {
-            host::set_filter_state(state::PLAN, &plan.clone().left().encode());
+        let server = self.place.vm.registry.server(self.place.server).map_or("", |server| server.id.as_str());
+        log::error!("no credential for {server}: no slot has a secret that may be sent; the request was not sent");
+        self.phase = Phase::Refused;
+        if let Some((flown, attempt)) = &mut self.flown {
+            let reaction = flown.with_scene(|scene| attempt.has_no_credential(scene));
+            self.tell(&reaction);
         }
-        let timeout = lost && !plan.time.allows_another(self.began_ms, 0);
-        host::reply(
-            if timeout { 504 } else { 503 },
-            &[(ANSWER_MARK, &mark.encode()), ("content-type", "text/plain")],
-            class.explanation().as_bytes(),
-        );
+        host::reply(503, &[(header::ANSWER, "unsent"), ("content-type", "text/plain")], b"no credential");
         Action::Pause
     }
 
-    /// The server's name.
-    pub(super) fn server_id(&self) -> &str {
-        self.placement.server().map_or("", |server| server.id.as_str())
+    /// The router has a retry left where nothing may follow. A local reply ends the call.
+    fn ground(&mut self, flown: &Flown, grounded: Grounded) -> Action {
+        // Not for a server, but for the access log.
+        let own = flown.server().and_then(|server| flown.vm.registry.credential(server.credential?));
+        super::headers::take_off(&mut flown.call.borrow_mut(), None);
+        own.into_iter().for_each(take_off_slots);
+        self.refuse(grounded)
     }
 
-    /// The note for the gate on an answer of `class`.
-    pub(super) fn mark(&self, class: Class, readable: bool) -> Mark {
-        let attempt = self.plan.as_ref().map_or(1, |plan| plan.attempts.saturating_add(1));
-        Mark { server: self.server_id().to_owned(), class, readable, attempt }
+    fn refuse(&mut self, grounded: Grounded) -> Action {
+        self.phase = Phase::Refused;
+        let status = if grounded.too_late && grounded.class == Class::Lost { 504 } else { 503 };
+        let headers = [(header::ANSWER, "unsent"), ("content-type", "text/plain")];
+        host::reply(status, &headers, grounded.class.explanation().as_bytes());
+        Action::Pause
     }
+
+    pub(super) fn request_body(&mut self, size: usize, end: bool) -> Action {
+        self.read = size;
+        let Some((flown, attempt)) = &mut self.flown else { return Action::Continue };
+        let body = |start, len| Body::Request.read(start, len);
+        match flown.with_scene(|scene| Some(attempt.request_body(scene, size, end, &body))) {
+            Some(Outgoing::Send(request)) => {
+                flown.rewrite(&request);
+                Body::Request.replace(size, request.body.as_deref().unwrap_or_default());
+                self.phase = Phase::Sent;
+                Action::Continue
+            }
+            Some(Outgoing::Answer(reaction)) => {
+                self.phase = Phase::Refused;
+                self.react(reaction, size)
+            }
+            Some(Outgoing::Wait) | None => Action::Pause,
+        }
+    }
+}
+
+/// A ticket for another attempt of a call whose first one here has spent its own. Nobody else can answer the call, so
+/// a breaker that has opened meanwhile does not keep it back.
+fn fresh_ticket(flown: &Flown, now_ms: u64) -> Option<Ticket> {
+    let moment = Moment { now_ms, random: clock::random_u32() };
+    let look = flown.vm.with_breaker(flown.at, |breaker, _| breaker.look(&EnvoySharedData, moment))?;
+    Some(Ticket { last_resort: !look.admits, ..look.ticket })
 }

@@ -1,50 +1,84 @@
 //! The gate: the filter on the listener. One context per request of a client.
 //!
-//! It reads the call and writes the plan ([`request`], [`planning`]), and gives the final answer its last form
-//! ([`response`]). What happens between the two is [`super::attempt`]'s.
+//! It turns Envoy's callbacks into the steps of [`crate::call`]: the door and the plan ([`request`]), the last word and the
+//! account ([`response`]). What happens between the two is [`super::attempt`]'s.
 
-mod asking;
-mod attempts;
-mod call;
-mod controls;
-mod planning;
+mod breakers;
 mod request;
 mod response;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use call::Call;
 use response::Rewrite;
 
+use super::calls;
+use super::metrics::Status;
 use super::vm::Vm;
+use crate::call::account::Account;
+use crate::call::door::Client;
+use crate::call::{Call, Kind, Question, Task};
+use crate::jsonrpc::OwnedId;
+use crate::registry::ServerIndex;
 
 /// How far a request has come.
 enum Phase {
     /// Not for the MCP endpoint, or nothing seen yet: left alone.
     Other,
     /// The body is being collected.
-    Reading,
-    /// On its way to a server.
-    Sent,
+    Reading(Box<Client>),
+    /// On its way to a server, under this number.
+    Sent(u64, Rc<RefCell<Call>>),
     /// Answered by the gate itself.
     Answered,
+}
+
+/// What is known of a message, whatever becomes of it.
+#[derive(Default)]
+struct Known {
+    /// When its request came, on the monotonic clock, in ms.
+    started_ms: u64,
+    /// Its JSON-RPC id; the call has it once there is one.
+    id: Option<OwnedId>,
+    /// What kind it is; `None` until it was read.
+    kind: Option<Kind>,
+    /// What it is counted under.
+    task: Task,
+    /// What the gate can answer itself, if no server does.
+    question: Option<Question>,
+    /// The server that the operator's order names first.
+    first_choice: Option<ServerIndex>,
+    /// The server that it went to although its breaker refuses, and when.
+    last_resort: Option<(ServerIndex, u64)>,
+    /// How it ended.
+    end: Option<Account>,
 }
 
 /// The context of one request.
 pub struct Gate {
     vm: Rc<Vm>,
     phase: Phase,
-    call: Call,
+    known: Known,
     rewrite: Rewrite,
+    /// Whether the call is written down for attempts that can't find it.
+    is_written: bool,
 }
 
 impl Gate {
     /// A context that has seen nothing yet.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Gate { vm, phase: Phase::Other, call: Call::default(), rewrite: Rewrite::Keep }
+        Gate { vm, phase: Phase::Other, known: Known::default(), rewrite: Rewrite::Keep, is_written: false }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if let Phase::Sent(number, _) = self.phase {
+            calls::leave(number);
+        }
     }
 }
 
@@ -57,7 +91,7 @@ impl HttpContext for Gate {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match self.phase {
-            Phase::Reading => self.request_body(size, end_of_stream),
+            Phase::Reading(_) => self.request_body(size, end_of_stream),
             Phase::Answered => Action::Pause,
             _ => Action::Continue,
         }
@@ -66,15 +100,18 @@ impl HttpContext for Gate {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         match self.phase {
             // Trailers end the body, and Envoy has no other end to tell of.
-            Phase::Reading => self.request_complete(),
+            Phase::Reading(_) => self.request_complete(),
             Phase::Answered => Action::Pause,
             _ => Action::Continue,
         }
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        match self.phase {
-            Phase::Sent => self.response_headers(end_of_stream),
+        match &self.phase {
+            Phase::Sent(_, call) => {
+                let call = Rc::clone(call);
+                self.response_headers(&call, end_of_stream)
+            }
             _ => Action::Continue,
         }
     }
@@ -90,4 +127,9 @@ impl HttpContext for Gate {
     fn on_log(&mut self) {
         self.account();
     }
+}
+
+/// A call that the gate has turned away, or answered with what it knows itself.
+fn answered(status: Status) -> Option<Account> {
+    Some(Account::of_gate(status))
 }

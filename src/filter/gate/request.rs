@@ -1,140 +1,60 @@
-//! The client's request: what is taken off it, and when it is complete.
+//! The client's request: through the door, read, planned, and on its way.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{Body, HeaderMap, Headers};
-use super::super::metrics::{Metric, Mode, Status};
-use super::super::{clock, host};
-use super::call::Session;
-use super::{Gate, Phase};
-use crate::credential::Secret;
-use crate::drill::{self, Malformed, Orders};
-use crate::jsonrpc::{self, Details, ErrorCode};
+use super::super::host::{self, Body, HeaderMap, Headers};
+use super::super::metrics::{Metric, Status};
+use super::super::shared_data::EnvoySharedData;
+use super::super::{calls, clock, vm::Vm};
+use super::breakers::BreakersAt;
+use super::{Gate, Phase, answered};
+use crate::call::door::{self, Client, Entry, Method};
+use crate::call::flight::Pace;
+use crate::call::local::LocalAnswer;
+use crate::call::message::Message;
+use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
+use crate::call::route::{Route, first_choice};
+use crate::call::{Call, Question, Session, handover};
+use crate::failure::Replay;
+use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
 use crate::mcp::SessionId;
-use crate::mcp::local::LocalAnswer;
-use crate::registry::ClientAuthorization;
-use crate::wiring::header;
+use crate::registry::{Registry, ServerIndex};
+use crate::wiring::{route, state};
 
-/// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
-const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
-
-/// Headers by which Envoy's router lets a request change its own retries and timeouts. They are the gate's to set; from
-/// a client they would override the operator's policy, above all "never send this twice".
-const ROUTER_CONTROLS: [&str; 14] = [
-    "x-envoy-attempt-count",
-    EXPECTED_TIMEOUT,
-    "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-is-timeout-retry",
-    "x-envoy-max-retries",
-    "x-envoy-retriable-header-names",
-    "x-envoy-retriable-status-codes",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-retry-on",
-    "x-envoy-upstream-alt-stat-name",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-stream-duration-ms",
-];
-
-/// Headers of a client that the gate takes off: its own credentials (MCP forbids passing them on, the server gets its own;
-/// where the operator wants it otherwise, attempts put the one of this header back), cookies (the next server has no
-/// business with those of this one), and the wish for compression (a compressed answer can't be judged).
-const NEVER_PASSED_ON: [&str; 4] = ["accept-encoding", "authorization", "cookie", "proxy-authorization"];
-
-/// Whether a client may not send this header through.
-fn is_reserved(name: &str) -> bool {
-    name.starts_with(header::PREFIX) || NEVER_PASSED_ON.contains(&name) || ROUTER_CONTROLS.contains(&name)
+impl door::RequestHeaders for HeaderMap {
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter()
+    }
 }
 
 impl Gate {
     pub(super) fn request_headers(&mut self, end_of_stream: bool) -> Action {
         let headers = Headers::Request.all();
-        let get = |name: &str| headers.get(name);
-        let path = get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
-        if path != self.vm.registry.listener.path.as_bytes() {
-            return Action::Continue;
-        }
-        self.call.started = clock::now_ms();
-        if get("origin").is_some_and(|origin| !self.is_allowed(origin)) {
-            return self.refuse(
-                ErrorCode::OriginNotAllowed,
-                "listener.allowed_origins does not name this origin",
-                None,
-            );
-        }
-        let mut sessions = headers.all("mcp-session-id");
-        self.call.session = match (sessions.next(), sessions.next()) {
-            // Nobody can tell whose it is, so nobody gets to see it.
-            (_, Some(_)) => Session::Gate,
-            (session, None) => self.session(session),
-        };
-        match self.ordered_drill(&headers) {
-            Ok(orders) => self.call.drill = orders,
-            Err(malformed) => return self.refuse(ErrorCode::DrillMalformed, &malformed.to_string(), None),
-        }
-        if self.vm.registry.listener.client_authorization != ClientAuthorization::Drop {
-            self.call.authorization = authorization(&headers);
-        }
-        for (name, value) in &headers {
-            if is_reserved(name) {
-                if name == EXPECTED_TIMEOUT {
-                    self.call.told_ms = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        let now = clock::now_ms();
+        self.known.started_ms = now;
+        let source = || host::attribute(&["source", "address"]).unwrap_or_default();
+        let (client, method, declared_length) = match door::knock(&headers, &self.vm.registry, now, source) {
+            Entry::Elsewhere => return Action::Continue,
+            Entry::Refused(code, why) => return self.refuse(code, &why, None),
+            Entry::Admitted { client, method, declared_length, ends_here, drill_ignored } => {
+                ends_here.iter().for_each(|name| Headers::Request.remove(name));
+                if let Some(reason) = drill_ignored {
+                    self.vm.metrics.count(Metric::DrillIgnored(reason));
                 }
-                Headers::Request.remove(name);
+                (client, method, declared_length)
             }
+        };
+        if method != Method::Post {
+            return self.stream(client, method == Method::Delete);
         }
-        if self.call.session == Session::Gate {
-            Headers::Request.remove("mcp-session-id");
-        }
-        if get(":method") != Some(b"POST") {
-            return self.plan_stream(get(":method") == Some(b"DELETE"));
-        }
-        let declared = get("content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse::<u64>().ok());
-        if declared.is_some_and(|length| length > u64::from(self.vm.registry.limits.request_body)) {
+        if declared_length.is_some_and(|length| length > u64::from(self.vm.registry.limits.request_body)) {
             return self.refuse_too_large();
         }
-        self.phase = Phase::Reading;
-        if end_of_stream { self.plan_message(b"") } else { Action::Pause }
-    }
-
-    /// The drill that the request orders, if it may. Who may not is not told so: the header is taken off like any other
-    /// that is not a client's to send.
-    fn ordered_drill(&self, headers: &HeaderMap) -> Result<Orders, Malformed> {
-        let mut orders = Orders::default();
-        let mut values = headers.all(header::DRILL).peekable();
-        if values.peek().is_none() {
-            return Ok(orders);
-        }
-        let registry = &self.vm.registry;
-        let source = host::attribute(&["source", "address"]).unwrap_or_default();
-        let ignored = match &registry.drill {
-            None => Some("off"),
-            Some(drill) => (!drill::is_allowed(&drill.sources, &source)).then_some("source"),
-        };
-        if let Some(reason) = ignored {
-            self.vm.metrics.count(Metric::DrillIgnored(reason));
-            return Ok(orders);
-        }
-        values.try_for_each(|value| orders.add(value, registry))?;
-        Ok(orders)
-    }
-
-    fn is_allowed(&self, origin: &[u8]) -> bool {
-        self.vm.registry.listener.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin)
-    }
-
-    /// Whose session the client is in. A server that has left the registry can't be asked any more, so its sessions
-    /// are treated like the gate's own.
-    fn session(&self, header: Option<&[u8]>) -> Session {
-        match header.map(SessionId::parse) {
-            None | Some(SessionId::Unknown(_)) => Session::None,
-            Some(SessionId::Gate | SessionId::Forged) => Session::Gate,
-            Some(SessionId::Server { server, original }) => match self.vm.registry.server_by_id(server) {
-                Some((index, _)) => Session::Server(index, original.to_vec()),
-                None => Session::Gate,
-            },
-        }
+        self.phase = Phase::Reading(Box::new(client));
+        if end_of_stream { self.message(b"") } else { Action::Pause }
     }
 
     pub(super) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -148,7 +68,109 @@ impl Gate {
     pub(super) fn request_complete(&mut self) -> Action {
         let limit = usize::try_from(self.vm.registry.limits.request_body).unwrap_or(usize::MAX);
         let body = Body::Request.read(0, limit);
-        self.plan_message(&body)
+        self.message(&body)
+    }
+
+    /// A POST is there.
+    fn message(&mut self, body: &[u8]) -> Action {
+        let Phase::Reading(client) = std::mem::replace(&mut self.phase, Phase::Answered) else { return Action::Pause };
+        let vm = Rc::clone(&self.vm);
+        let mut vouch = |tool: &str, servers: &[ServerIndex]| {
+            vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
+        };
+        let message = Message::read(body, &vm.registry, &mut vouch);
+        self.send(&vm, message, *client)
+    }
+
+    /// A GET or DELETE is there: it concerns one server's session.
+    fn stream(&mut self, client: Client, delete: bool) -> Action {
+        self.known.task = crate::call::Task::Protocol;
+        let vm = Rc::clone(&self.vm);
+        let route = match (&client.session, delete) {
+            (Session::Gate, true) => return self.answer(200, &[], b"", Status::Success),
+            // The gate never speaks first, and 405 is how a server says so. It can't be taken for an era mismatch here,
+            // as the client is in a session already.
+            (Session::Gate, false) => return self.answer(405, &[("allow", "POST, DELETE")], b"", Status::Success),
+            (Session::Server { owner, .. }, _) => {
+                vm.registry.server_by_id(owner.as_str()).map_or(Route::AnyMcp, |(at, _)| Route::Only(at))
+            }
+            (Session::None, _) => Route::AnyMcp,
+        };
+        self.send(&vm, Message::stream(route), client)
+    }
+
+    fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client) -> Action {
+        self.known.kind = Some(message.kind);
+        self.known.task = message.task;
+        self.known.question = message.question;
+        self.known.first_choice = first_choice(&vm.registry, message.route);
+        let id = message.id.clone();
+        let now_ms = clock::now_ms();
+        let replayable = message.replay == Replay::Allowed;
+        let drill = std::mem::take(&mut client.drill);
+        let random = clock::random_u32();
+        let breakers = BreakersAt { vm, now: now_ms, random, replayable, drill: &drill, last_resort: None };
+        let mut around = Surroundings {
+            registry: &vm.registry,
+            breakers,
+            drill: &drill,
+            mcp_enabled: vm.mcp_enabled,
+            now_ms,
+            uuid: &mut clock::random_uuid,
+            headers: &|| Headers::Request.all().iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+        };
+        let planned = plan(message, &mut client, &mut around);
+        self.known.last_resort = around.breakers.last_resort.map(|server| (server, now_ms));
+        match planned {
+            Planned::Go(call, orders) => {
+                vm.budget.borrow_mut().deposit(now_ms);
+                self.enter(*call, &orders)
+            }
+            Planned::TimeOver => {
+                self.known.id = id;
+                self.refuse(ErrorCode::TimeOver, "the time for this call was over before it could be sent", None)
+            }
+            Planned::NoPath(servers) => {
+                self.known.id = id;
+                self.no_path(vm, &servers)
+            }
+        }
+    }
+
+    /// Lets the call go, under a number by which its attempts find it.
+    fn enter(&mut self, call: Call, orders: &RouterOrders) -> Action {
+        let vm = &self.vm;
+        self.is_written = vm.crossing.is_on();
+        let call = Rc::new(RefCell::new(call));
+        let number = calls::enter(Rc::clone(vm), Rc::clone(&call));
+        if self.is_written {
+            host::set_filter_state(state::PLAN, &handover::write(number, &call.borrow()));
+        } else {
+            host::set_filter_state(state::PLAN, &handover::number(number));
+        }
+        tell_router(orders);
+        self.phase = Phase::Sent(number, call);
+        Action::Continue
+    }
+
+    /// Nobody may answer: the gate does, with an answer of its own where it has one.
+    fn no_path(&mut self, vm: &Vm, servers: &[ServerIndex]) -> Action {
+        if let Some(question) = self.known.question.take() {
+            return self.answer_locally(question, Status::Fallback);
+        }
+        let now = clock::now_ms();
+        let is_missing = |server: &&ServerIndex| vm.credentials.is_missing(&EnvoySharedData, **server, now);
+        if !servers.is_empty() && servers.iter().all(|server| is_missing(&server)) {
+            let why: Vec<_> = servers.iter().map(|server| vm.credentials.explain(*server, now)).collect();
+            let message = format!("no credential can be sent: {}", why.join("; "));
+            return self.refuse(ErrorCode::CredentialUnavailable, &message, Some(1000));
+        }
+        let asked = servers.iter().filter(|server| !is_missing(server));
+        let wait = asked.filter_map(|s| vm.with_breaker(*s, |b, shared| b.peek(shared, now).retry_after_ms));
+        // Whole seconds, so that the header and the error say the same.
+        let seconds = wait.min().unwrap_or_default().div_ceil(1000).max(1);
+        let why = why_no_path(vm);
+        self.refuse(ErrorCode::NoPath, why, Some(seconds.saturating_mul(1000)))
     }
 
     fn refuse_too_large(&mut self) -> Action {
@@ -158,9 +180,9 @@ impl Gate {
     }
 
     /// Turns the call away before any server is asked.
-    pub(super) fn refuse(&mut self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) -> Action {
+    fn refuse(&mut self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) -> Action {
         let details = Details { retry_after_ms, ..Details::default() };
-        let body = jsonrpc::error(self.call.request_id(), code, message, &details);
+        let body = jsonrpc::error(self.known.id.as_ref().map(OwnedId::borrow), code, message, &details);
         let seconds = retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
@@ -168,34 +190,66 @@ impl Gate {
     }
 
     /// Answers with what the gate knows itself.
-    pub(super) fn answer_locally(&mut self, local: &LocalAnswer, end: Status) -> Action {
-        match local {
+    fn answer_locally(&mut self, question: Question, end: Status) -> Action {
+        let id = self.known.id.as_ref().map(OwnedId::borrow);
+        match question.answer(id, offered_tools(&self.vm.registry)) {
             LocalAnswer::Reply { body, opens_session } => {
                 let session = opens_session.then(mint_session).flatten();
                 let mut headers = vec![("content-type", "application/json")];
                 headers.extend(session.as_deref().map(|session| ("mcp-session-id", session)));
-                self.answer(200, &headers, body, end)
+                self.answer(200, &headers, &body, end)
             }
-            LocalAnswer::Accepted | LocalAnswer::NotLocal => self.answer(202, &[], b"", end),
+            LocalAnswer::Accepted => self.answer(202, &[], b"", end),
         }
     }
 
     /// Answers the call here and now.
-    pub(super) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: Status) -> Action {
+    fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: Status) -> Action {
         self.phase = Phase::Answered;
-        self.call.end = Some((Mode::Gate, end));
+        self.known.end = answered(end);
         host::reply(status, headers, body);
         Action::Pause
     }
 }
 
-/// What the client authenticates with. Of several nobody can tell which one counts.
-fn authorization(headers: &HeaderMap) -> Option<Secret> {
-    let mut values = headers.all("authorization");
-    match (values.next(), values.next()) {
-        (Some(only), None) => Secret::new(only),
-        _ => None,
+/// Tells Envoy's router what it does not have from its route.
+fn tell_router(orders: &RouterOrders) {
+    if let Some(cluster) = &orders.cluster {
+        host::set_filter_state(state::NEXT, cluster.as_bytes());
     }
+    let pace = match orders.pace {
+        Pace::Usual => None,
+        Pace::Once => Some(state::ONCE),
+        Pace::Patient => Some(state::PATIENT),
+    };
+    if let Some(pace) = pace {
+        host::set_filter_state(state::PACE, pace.as_bytes());
+    }
+    let number = |name: &str, value: String| Headers::Request.set(name, value.as_bytes());
+    if let Some(retries) = orders.max_retries {
+        number("x-envoy-max-retries", retries.to_string());
+    }
+    if let Some(per_try_ms) = orders.per_try_ms {
+        number("x-envoy-upstream-rq-per-try-timeout-ms", per_try_ms.to_string());
+    }
+    if orders.cluster.is_some() || pace.is_some() {
+        host::clear_route_cache();
+    }
+}
+
+/// Why no server is asked, for the client.
+pub(super) fn why_no_path(vm: &Vm) -> &'static str {
+    let on_direct_route = || host::attribute(&["xds", "route_name"]).is_some_and(|name| route::is_direct_only(&name));
+    if vm.mcp_enabled && !on_direct_route() {
+        "no server that could answer this call admits it now"
+    } else {
+        "MCP is switched off and this call has no direct path"
+    }
+}
+
+/// The tools that the gate lists: those it can answer calls of.
+pub(super) fn offered_tools(registry: &Registry) -> impl Iterator<Item = &serde_json::Value> {
+    registry.offered_tools()
 }
 
 /// An id for a session with the gate; none without a source of randomness, as it must not be guessed.

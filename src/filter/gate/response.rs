@@ -1,21 +1,23 @@
 //! The final answer: what the client gets to see of it, and the account of the call.
 
+use std::cell::RefCell;
+
 use proxy_wasm::types::Action;
 
-use super::super::clock;
 use super::super::host::{self, Body, Headers};
-use super::super::mark::{ANSWER_MARK, FAILOVER_MARK, Mark};
 use super::super::metrics::{Metric, Mode, Status};
-use super::call::{Session, Task};
-use super::request::mint_session;
-use super::{Gate, attempts};
-use crate::conclusion::{Conclusion, Ending, conclude};
-use crate::failure::{Class, decide, replay_refused};
-use crate::jsonrpc::{self, Details};
-use crate::mcp::local::LocalAnswer;
-use crate::plan::Kind;
-use crate::registry::ServerKind;
-use crate::wiring::header;
+use super::super::shared_data::EnvoySharedData;
+use super::super::{clock, crossing};
+use super::request::{mint_session, offered_tools, why_no_path};
+use super::{Gate, Phase, answered};
+use crate::breaker::Moment;
+use crate::call::account::{Account, why_not_sent_on};
+use crate::call::answer::{Conclusion, Ending, class_of, conclude, failure};
+use crate::call::local::LocalAnswer;
+use crate::call::{Call, handover};
+use crate::failure::Class;
+use crate::jsonrpc::{self, Details, ErrorCode};
+use crate::wiring::{header, state};
 
 /// What becomes of the response's body.
 pub(super) enum Rewrite {
@@ -45,61 +47,81 @@ impl Rewrite {
 }
 
 impl Gate {
-    pub(super) fn response_headers(&mut self, end_of_stream: bool) -> Action {
-        let mark = Headers::Response.get(ANSWER_MARK).and_then(|value| Mark::decode(&value));
-        let mark = mark.or_else(attempts::unanswered);
-        self.show_way(mark.as_ref());
-        let class = mark.as_ref().map_or(Class::NotSent, |mark| mark.class);
+    pub(super) fn response_headers(&mut self, call: &RefCell<Call>, end_of_stream: bool) -> Action {
+        self.catch_up(call);
+        let call = call.borrow();
+        self.show_way(&call);
+        let class = class_of(&call);
         if class == Class::Success {
-            self.settle(mark.as_ref(), Status::Success);
+            self.known.end = Some(self.account_of(&call, Status::Success));
             return Action::Continue;
         }
-        Headers::Response.remove(FAILOVER_MARK);
-        self.count_replay_refused(class, mark.as_ref());
+        for name in [header::ANSWER, header::FAILOVER, header::WAIT] {
+            Headers::Response.remove(name);
+        }
+        if let Some(reason) = why_not_sent_on(&call, &self.vm.registry) {
+            self.vm.metrics.count(Metric::ReplayRefused(self.known.task.name(&self.vm.names), reason));
+        }
+        if call.flight.made().is_empty() {
+            return self.not_begun(&call, end_of_stream);
+        }
         let status = Headers::Response.status().unwrap_or(503);
-        let ending = Ending {
-            class,
-            status,
-            readable: mark.as_ref().is_some_and(|mark| mark.readable),
-            kind: self.call.kind.unwrap_or(Kind::Opaque),
-            answerable_by_gate: self.call.local.is_some(),
-            session_elsewhere: self.session_is_elsewhere(mark.as_ref()),
-            knows_only_clients: self.knows_only_clients(mark.as_ref()),
-        };
+        let ending = Ending::of(&call, &self.vm.registry, status, self.known.question.is_some());
         match conclude(&ending) {
             Conclusion::Pass => {
                 if class == Class::Authorization && !ending.knows_only_clients {
                     Headers::Response.remove("www-authenticate");
                 }
-                self.settle(mark.as_ref(), if class.is_about_the_call() { Status::Error } else { Status::Failed });
+                let status = if class.is_about_the_call() { Status::Error } else { Status::Failed };
+                self.known.end = Some(self.account_of(&call, status));
                 Action::Continue
             }
-            Conclusion::Gate => {
-                self.call.end = Some((Mode::Gate, Status::Fallback));
-                match self.call.local.take() {
-                    Some(LocalAnswer::Reply { body, opens_session }) => {
-                        if let Some(session) = opens_session.then(mint_session).flatten() {
-                            Headers::Response.set("mcp-session-id", session.as_bytes());
-                        }
-                        self.rewrite(200, body, end_of_stream)
-                    }
-                    _ => self.rewrite(202, Vec::new(), end_of_stream),
-                }
-            }
+            Conclusion::Gate => self.answer_instead(&call, end_of_stream),
             Conclusion::Error { status, code } => {
-                self.settle(mark.as_ref(), Status::Failed);
-                let asked = attempts::asked().join(", ");
-                let message =
-                    format!("no server could answer this call (asked: {asked}; the last one: {})", class.explanation());
-                let details = Details {
-                    server: mark.as_ref().map(|mark| mark.server.as_str()),
-                    class: Some(class.as_str()),
-                    attempts: mark.as_ref().map(|mark| u32::from(mark.attempt)),
-                    retry_after_ms: None,
-                };
-                let body = jsonrpc::error(self.call.request_id(), code, &message, &details);
-                self.rewrite(status, body, end_of_stream)
+                self.known.end = Some(self.account_of(&call, Status::Failed));
+                self.rewrite(status, failure(&call, code), end_of_stream)
             }
+        }
+    }
+
+    /// No attempt was begun: the route leads nowhere that this call may go.
+    fn not_begun(&mut self, call: &Call, end_of_stream: bool) -> Action {
+        if self.known.question.is_some() {
+            return self.answer_instead(call, end_of_stream);
+        }
+        let details = Details { retry_after_ms: Some(1000), ..Details::default() };
+        let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm), &details);
+        self.known.end = answered(Status::Refused);
+        Headers::Response.set("retry-after", b"1");
+        self.rewrite(ErrorCode::NoPath.http_status(), body, end_of_stream)
+    }
+
+    /// Puts what the gate knows itself in the place of the response.
+    fn answer_instead(&mut self, call: &Call, end_of_stream: bool) -> Action {
+        self.known.end = answered(Status::Fallback);
+        let question = self.known.question.take();
+        let answer = question.map(|question| question.answer(call.request_id(), offered_tools(&self.vm.registry)));
+        match answer {
+            Some(LocalAnswer::Reply { body, opens_session }) => {
+                if let Some(session) = opens_session.then(mint_session).flatten() {
+                    Headers::Response.set("mcp-session-id", session.as_bytes());
+                }
+                self.rewrite(200, body, end_of_stream)
+            }
+            _ => self.rewrite(202, Vec::new(), end_of_stream),
+        }
+    }
+
+    /// Learns what attempts have done that could not find the call in this VM's memory.
+    fn catch_up(&self, call: &RefCell<Call>) {
+        if !self.is_written {
+            return;
+        }
+        let bytes = host::filter_state(state::PLAN).unwrap_or_default();
+        let written = handover::read(&bytes).and_then(|found| found.written);
+        match written.and_then(|written| handover::call(written, &self.vm.registry)) {
+            Some(newer) => call.borrow_mut().catch_up(newer),
+            None => crossing::demand(clock::now_ms()),
         }
     }
 
@@ -112,64 +134,16 @@ impl Gate {
         }
     }
 
-    /// Takes the attempt's note off the answer, or turns it into the headers that the operator lets clients see.
-    fn show_way(&self, mark: Option<&Mark>) {
-        Headers::Response.remove(ANSWER_MARK);
-        if let (true, Some(mark)) = (self.vm.registry.listener.expose_headers, mark) {
-            Headers::Response.set(header::SERVER, mark.server.as_bytes());
-            Headers::Response.set(header::ATTEMPTS, mark.attempt.to_string().as_bytes());
+    /// Tells the client which way its call went, where the operator lets it know.
+    fn show_way(&self, call: &Call) {
+        if let (true, Some((hop, _))) = (self.vm.registry.listener.expose_headers, call.flight.last()) {
+            Headers::Response.set(header::SERVER, hop.server.as_str().as_bytes());
+            Headers::Response.set(header::ATTEMPTS, call.flight.made().len().to_string().as_bytes());
         }
     }
 
-    /// Whether the client is in a session that the answering server can't know.
-    fn session_is_elsewhere(&self, mark: Option<&Mark>) -> bool {
-        match &self.call.session {
-            Session::None => false,
-            Session::Gate => true,
-            Session::Server(owner, _) => {
-                let owner = self.vm.registry.server(*owner).map(|server| server.id.as_str());
-                mark.is_some_and(|mark| Some(mark.server.as_str()) != owner)
-            }
-        }
-    }
-
-    /// Whether the answering server knows only what the client authenticates with itself.
-    fn knows_only_clients(&self, mark: Option<&Mark>) -> bool {
-        let registry = &self.vm.registry;
-        let server = mark.and_then(|mark| registry.server_by_id(&mark.server));
-        server.is_some_and(|(_, server)| registry.knows_only_clients(server))
-    }
-
-    /// Counts a call that failed and was not sent on: because it may have been executed, or for want of budget or time.
-    fn count_replay_refused(&self, class: Class, mark: Option<&Mark>) {
-        let (registry, task) = (&self.vm.registry, self.call.task.name(&self.vm.names));
-        let Some(plan) = attempts::plan_left() else { return };
-        if let Some(stop) = plan.stop {
-            return self.vm.metrics.count(Metric::ReplayRefused(task, stop.why.as_str()));
-        }
-        if plan.is_spent() || plan.repeats {
-            return;
-        }
-        let server = mark.and_then(|mark| registry.server_by_id(&mark.server)).map(|(_, server)| &server.on);
-        let tool = if let Task::Tool(index) = self.call.task { registry.tools.get(index) } else { None };
-        let failover = decide(class, tool.map(|tool| &tool.on), server).failover;
-        if let Some(reason) = replay_refused(class, failover, plan.replay) {
-            self.vm.metrics.count(Metric::ReplayRefused(task, reason));
-        }
-    }
-
-    /// Remembers how the call ended and by which way.
-    fn settle(&mut self, mark: Option<&Mark>, status: Status) {
-        let server = mark.and_then(|mark| self.vm.registry.server_by_id(&mark.server));
-        let mode = match server {
-            Some((_, server)) if server.kind == ServerKind::Rest => Mode::Direct,
-            Some(_) => Mode::Mcp,
-            None => Mode::Gate,
-        };
-        let first = self.call.first_choice;
-        self.call.fell_back = status != Status::Failed && server.is_some_and(|(index, _)| Some(index) != first);
-        let status = if status == Status::Success && self.call.fell_back { Status::Fallback } else { status };
-        self.call.end = Some((mode, status));
+    fn account_of(&self, call: &Call, status: Status) -> Account {
+        Account::of(call, &self.vm.registry, self.known.first_choice, status)
     }
 
     /// Puts an answer of the gate in the place of the response that is being passed on.
@@ -193,17 +167,26 @@ impl Gate {
 
     /// Counts the call; called once, at its very end.
     pub(super) fn account(&self) {
-        if let Some((server, began_ms)) = self.call.last_resort {
+        if let Some((server, began_ms)) = self.known.last_resort {
             self.vm.with_breaker(server, |breaker, _| breaker.end_last_resort(began_ms));
         }
-        if self.call.kind.is_none() && self.call.end.is_none() {
+        let now = clock::now_ms();
+        if let Phase::Sent(_, call) = &self.phase
+            && let Some((server, ticket)) = call.borrow().flight.unused_lease()
+        {
+            // The call was to be a probe and never reached its server: another call may be it.
+            let moment = Moment { now_ms: now, random: clock::random_u32() };
+            self.vm.with_breaker(server, |breaker, shared: &EnvoySharedData| breaker.release(shared, moment, ticket));
+        }
+        if self.known.kind.is_none() && self.known.end.is_none() {
             return;
         }
-        let (mode, status) = self.call.end.unwrap_or((Mode::Gate, Status::Cancelled));
-        let (task, now) = (self.call.task.name(&self.vm.names), clock::now_ms());
+        let gone = Account { mode: Mode::Gate, status: Status::Cancelled, fell_back: false };
+        let Account { mode, status, fell_back } = self.known.end.unwrap_or(gone);
+        let task = self.known.task.name(&self.vm.names);
         self.vm.metrics.count(Metric::Calls(mode, task, status));
-        self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.call.started));
-        if self.call.fell_back {
+        self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.known.started_ms));
+        if fell_back {
             self.vm.metrics.count(Metric::Fallback);
         }
         self.vm.metrics.maintain(now);

@@ -69,6 +69,23 @@ impl Registry {
         (0u16..).map(CredentialIndex).zip(&self.credentials).find(|(_, c)| c.id.as_str() == id).map(|(at, _)| at)
     }
 
+    /// Whether a credential goes out under this header, lower case. `Authorization` is always taken for one.
+    pub fn is_credential_header(&self, name: &str) -> bool {
+        name == "authorization" || self.credentials.iter().any(|credential| credential.sets(name))
+    }
+
+    /// The server that most calls go to first, so that the route names it by itself: the first MCP server, else the first.
+    pub fn usual_server(&self) -> Option<ServerIndex> {
+        self.mcp_servers().first().copied().or_else(|| self.indexed_servers().map(|(at, _)| at).next())
+    }
+
+    /// The longest time, in ms, that an attempt may take to the first byte of its answer.
+    pub fn longest_timeout_ms(&self) -> u64 {
+        let servers = self.servers.iter().map(|server| server.timeout);
+        let longest = servers.chain(self.tools.iter().filter_map(|tool| tool.timeout)).max().unwrap_or_default();
+        u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whether this server gets the `Authorization` that a client sends.
     pub fn gets_client_authorization(&self, server: &Server) -> bool {
         let wanted = match self.listener.client_authorization {

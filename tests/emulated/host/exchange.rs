@@ -13,6 +13,10 @@ pub struct Route {
     pub on_no_match: String,
     /// `retry_policy.num_retries`, overridden by `x-envoy-max-retries`.
     pub num_retries: u32,
+    /// Whether `retry_on` has `reset`, on the route for calls of no stated pace.
+    pub retries_resets: bool,
+    /// `retry_policy.per_try_timeout`, overridden by `x-envoy-upstream-rq-per-try-timeout-ms`.
+    pub per_try_ms: u64,
     /// `per_connection_buffer_limit_bytes`.
     pub buffer_limit: usize,
     /// `request_body_buffer_limit`; a larger body is never sent again.

@@ -22,8 +22,15 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
-    /// Evaluates the matcher cluster specifier over `wasm.next` anew.
+    /// Matches the route anew, by `wasm.pace`, and its cluster.
     pub fn refresh_route(&mut self) {
+        let pace = self.filter_state.get("wasm.pace").map(|value| String::from_utf8_lossy(value).into_owned());
+        self.set("xds.route_name", pace.map_or_else(|| "mcp".to_owned(), |pace| format!("mcp-{pace}")));
+        self.refresh_cluster();
+    }
+
+    /// Evaluates the matcher cluster specifier over `wasm.next` anew.
+    pub fn refresh_cluster(&mut self) {
         let next = self.filter_state.get("wasm.next").map(|value| String::from_utf8_lossy(value).into_owned());
         let known = next.filter(|name| self.clusters.contains(name));
         self.cluster = known.unwrap_or_else(|| self.on_no_match.clone());

@@ -32,7 +32,7 @@ pub(super) enum End {
 pub(super) struct Retry {
     pub(super) left: u32,
     on_reset: bool,
-    pub(super) per_try_ms: Option<u64>,
+    pub(super) per_try_ms: u64,
 }
 
 /// Plays `exchange` through the plugin `gate` and the upstream chains of `worker`.
@@ -41,7 +41,6 @@ pub fn play(worker: &Worker, gate: &str, route: &Route, exchange: Exchange) -> P
     let info = StreamInfo { clusters, on_no_match: route.on_no_match.clone(), ..StreamInfo::default() };
     let info = Rc::new(RefCell::new(info));
     info.borrow_mut().refresh_route();
-    info.borrow_mut().set("xds.route_name", "mcp");
     info.borrow_mut().set_number("upstream.request_attempt_count", 0);
     info.borrow_mut().set_number("response.flags", 0);
     let context = worker.stream_context(gate, &info);
@@ -162,7 +161,7 @@ impl Stream<'_> {
             }
             retry.left -= 1;
             self.finish_attempt();
-            self.info.borrow_mut().refresh_route();
+            self.info.borrow_mut().refresh_cluster();
         }
         unreachable!("the loop ends by returning")
     }
@@ -177,8 +176,9 @@ impl Stream<'_> {
         self.request.remove("x-envoy-upstream-rq-timeout-ms");
         Retry {
             left: left.and_then(|n: u64| u32::try_from(n).ok()).unwrap_or(self.route.num_retries),
-            on_reset: on.split(',').any(|policy| policy.trim() == "reset"),
-            per_try_ms,
+            on_reset: on.split(',').any(|policy| policy.trim() == "reset")
+                || (self.route.retries_resets && self.info.borrow().properties["xds.route_name"] == b"mcp"),
+            per_try_ms: per_try_ms.unwrap_or(self.route.per_try_ms),
         }
     }
 

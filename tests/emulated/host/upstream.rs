@@ -148,8 +148,7 @@ impl Stream<'_> {
             return if complete { End::Answered } else { End::Hung };
         }
         if response.stall {
-            let wait = retry.per_try_ms.unwrap_or(15_000);
-            self.worker.process().advance(Duration::from_millis(wait));
+            self.worker.process().advance(Duration::from_millis(retry.per_try_ms));
         }
         match (started, response.stall) {
             // Part of the answer is with the client: nothing is left but to break it off.

@@ -1,35 +1,38 @@
-//! The secrets of one VM. They are held here and put into the request of the one server they belong to; nothing in this
+//! The secrets of one worker. They are held here and put into the request of the one server they belong to; nothing in this
 //! module can print one.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
-use super::clock;
-use super::shared_data::EnvoySharedData;
 use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
-use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
+use crate::registry::{Credential, CredentialIndex, Registry, ServerIndex, Source};
 use crate::shared_data::SharedData;
 use crate::wiring::header;
+
+/// For so long a worker takes what it has last seen in a server's slots for what is there, in ms: reading them costs more
+/// than all else that an attempt does with its headers. A new token is sent that much later at most.
+pub const SEEN_FOR_MS: u64 = 20;
 
 /// How long a server whose secret was missing is passed over before it is tried again, in ms. Where the prober watches
 /// the credentials, the secret is noticed as soon as it is there.
 const MISSING_FOR_MS: u64 = 5_000;
 
-/// What a VM knows of the registry's credentials.
-#[derive(Debug)]
+/// What a worker knows of the registry's credentials.
 pub struct Credentials {
+    registry: Rc<Registry>,
     key: FingerprintKey,
     /// Per server: its credential's slots, as far as this server is concerned.
     servers: Vec<RefCell<ServerSlots>>,
-    /// Every header that some server's credential uses, and the slot headers: an attempt takes off all but its own,
-    /// since Envoy keeps what an earlier attempt has set.
-    headers: Vec<String>,
+    /// Calendar time in seconds since 1970.
+    wall_s: fn() -> u64,
 }
 
 #[derive(Debug, Default)]
 struct ServerSlots {
     pair: SlotPair,
-    /// Whether slots that Envoy fills are unknown still: only a request to the server's cluster shows them.
-    unseen: bool,
+    /// When the slots that Envoy fills were last seen, monotonic ms; `None`: never. Only a request to the server's cluster
+    /// shows them.
+    seen_ms: Option<u64>,
     /// Until when a secret that was missing is not looked for again, monotonic ms.
     missing_until_ms: u64,
 }
@@ -45,30 +48,21 @@ pub struct Chosen {
 
 impl Credentials {
     /// Reads the slots of the environment and of the registry itself.
-    pub fn new(registry: &Registry, key: FingerprintKey, environment: impl Fn(&str) -> Option<String>) -> Self {
-        let mut headers = vec!["authorization".to_owned()];
-        for credential in &registry.credentials {
-            headers.push(credential.header.clone());
-            headers.extend(credential.headers.iter().map(|(name, _)| name.clone()));
-        }
-        if registry.credentials.iter().any(is_injected) {
-            headers.extend(header::SLOTS.map(str::to_owned));
-        }
-        headers.sort_unstable();
-        headers.dedup();
-        let unseen =
-            |server: &Server| server.credential.and_then(|at| registry.credential(at)).is_some_and(is_injected);
-        let slots = |server| RefCell::new(ServerSlots { unseen: unseen(server), ..ServerSlots::default() });
-        let credentials = Credentials { key, servers: registry.servers.iter().map(slots).collect(), headers };
-        for (at, credential) in (0u16..).map(CredentialIndex).zip(&registry.credentials) {
+    pub fn new(
+        registry: Rc<Registry>,
+        key: FingerprintKey,
+        wall_s: fn() -> u64,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let servers = registry.servers.iter().map(|_| RefCell::default()).collect();
+        let credentials = Credentials { registry, key, servers, wall_s };
+        for (at, credential) in (0u16..).map(CredentialIndex).zip(&credentials.registry.credentials) {
             for (slot, source) in Slot::BOTH.into_iter().zip(&credential.slots) {
                 match source.as_ref().map(|slot| &slot.source) {
                     Some(Source::Environment(name)) => {
-                        credentials.hold(registry, at, slot, environment(name).unwrap_or_default().as_bytes());
+                        credentials.hold(at, slot, environment(name).unwrap_or_default().as_bytes());
                     }
-                    Some(Source::Inline(secret)) => {
-                        credentials.hold(registry, at, slot, &secret.header_value(""));
-                    }
+                    Some(Source::Inline(secret)) => credentials.hold(at, slot, &secret.header_value("")),
                     _ => {}
                 }
             }
@@ -76,15 +70,10 @@ impl Credentials {
         credentials
     }
 
-    /// The names of all headers that may carry a credential of any server.
-    pub fn headers(&self) -> &[String] {
-        &self.headers
-    }
-
     /// Keeps the secret of a slot that Envoy does not fill, for all servers that use the credential.
-    pub fn hold(&self, registry: &Registry, at: CredentialIndex, slot: Slot, secret: &[u8]) {
-        let Some(credential) = registry.credential(at) else { return };
-        for (server, slots) in registry.servers.iter().zip(&self.servers) {
+    pub fn hold(&self, at: CredentialIndex, slot: Slot, secret: &[u8]) {
+        let Some(credential) = self.registry.credential(at) else { return };
+        for (server, slots) in self.registry.servers.iter().zip(&self.servers) {
             if server.credential == Some(at) {
                 self.observe(&mut slots.borrow_mut().pair, credential, slot, Some(secret));
             }
@@ -92,22 +81,18 @@ impl Credentials {
     }
 
     /// The slots of `credential` as `slot_header` hands them over, with those that are held; for who only looks.
-    pub fn report(
-        &self,
-        registry: &Registry,
-        at: CredentialIndex,
-        slot_header: impl Fn(&str) -> Option<Vec<u8>>,
-    ) -> Report {
+    pub fn report(&self, at: CredentialIndex, slot_header: impl Fn(&str) -> Option<Vec<u8>>) -> Report {
+        let registry = &self.registry;
         let user = registry.servers.iter().position(|server| server.credential == Some(at));
         let slots = user.and_then(|user| self.servers.get(user));
         let (Some(slots), Some(credential)) = (slots, registry.credential(at)) else { return Report::default() };
         let mut slots = slots.borrow_mut();
-        self.observe_injected(&mut slots, credential, slot_header);
+        self.observe_injected(&mut slots, credential, slot_header, 0);
         Report::of(&slots.pair)
     }
 
-    /// The credential for a call to the server at `index`. `slot_header` reads what an injector has handed over. `again`: the
-    /// call comes to this server a second time, for its other slot. `None` if no slot has a secret that may be sent.
+    /// The credential for a call to the server at `index`. `slot_header` reads what an injector has handed over, and is not
+    /// asked for what has been seen just now. `again`: the call comes to this server a second time, for its other slot. `None` if no slot has a secret that may be sent.
     pub fn choose(
         &self,
         credential: &Credential,
@@ -117,8 +102,13 @@ impl Credentials {
         again: bool,
     ) -> Option<Chosen> {
         let mut slots = self.servers.get(usize::from(index.0))?.borrow_mut();
-        self.observe_injected(&mut slots, credential, slot_header);
-        let now = now_for(&slots.pair, now_ms);
+        // What is known to be missing may be there by now.
+        let is_fresh =
+            slots.seen_ms.is_some_and(|seen| now_ms.saturating_sub(seen) < SEEN_FOR_MS) && slots.pair.is_filled();
+        if !is_fresh {
+            self.observe_injected(&mut slots, credential, slot_header, now_ms);
+        }
+        let now = self.now_for(&slots.pair, now_ms);
         let Some(selection) = slots.pair.select(now, again) else {
             slots.missing_until_ms = now_ms.saturating_add(MISSING_FOR_MS);
             return None;
@@ -132,13 +122,14 @@ impl Credentials {
         slots: &mut ServerSlots,
         credential: &Credential,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
+        now_ms: u64,
     ) {
         for ((slot, source), header) in Slot::BOTH.into_iter().zip(&credential.slots).zip(header::SLOTS) {
             if source.as_ref().is_some_and(|slot| slot.source.is_injected()) {
                 self.observe(&mut slots.pair, credential, slot, slot_header(header).as_deref());
             }
         }
-        slots.unseen = false;
+        slots.seen_ms = Some(now_ms);
     }
 
     fn observe(&self, pair: &mut SlotPair, credential: &Credential, slot: Slot, secret: Option<&[u8]>) {
@@ -148,32 +139,34 @@ impl Credentials {
     }
 
     /// Whether a call to this server has no credential to go with, as far as is known without sending one.
-    pub fn is_missing(&self, registry: &Registry, index: ServerIndex, now_ms: u64) -> bool {
+    pub fn is_missing(&self, store: &impl SharedData, index: ServerIndex, now_ms: u64) -> bool {
+        let registry = &self.registry;
         let credential = registry.server(index).and_then(|server| registry.credential(server.credential?));
         let (Some(credential), Some(slots)) = (credential, self.servers.get(usize::from(index.0))) else {
             return false;
         };
         let slots = slots.borrow();
-        let now = now_for(&slots.pair, now_ms);
+        let now = self.now_for(&slots.pair, now_ms);
         if slots.pair.usable(now).next().is_some() {
             return false;
         }
         if !is_injected(credential) {
             return true;
         }
-        match watched(credential) {
+        match watched(store, credential) {
             Some(report) => !report.has_news_for(&slots.pair),
             // Without the prober only a call can find out whether a new secret has come, and is lost if none has. While a
             // refused one rests nobody is made to try.
             None => {
                 let rests = |slot| matches!(slots.pair.availability(slot, now), Availability::Resting(_));
-                !slots.unseen && (now.ms < slots.missing_until_ms || Slot::BOTH.into_iter().any(rests))
+                slots.seen_ms.is_some() && (now.ms < slots.missing_until_ms || Slot::BOTH.into_iter().any(rests))
             }
         }
     }
 
     /// Why a call to this server has no credential to go with, for its client and the operator.
-    pub fn explain(&self, registry: &Registry, index: ServerIndex, now_ms: u64) -> String {
+    pub fn explain(&self, index: ServerIndex, now_ms: u64) -> String {
+        let registry = &self.registry;
         let server = registry.server(index);
         let credential = server.and_then(|server| registry.credential(server.credential?));
         let (Some(server), Some(credential), Some(slots)) =
@@ -182,7 +175,7 @@ impl Credentials {
             return String::new();
         };
         let slots = slots.borrow();
-        let now = now_for(&slots.pair, now_ms);
+        let now = self.now_for(&slots.pair, now_ms);
         let given = Slot::BOTH.into_iter().zip(&credential.slots).filter(|(_, source)| source.is_some());
         let why = given.map(|(slot, _)| {
             let why = match slots.pair.availability(slot, now) {
@@ -195,6 +188,11 @@ impl Credentials {
             format!("slot {} {why}", slot.as_str())
         });
         format!("{}: {} {}", server.id, credential.id, why.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The time as far as it matters to these tokens: asking for the wall's is a call to the host.
+    fn now_for(&self, pair: &SlotPair, now_ms: u64) -> Now {
+        Now { wall_s: if pair.is_dated() { (self.wall_s)() } else { 0 }, ms: now_ms }
     }
 
     /// The server accepted the token that a call was sent with.
@@ -212,11 +210,6 @@ impl Credentials {
     }
 }
 
-/// The time as far as it matters to these tokens: asking for the wall's is a call to the host.
-fn now_for(pair: &SlotPair, now_ms: u64) -> Now {
-    if pair.is_dated() { clock::now_with(now_ms) } else { Now { wall_s: 0, ms: now_ms } }
-}
-
 fn is_injected(credential: &Credential) -> bool {
     credential.slots.iter().flatten().any(|slot| slot.source.is_injected())
 }
@@ -227,7 +220,7 @@ pub fn report_key(credential: &Credential) -> String {
 }
 
 /// What the keeper has last seen of the credential.
-pub fn watched(credential: &Credential) -> Option<Report> {
-    let (bytes, _) = EnvoySharedData.get(&report_key(credential)).ok()??;
+pub fn watched(store: &impl SharedData, credential: &Credential) -> Option<Report> {
+    let (bytes, _) = store.get(&report_key(credential)).ok()??;
     Report::decode(&bytes)
 }

@@ -5,9 +5,10 @@
 //! are passed on when a server says them and never made up, but for one case: a session that nobody can serve any more
 //! is ended with 404, which makes the client initialise again.
 
+use super::{Call, Kind};
 use crate::failure::Class;
-use crate::jsonrpc::ErrorCode;
-use crate::plan::Kind;
+use crate::jsonrpc::{self, Details, ErrorCode};
+use crate::registry::{Registry, Server, ServerIndex};
 
 /// How the last attempt of a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,52 @@ pub struct Ending {
     pub session_elsewhere: bool,
     /// Whether the server knows only what the client authenticates with itself.
     pub knows_only_clients: bool,
+}
+
+impl Ending {
+    /// The ending of `call`, whose last answer has this HTTP status. `answerable_by_gate`: the gate has an answer of its own.
+    pub fn of(call: &Call, registry: &Registry, status: u16, answerable_by_gate: bool) -> Self {
+        let last = call.flight.last();
+        let end = last.and_then(|(_, made)| made.end);
+        Ending {
+            class: class_of(call),
+            status,
+            readable: end.is_some_and(|end| end.readable),
+            kind: call.kind,
+            answerable_by_gate,
+            session_elsewhere: call.session_is_elsewhere(last.map(|(hop, _)| &hop.server)),
+            knows_only_clients: server_of(call, registry)
+                .is_some_and(|(_, server)| registry.knows_only_clients(server)),
+        }
+    }
+}
+
+/// What the last attempt of a call came to. One that was not heard of again may have executed the call.
+pub fn class_of(call: &Call) -> Class {
+    match call.flight.last() {
+        None => Class::NotSent,
+        Some((_, made)) => made.end.map_or(Class::Lost, |end| end.class),
+    }
+}
+
+/// The server that was asked last.
+pub fn server_of<'r>(call: &Call, registry: &'r Registry) -> Option<(ServerIndex, &'r Server)> {
+    call.flight.last().and_then(|(hop, _)| registry.server_by_id(hop.server.as_str()))
+}
+
+/// The error that a client gets for a call that no server could answer.
+pub fn failure(call: &Call, code: ErrorCode) -> Vec<u8> {
+    let class = class_of(call);
+    let asked: Vec<_> = call.flight.asked().into_iter().map(crate::registry::Id::as_str).collect();
+    let asked = asked.join(", ");
+    let message = format!("no server could answer this call (asked: {asked}; the last one: {})", class.explanation());
+    let details = Details {
+        server: call.flight.last().map(|(hop, _)| hop.server.as_str()),
+        class: Some(class.as_str()),
+        attempts: u32::try_from(call.flight.made().len()).ok(),
+        retry_after_ms: None,
+    };
+    jsonrpc::error(call.request_id(), code, &message, &details)
 }
 
 /// What the client gets.

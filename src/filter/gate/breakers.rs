@@ -1,13 +1,14 @@
 //! The breakers as planning asks them: which server may get a call now.
 
+use super::super::shared_data::EnvoySharedData;
 use super::super::vm::Vm;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
+use crate::call::admission::Breakers;
 use crate::drill::Orders;
-use crate::plan::Breakers;
 use crate::registry::{ProberPlacement, ServerIndex, ServerKind};
 
 /// The breakers of a VM at one moment.
-pub(super) struct Asking<'v> {
+pub(super) struct BreakersAt<'v> {
     pub(super) vm: &'v Vm,
     pub(super) now: u64,
     pub(super) random: u32,
@@ -18,7 +19,7 @@ pub(super) struct Asking<'v> {
     pub(super) last_resort: Option<ServerIndex>,
 }
 
-impl Asking<'_> {
+impl BreakersAt<'_> {
     /// One random number does for all servers of a call, as long as it is not the same for each.
     fn moment(&self, server: ServerIndex) -> Moment {
         let random = self.random.wrapping_add(u32::from(server.0).wrapping_mul(0x9E37_79B9));
@@ -38,10 +39,10 @@ impl Asking<'_> {
 const NOWHERE: Look =
     Look { admits: false, pass_over: false, ticket: Ticket { epoch: 0, lease: None, last_resort: false } };
 
-impl Breakers for Asking<'_> {
+impl Breakers for BreakersAt<'_> {
     fn usable(&mut self, server: ServerIndex) -> bool {
         let held_open = self.vm.registry.server(server).is_none_or(|server| server.breaker.mode == Mode::ForcedOpen);
-        !held_open && !self.vm.credentials.is_missing(&self.vm.registry, server, self.now)
+        !held_open && !self.vm.credentials.is_missing(&EnvoySharedData, server, self.now)
     }
 
     fn translates(&mut self, server: ServerIndex) -> bool {

@@ -36,3 +36,18 @@ pub fn chain(registry: &Registry, route: Route<'_>, owner: Option<ServerIndex>, 
     }
     servers
 }
+
+/// The server that the operator's order names first, whatever its breaker and the kill switch say.
+pub fn first_choice(registry: &Registry, route: Route<'_>) -> Option<ServerIndex> {
+    match route {
+        Route::Tool(tool) => {
+            let direct = tool.rest.as_ref().map(|direct| (direct.first, direct.server));
+            match direct {
+                Some((true, server)) => Some(server),
+                _ => tool.mcp.first().copied().or(direct.map(|(_, server)| server)),
+            }
+        }
+        Route::AnyMcp => registry.mcp_servers().first().copied(),
+        Route::Only(server) => Some(server),
+    }
+}

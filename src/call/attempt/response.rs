@@ -1,0 +1,282 @@
+//! An attempt's answer: held as long as it takes to judge it, and no longer.
+//!
+//! A JSON answer is judged whole. An SSE answer is held until its first event with data, then streams. A REST answer is
+//! held to its end, because it must be translated.
+
+use super::request::response;
+use super::{Attempt, Body, Flow, Reaction, Scene};
+use crate::call::Kind;
+use crate::call::answer::is_translated;
+use crate::failure::{
+    Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
+};
+use crate::jsonrpc::Answer;
+use crate::sse::Scanner;
+use crate::translate;
+use crate::wiring::header;
+
+/// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// The headers of an answer, as far as they matter.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ResponseHead<'h> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `content-type`.
+    pub content_type: Option<&'h [u8]>,
+    /// The value of `retry-after`.
+    pub retry_after: Option<&'h [u8]>,
+    /// Whether the answer ends with its headers.
+    pub bodiless: bool,
+}
+
+/// Whether no client may see this header of a server. The first are for attempts to write: from a server they could have a
+/// call repeated that must not be. A cookie would come back to whichever server is next.
+pub fn is_kept_from_clients(name: &str) -> bool {
+    name.starts_with(header::PREFIX) || name == "set-cookie"
+}
+
+/// What is being waited for while the response headers are held.
+#[derive(Debug)]
+pub(super) enum Holding {
+    /// Nothing: the answer passes.
+    Nothing,
+    /// The whole body, of which so many bytes are there.
+    Whole(Head, usize),
+    /// The first event with data; so many bytes have been searched.
+    Event(Box<Scanner>, usize),
+    /// Nothing: a translation has gone out, and what is left of the original must not follow it.
+    Rest,
+}
+
+impl Attempt {
+    /// The answer's headers have arrived.
+    pub fn response_headers(&mut self, scene: &mut Scene<'_>, head: &ResponseHead<'_>) -> Reaction {
+        self.answered_after_ms = Some(scene.now_ms.saturating_sub(self.began_ms));
+        let retry_after_ms = head.retry_after.and_then(|value| retry_after::parse(value, (scene.wall_ms)()));
+        let ResponseHead { status, content_type, bodiless, .. } = *head;
+        let head = Head { status, retry_after_ms, bodiless };
+        let mut reaction = Reaction::default();
+        match self.judge_head(scene, &head) {
+            Judgement::Decided(verdict) if self.translates && is_translated(verdict.class) => {
+                if bodiless {
+                    self.translate(scene, &head, verdict, 0, &|_, _| Vec::new())
+                } else {
+                    self.hold(Holding::Whole(head, 0))
+                }
+            }
+            // The gate will put its own answer in the place of this one, for which it needs the body's end. The router's
+            // clock runs only until it sees the headers, so they wait here.
+            Judgement::Decided(verdict)
+                if !bodiless
+                    && is_replaced_by_gate(scene, verdict.class, status)
+                    && !self.would_go_on(scene, verdict) =>
+            {
+                self.hold(Holding::Whole(head, 0))
+            }
+            Judgement::Decided(verdict) => {
+                self.conclude(scene, verdict, verdict.class == Class::Success, &mut reaction);
+                reaction
+            }
+            Judgement::NeedsBody if status < 300 && content_type.is_some_and(is_event_stream) => {
+                self.hold(Holding::Event(Box::default(), 0))
+            }
+            Judgement::NeedsBody => {
+                reaction = self.hold(Holding::Whole(head, 0));
+                // It is JSON or no answer at all, and clients refuse to read it under another name.
+                reaction.name_as_json = status < 300 && !content_type.is_some_and(is_json);
+                reaction
+            }
+        }
+    }
+
+    fn hold(&mut self, holding: Holding) -> Reaction {
+        self.holding = holding;
+        Reaction::flow(Flow::Hold)
+    }
+
+    /// More of the answer's body has arrived; `size` bytes of it are held or have just come.
+    pub fn response_body(&mut self, scene: &mut Scene<'_>, size: usize, end: bool, body: &Body<'_>) -> Reaction {
+        match std::mem::replace(&mut self.holding, Holding::Nothing) {
+            Holding::Nothing => Reaction::default(),
+            Holding::Whole(head, _) => self.whole_body(scene, head, size, end, body),
+            Holding::Event(scanner, searched) => self.first_event(scene, scanner, searched, size, end, body),
+            Holding::Rest => {
+                self.holding = Holding::Rest;
+                Reaction::flow(Flow::Drop)
+            }
+        }
+    }
+
+    /// The answer ends with trailers, and Envoy has no other end to tell of.
+    pub fn response_trailers(&mut self, scene: &mut Scene<'_>, body: &Body<'_>) -> Reaction {
+        match std::mem::replace(&mut self.holding, Holding::Nothing) {
+            Holding::Nothing | Holding::Rest => Reaction::default(),
+            Holding::Whole(head, size) => {
+                // Where no body came there is no buffer either that could take a translation.
+                let bodiless = size == 0;
+                self.whole_body(scene, Head { bodiless, ..head }, size, true, body)
+            }
+            Holding::Event(scanner, size) => self.first_event(scene, scanner, size, size, true, body),
+        }
+    }
+
+    fn whole_body(&mut self, scene: &mut Scene<'_>, head: Head, size: usize, end: bool, body: &Body<'_>) -> Reaction {
+        let limit = if head.status < 300 { body_limit(scene) } else { ERROR_BODY };
+        if !end && size <= limit {
+            return self.hold(Holding::Whole(head, size));
+        }
+        let mut reaction = Reaction::default();
+        if size > limit && head.status < 300 {
+            // Too long to be held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
+            // came at all says that the server is well.
+            let class = if self.translates { Class::Server } else { Class::Success };
+            self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
+            return reaction;
+        }
+        let bytes = body(0, size.min(limit));
+        let judged = judge_body(scene.server.kind, scene.rules(), &head, &bytes, expected(scene));
+        let verdict = seen(scene, judged);
+        if self.translates && is_translated(verdict.class) {
+            return self.translate(scene, &head, verdict, size, body);
+        }
+        self.conclude_read(scene, verdict, bytes, &mut reaction);
+        reaction
+    }
+
+    fn first_event(
+        &mut self,
+        scene: &mut Scene<'_>,
+        mut scanner: Box<Scanner>,
+        searched: usize,
+        size: usize,
+        end: bool,
+        body: &Body<'_>,
+    ) -> Reaction {
+        let mut reaction = Reaction::default();
+        scanner.push(&body(searched, size.saturating_sub(searched)));
+        while let Some(event) = scanner.next_event() {
+            match judge_event(scene.rules(), &event.data, expected(scene)) {
+                EventJudgement::Empty => {}
+                EventJudgement::Interim => {
+                    self.conclude(scene, Class::Success.into(), true, &mut reaction);
+                    return reaction;
+                }
+                EventJudgement::Answer(verdict) => {
+                    let verdict = seen(scene, verdict);
+                    self.conclude_read(scene, verdict, event.data, &mut reaction);
+                    return reaction;
+                }
+            }
+        }
+        if end {
+            // A server may end a connection after an event that only has an id; its client comes back with that for the
+            // answer. Any other stream that ends here is no answer.
+            let class = if scanner.is_resumable() && scanner.held() == 0 { Class::Success } else { Class::Server };
+            self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
+            return reaction;
+        }
+        let is_alive = size > 0 && scanner.held() == 0;
+        if size > body_limit(scene) || (is_alive && !scene.call.replay.is_allowed()) {
+            // A call that can't be repeated gains little from being held, and while it is the router's clock runs: a
+            // server that shows by comments that it is at work must not be cut off.
+            self.conclude(scene, Class::Success.into(), true, &mut reaction);
+            return reaction;
+        }
+        self.hold(Holding::Event(scanner, size))
+    }
+
+    /// Settles the attempt by `answer`, which has been read whole.
+    fn conclude_read(&mut self, scene: &mut Scene<'_>, verdict: Verdict, answer: Vec<u8>, reaction: &mut Reaction) {
+        // Asked of failures only: what is judged a success can be read.
+        let readable = verdict.class == Class::Success || is_readable(scene, &answer);
+        self.conclude(scene, verdict, readable, reaction);
+        if verdict.class == Class::Success && scene.call.tools_page.is_some() {
+            reaction.lesson = Some(answer);
+        }
+    }
+
+    /// Turns the API's answer into the tool's result. `size` is the number of bytes in the body buffer.
+    fn translate(
+        &mut self,
+        scene: &mut Scene<'_>,
+        head: &Head,
+        verdict: Verdict,
+        size: usize,
+        body: &Body<'_>,
+    ) -> Reaction {
+        let mut reaction = Reaction::default();
+        let bytes = if head.bodiless { Vec::new() } else { body(0, size) };
+        let answer = match scene.direct().map(|direct| translate::answer(&direct.mapping, head.status, &bytes)) {
+            Some(Ok(answer)) => answer,
+            unusable => {
+                reaction.complaint = unusable.and_then(Result::err).map(|error| error.to_string());
+                self.conclude(scene, Class::Server.into(), false, &mut reaction);
+                return reaction;
+            }
+        };
+        let class = if answer.is_error() { Class::Caller } else { verdict.class };
+        let json = response(scene, &answer);
+        self.conclude(scene, Verdict { class, ..verdict }, true, &mut reaction);
+        if head.bodiless {
+            // There is no body to replace, so only a reply of our own can bring one.
+            reaction.flow = Flow::Reply(json);
+        } else {
+            reaction.flow = Flow::Replace(json);
+            // Of an error that is too long to be held, more is to come.
+            self.holding = Holding::Rest;
+        }
+        reaction
+    }
+
+    fn judge_head(&self, scene: &Scene<'_>, head: &Head) -> Judgement {
+        match judge_head(scene.server.kind, scene.rules(), head, expected(scene)) {
+            Judgement::Decided(verdict) => Judgement::Decided(seen(scene, verdict)),
+            Judgement::NeedsBody => Judgement::NeedsBody,
+        }
+    }
+}
+
+fn body_limit(scene: &Scene<'_>) -> usize {
+    usize::try_from(scene.registry.limits.response_body).unwrap_or(usize::MAX)
+}
+
+/// The verdict, by whose credential the server has seen.
+fn seen(scene: &Scene<'_>, verdict: Verdict) -> Verdict {
+    if scene.knows_only_clients() { verdict.about_the_client() } else { verdict }
+}
+
+/// Whether the gate may answer in the place of an answer of this class and status.
+fn is_replaced_by_gate(scene: &Scene<'_>, class: Class, status: u16) -> bool {
+    matches!(scene.call.kind, Kind::Request | Kind::Notification)
+        && (!class.is_about_the_call() || status == 401 && !scene.knows_only_clients())
+}
+
+/// Whether an MCP client can read this as the answer to its call.
+fn is_readable(scene: &Scene<'_>, body: &[u8]) -> bool {
+    matches!(Answer::parse(body, scene.call.request_id()), Answer::Result { .. } | Answer::Error { .. })
+}
+
+/// What the client's message wants from the server.
+fn expected<'s>(scene: &'s Scene<'_>) -> Expected<'s> {
+    match (scene.call.kind, scene.call.request_id()) {
+        (Kind::Request, Some(id)) => Expected::Answer(id),
+        (Kind::Notification, _) => Expected::Nothing,
+        _ => Expected::Anything,
+    }
+}
+
+/// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.
+fn is_event_stream(value: &[u8]) -> bool {
+    is_type(value, b"text/event-stream")
+}
+
+/// Whether a value of `content-type` says that the body is JSON.
+fn is_json(value: &[u8]) -> bool {
+    is_type(value, b"application/json")
+}
+
+fn is_type(value: &[u8], name: &[u8]) -> bool {
+    value.trim_ascii_start().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+}

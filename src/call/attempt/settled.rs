@@ -1,0 +1,114 @@
+//! The end of an attempt: what it means, told to the flight, the breaker, the credential and the statistics, once.
+
+use super::{Attempt, Reaction, Scene};
+use crate::breaker::{CallResult, Outcome, Ticket};
+use crate::call::flight::{End, Terms};
+use crate::failure::{BreakerEffect, Class, Decisions, Verdict, judge_no_answer};
+
+/// What has to hear of an attempt's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// What it means, and what says so.
+    pub verdict: Verdict,
+    /// Under what it is reported to the breaker.
+    pub ticket: Ticket,
+    /// What the breaker is told; `None` of a drill, which says nothing of the server.
+    pub result: Option<CallResult>,
+    /// Whether the operator is alerted.
+    pub alert: bool,
+}
+
+/// What is known of an attempt that ended without a (whole) answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// The client left first.
+    pub client_gone: bool,
+    /// There was no connection to send it on.
+    pub not_connected: bool,
+}
+
+impl Attempt {
+    /// The attempt has ended. Nothing happens if that is known already.
+    pub fn ended(&mut self, scene: &mut Scene<'_>, how: NoAnswer) -> Reaction {
+        let mut reaction = Reaction::default();
+        if !self.settled {
+            let sent = self.answered_after_ms.is_some() || !how.not_connected;
+            let verdict = judge_no_answer(sent, how.client_gone);
+            let time = scene.call.flight.time();
+            let timed_out = time.per_try_ms > 0 && self.took_ms(scene) >= time.per_try_ms;
+            let end = End { class: verdict.class, answered: false, readable: false, timed_out };
+            self.settle(scene, verdict, end, &mut reaction);
+        }
+        reaction
+    }
+
+    /// There is no secret that may be sent, so the request must not go out.
+    pub fn has_no_credential(&mut self, scene: &mut Scene<'_>) -> Reaction {
+        let mut reaction = Reaction::default();
+        self.conclude(scene, Class::Credential.into(), false, &mut reaction);
+        reaction
+    }
+
+    /// The answer of the drill's cluster is there, where no server is: it has the class that was ordered.
+    pub fn drilled(&mut self, scene: &mut Scene<'_>, class: Class) -> Reaction {
+        let mut reaction = Reaction::default();
+        self.conclude(scene, class.into(), false, &mut reaction);
+        reaction
+    }
+
+    /// Settles an attempt by its answer. `readable`: an MCP client could read it.
+    pub(super) fn conclude(
+        &mut self,
+        scene: &mut Scene<'_>,
+        verdict: Verdict,
+        readable: bool,
+        reaction: &mut Reaction,
+    ) {
+        let end = End { class: verdict.class, answered: true, readable, timed_out: false };
+        self.settle(scene, verdict, end, reaction);
+    }
+
+    fn settle(&mut self, scene: &mut Scene<'_>, verdict: Verdict, end: End, reaction: &mut Reaction) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let terms = self.terms(scene);
+        let decisions = terms.decisions(verdict.class);
+        let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, decisions));
+        reaction.settled = Some(Settled { verdict, ticket: self.begun.ticket, result, alert: decisions.alert });
+        let onward = scene.call.flight.land(verdict, end, &terms, scene.budget, scene.now_ms);
+        // After an attempt without an answer the router goes on by itself, or doesn't.
+        reaction.onward_in_s = onward.filter(|_| end.answered).map(|onward| onward.wait_s);
+    }
+
+    fn result(&self, scene: &Scene<'_>, verdict: Verdict, decisions: Decisions) -> CallResult {
+        let outcome = match decisions.breaker {
+            _ if self.was_hurried(scene, verdict.class) => Outcome::Neutral,
+            BreakerEffect::Success => Outcome::Success,
+            BreakerEffect::Failure => Outcome::Failure,
+            BreakerEffect::Limited => Outcome::Limited { retry_after_ms: verdict.retry_after_ms },
+            BreakerEffect::Neutral if self.answered_after_ms.is_some() && verdict.class != Class::Cancelled => {
+                Outcome::Alive
+            }
+            BreakerEffect::Neutral => Outcome::Neutral,
+        };
+        // Without an answer there is nothing to be slow: that is a failure already.
+        CallResult { outcome, took_ms: self.answered_after_ms.unwrap_or_default() }
+    }
+
+    /// Whether the attempt ended because its client has less time than the operator gives the server, which is no fault of
+    /// the server's.
+    fn was_hurried(&self, scene: &Scene<'_>, class: Class) -> bool {
+        let time = scene.call.flight.time();
+        class == Class::Lost && time.hurried && self.took_ms(scene) >= time.per_try_ms
+    }
+
+    fn took_ms(&self, scene: &Scene<'_>) -> u64 {
+        scene.now_ms.saturating_sub(self.began_ms)
+    }
+
+    pub(super) fn would_go_on(&self, scene: &mut Scene<'_>, verdict: Verdict) -> bool {
+        let terms: Terms<'_> = self.terms(scene);
+        scene.call.flight.would_go_on(verdict, &terms, scene.budget, scene.now_ms)
+    }
+}

@@ -1,0 +1,136 @@
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::*;
+use crate::breaker::Ticket;
+use crate::call::flight::{Flight, Hop, Pace};
+use crate::call::time::Time;
+use crate::call::{Kind, Session, Task};
+use crate::failure::Replay;
+use crate::jsonrpc::OwnedId;
+
+const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+
+/// A replayable call on its way to the first of two servers.
+struct World {
+    registry: Rc<Registry>,
+    call: Call,
+    budget: Budget,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = |id: &str| json!({"id": id, "kind": "mcp", "url": format!("https://{id}.example")});
+        let tree = json!({"version": 1, "servers": [server("a"), server("b")]});
+        let registry = Rc::new(Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}")));
+        let hop = |(index, server): (ServerIndex, &Server)| Hop {
+            server: server.id.clone(),
+            index: Some(index),
+            ticket: Ticket::default(),
+            drill: None,
+        };
+        let hops = registry.indexed_servers().map(hop).collect();
+        let call = Call {
+            registry: Rc::clone(&registry),
+            kind: Kind::Request,
+            id: OwnedId::from_json("1"),
+            task: Task::Other,
+            tool: None,
+            replay: Replay::Allowed,
+            tools_page: None,
+            session: Session::None,
+            authorization: None,
+            originals: None,
+            uuid: [0; 16],
+            carried: Vec::new(),
+            flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),
+        };
+        World { budget: Budget::new(registry.failover.budget), registry, call }
+    }
+
+    fn at<T>(&mut self, now_ms: u64, work: impl FnOnce(&mut Scene<'_>) -> T) -> T {
+        let (index, server) = self.registry.indexed_servers().next().unwrap();
+        let call = &mut self.call;
+        let budget = &mut self.budget;
+        work(&mut Scene { call, registry: &self.registry, index, server, budget, now_ms, wall_ms: &|| 0 })
+    }
+
+    fn begin(&mut self) -> Attempt {
+        self.at(0, |scene| Attempt::begin(scene, false, || false)).unwrap()
+    }
+}
+
+fn head(status: u16, kind: &'static str) -> ResponseHead<'static> {
+    ResponseHead { status, content_type: Some(kind.as_bytes()), ..ResponseHead::default() }
+}
+
+fn of(text: &str) -> impl Fn(usize, usize) -> Vec<u8> {
+    move |start, len| text.bytes().skip(start).take(len).collect()
+}
+
+fn class(reaction: &Reaction) -> Option<Class> {
+    reaction.settled.map(|settled| settled.verdict.class)
+}
+
+#[test]
+fn a_json_answer_is_held_until_it_is_whole_then_passes() {
+    let mut world = World::new();
+    let mut attempt = world.begin();
+    let reaction = world.at(5, |scene| attempt.response_headers(scene, &head(200, "application/json")));
+    assert_eq!((reaction.flow, class(&Reaction::default())), (Flow::Hold, None));
+    let half = world.at(6, |scene| attempt.response_body(scene, 10, false, &of(RESULT)));
+    assert_eq!(half.flow, Flow::Hold);
+    let whole = world.at(7, |scene| attempt.response_body(scene, RESULT.len(), true, &of(RESULT)));
+    assert_eq!((class(&whole), whole.onward_in_s), (Some(Class::Success), None));
+    assert_eq!(whole.flow, Flow::Pass);
+    assert_eq!(whole.settled.and_then(|settled| settled.result).map(|result| result.took_ms), Some(5));
+}
+
+#[test]
+fn a_failure_in_a_200_sends_the_call_on() {
+    let mut world = World::new();
+    let mut attempt = world.begin();
+    world.at(0, |scene| attempt.response_headers(scene, &head(200, "application/json")));
+    let broken = "<html>";
+    let reaction = world.at(0, |scene| attempt.response_body(scene, broken.len(), true, &of(broken)));
+    assert_eq!((class(&reaction), reaction.onward_in_s), (Some(Class::Server), Some(0)));
+    assert_eq!(world.call.flight.destination(), Some("b"));
+}
+
+/// The first event is with the client: a later error, or the stream's end, is the client's to see, and nobody else is asked.
+#[test]
+fn after_the_first_byte_of_an_answer_there_is_no_failover() {
+    let first = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
+    let failed = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":\"x\"}}\n\n";
+    let stream = [first, failed].concat();
+    let mut world = World::new();
+    let mut attempt = world.begin();
+    world.at(0, |scene| attempt.response_headers(scene, &head(200, "text/event-stream")));
+    let passed = world.at(0, |scene| attempt.response_body(scene, first.len(), false, &of(&stream)));
+    assert_eq!((passed.flow, passed.onward_in_s), (Flow::Pass, None));
+    for end in [false, true] {
+        let later = world.at(0, |scene| attempt.response_body(scene, failed.len(), end, &of(failed)));
+        assert!(later.settled.is_none() && later.onward_in_s.is_none());
+    }
+    let how = NoAnswer { client_gone: false, not_connected: false };
+    let ended = world.at(0, |scene| attempt.ended(scene, how));
+    assert!(ended.settled.is_none(), "an attempt settles once");
+    assert_eq!(world.call.flight.destination(), None);
+}
+
+#[test]
+fn an_attempt_that_ends_in_silence_is_lost_unless_it_was_never_connected() {
+    for (not_connected, expected) in [(false, Class::Lost), (true, Class::NotSent)] {
+        let mut world = World::new();
+        let mut attempt = world.begin();
+        let how = NoAnswer { client_gone: false, not_connected };
+        let reaction = world.at(0, |scene| attempt.ended(scene, how));
+        assert_eq!(class(&reaction), Some(expected));
+        assert_eq!(reaction.onward_in_s, None, "the router goes on by itself");
+        assert_eq!(world.call.flight.destination(), Some("b"));
+    }
+}

@@ -1,0 +1,193 @@
+//! The door: the headers of a client's request. Who may ask, in whose session it is, what it orders, and which of its
+//! headers end here.
+
+use super::Session;
+use crate::credential::Secret;
+use crate::drill::{self, Malformed, Orders};
+use crate::jsonrpc::ErrorCode;
+use crate::mcp::SessionId;
+use crate::registry::{ClientAuthorization, Registry};
+use crate::wiring::header;
+
+/// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
+const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
+
+/// Headers by which Envoy's router lets a request change its own retries and timeouts. They are the gate's to set; from
+/// a client they would override the operator's policy, above all "never send this twice".
+const ROUTER_CONTROLS: [&str; 14] = [
+    "x-envoy-attempt-count",
+    EXPECTED_TIMEOUT,
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-is-timeout-retry",
+    "x-envoy-max-retries",
+    "x-envoy-retriable-header-names",
+    "x-envoy-retriable-status-codes",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-retry-on",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    "x-envoy-upstream-rq-timeout-alt-response",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-stream-duration-ms",
+];
+
+/// Headers of a client that end here: its own credentials (MCP forbids passing them on, the server gets its own; where the
+/// operator wants it otherwise, attempts put the one of this header back), cookies (the next server has no business with
+/// those of this one), and the wish for compression (a compressed answer can't be judged).
+const NEVER_PASSED_ON: [&str; 4] = ["accept-encoding", "authorization", "cookie", "proxy-authorization"];
+
+/// How a request presents itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A message in the body.
+    Post,
+    /// The end of a session.
+    Delete,
+    /// Anything else, which is taken for a stream of the server's.
+    Other,
+}
+
+/// A client that may ask.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// When its request came, on the monotonic clock, in ms.
+    pub started_ms: u64,
+    /// How long it says that it waits, in ms.
+    pub told_ms: Option<u64>,
+    /// The session that it is in.
+    pub session: Session,
+    /// What it authenticates with itself, where a server may get that.
+    pub authorization: Option<Secret>,
+    /// The servers that are to fail for it.
+    pub drill: Orders,
+}
+
+/// What the door says.
+#[derive(Debug)]
+pub enum Entry {
+    /// The request is not for the MCP endpoint.
+    Elsewhere,
+    /// It is turned away.
+    Refused(ErrorCode, String),
+    /// It may come in.
+    Admitted {
+        /// Who it is.
+        client: Client,
+        /// Its method.
+        method: Method,
+        /// The length of its body, where it says so.
+        declared_length: Option<u64>,
+        /// Names of its headers that are to be taken off.
+        ends_here: Vec<String>,
+        /// The reason why a drill that it orders is not carried out.
+        drill_ignored: Option<&'static str>,
+    },
+}
+
+/// The headers of a request: a name and a value each, in order.
+pub trait RequestHeaders {
+    /// All pairs.
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The first value of `name`.
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.pairs().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+}
+
+/// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
+pub fn knock(
+    headers: &impl RequestHeaders,
+    registry: &Registry,
+    now_ms: u64,
+    source: impl FnOnce() -> Vec<u8>,
+) -> Entry {
+    let path = headers.get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
+    if path != registry.listener.path.as_bytes() {
+        return Entry::Elsewhere;
+    }
+    let is_allowed = |origin| registry.listener.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin);
+    if headers.get("origin").is_some_and(|origin| !is_allowed(origin)) {
+        let why = "listener.allowed_origins does not name this origin";
+        return Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned());
+    }
+    let (drill, drill_ignored) = match ordered_drill(headers, registry, source) {
+        Ok(ordered) => ordered,
+        Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
+    };
+    let mut client = Client { started_ms: now_ms, session: session(headers, registry), drill, ..Client::default() };
+    if registry.listener.client_authorization != ClientAuthorization::Drop {
+        client.authorization = only(headers, "authorization").and_then(Secret::new);
+    }
+    let mut ends_here = Vec::new();
+    for (name, value) in headers.pairs() {
+        if name == EXPECTED_TIMEOUT {
+            client.told_ms = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        }
+        let foreign_session = client.session == Session::Gate && name == "mcp-session-id";
+        if (is_reserved(name, registry) || foreign_session) && !ends_here.iter().any(|known| known == name) {
+            ends_here.push(name.to_owned());
+        }
+    }
+    let declared = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
+    Entry::Admitted {
+        client,
+        method: match headers.get(":method") {
+            Some(b"POST") => Method::Post,
+            Some(b"DELETE") => Method::Delete,
+            _ => Method::Other,
+        },
+        declared_length: declared.and_then(|text| text.parse().ok()),
+        ends_here,
+        drill_ignored,
+    }
+}
+
+/// Whether a client may not send this header through: it would order Envoy or us, or carry what is only ours to send.
+fn is_reserved(name: &str, registry: &Registry) -> bool {
+    name.starts_with(header::PREFIX)
+        || NEVER_PASSED_ON.contains(&name)
+        || ROUTER_CONTROLS.contains(&name)
+        || registry.is_credential_header(name)
+}
+
+/// The value of a header that stands there once. Of several nobody can tell which one counts.
+fn only<'h>(headers: &'h impl RequestHeaders, name: &str) -> Option<&'h [u8]> {
+    let mut values = headers.pairs().filter(|(found, _)| *found == name).map(|(_, value)| value);
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
+/// The drill that the request orders, if it may. Who may not is not told so: the header is taken off like any other
+/// that is not a client's to send.
+fn ordered_drill(
+    headers: &impl RequestHeaders,
+    registry: &Registry,
+    source: impl FnOnce() -> Vec<u8>,
+) -> Result<(Orders, Option<&'static str>), Malformed> {
+    let mut orders = Orders::default();
+    let mut values = headers.pairs().filter(|(name, _)| *name == header::DRILL).map(|(_, value)| value).peekable();
+    if values.peek().is_none() {
+        return Ok((orders, None));
+    }
+    let Some(drill) = &registry.drill else { return Ok((orders, Some("off"))) };
+    if !drill::is_allowed(&drill.sources, &source()) {
+        return Ok((orders, Some("source")));
+    }
+    values.try_for_each(|value| orders.add(value, registry))?;
+    Ok((orders, None))
+}
+
+/// Whose session the client is in. A server that has left the registry can't be asked any more, so its sessions are
+/// treated like the gate's own; and with several ids nobody can tell whose it is, so nobody gets to see it.
+fn session(headers: &impl RequestHeaders, registry: &Registry) -> Session {
+    let mut ids = headers.pairs().filter(|(name, _)| *name == "mcp-session-id").map(|(_, id)| SessionId::parse(id));
+    match (ids.next(), ids.next()) {
+        (_, Some(_)) | (Some(SessionId::Gate | SessionId::Forged), None) => Session::Gate,
+        (None | Some(SessionId::Unknown(_)), None) => Session::None,
+        (Some(SessionId::Server { server, original }), None) => match registry.server_by_id(server) {
+            Some((_, server)) => Session::Server { owner: server.id.clone(), id: original.to_vec() },
+            None => Session::Gate,
+        },
+    }
+}

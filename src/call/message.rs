@@ -1,0 +1,128 @@
+//! The client's message: what it is, who may answer it, and whether it may be executed twice.
+
+use super::local::Question;
+use super::route::Route;
+use crate::failure::Replay;
+use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
+use crate::mcp::{Method, Page, Params, replay};
+use crate::registry::{Registry, Replayable, ServerIndex, Tool};
+
+/// What kind of message a call is; decides what an attempt may do with the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Kind {
+    /// A JSON-RPC request: its answer is held and judged.
+    Request,
+    /// A notification, or the client's response to a request of the server: answered 202 without a body.
+    Notification,
+    /// A batch, or a body that is no JSON-RPC: passed on as it is, failed over only if it was never sent.
+    Opaque,
+    /// GET or DELETE of the Streamable HTTP transport: belongs to one server and is never sent elsewhere.
+    Session,
+}
+
+/// The label that a call is counted under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Task {
+    /// The task of the tool at this position of the registry.
+    Tool(usize),
+    /// A method of the protocol itself.
+    Protocol,
+    /// A tool that the registry doesn't know, or something that is no JSON-RPC request.
+    #[default]
+    Other,
+}
+
+/// One message, read.
+#[derive(Debug)]
+pub struct Message<'r> {
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its JSON-RPC id.
+    pub id: Option<OwnedId>,
+    /// What it is counted under.
+    pub task: Task,
+    /// Who may answer it.
+    pub route: Route<'r>,
+    /// Whether it may be executed twice.
+    pub replay: Replay,
+    /// Which part of a list of tools it asks for, where any server is trusted to teach us by it.
+    pub tools_page: Option<Page>,
+    /// What the gate could answer itself, if no server does.
+    pub question: Option<Question>,
+}
+
+/// Asks what trusted servers say of a tool: its name, and the servers that may get the call. `None` if no server is trusted,
+/// else whether all of these are and they vouch for it.
+pub type Vouch<'v> = dyn FnMut(&str, &[ServerIndex]) -> Option<bool> + 'v;
+
+impl<'r> Message<'r> {
+    /// Reads the body of a POST.
+    pub fn read(body: &[u8], registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
+        let incoming = parse(body);
+        let mut message = match &incoming {
+            Incoming::Request(request) => Self::request(request, registry, vouch),
+            Incoming::Notification(_) | Incoming::Response => Message::bare(Kind::Notification, Task::Protocol),
+            Incoming::Batch { .. } | Incoming::Invalid(_) => Message::bare(Kind::Opaque, Task::Other),
+        };
+        if !matches!(message.task, Task::Tool(_)) {
+            message.question = Question::of(&incoming);
+        }
+        message
+    }
+
+    /// A GET or DELETE, which concerns the session of one server.
+    pub fn stream(route: Route<'r>) -> Self {
+        Message { route, ..Message::bare(Kind::Session, Task::Protocol) }
+    }
+
+    fn bare(kind: Kind, task: Task) -> Self {
+        Message { kind, id: None, task, route: Route::AnyMcp, replay: Replay::Batch, tools_page: None, question: None }
+    }
+
+    fn request(request: &Request<'_>, registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
+        let method = Method::of(&request.method);
+        let params = Params::parse(request.params);
+        let name = params.as_ref().ok().and_then(|params| params.name.as_deref());
+        let tool = name.filter(|_| method == Method::ToolsCall).and_then(|name| registry.indexed_tool(name));
+        let task = match (method, tool) {
+            (Method::ToolsCall, Some((index, _))) => Task::Tool(index),
+            (Method::ToolsCall, None) => Task::Other,
+            _ => Task::Protocol,
+        };
+        let replay = match &params {
+            Ok(params) => replay(method, params.pinned, || {
+                replay_of_tool(registry, tool.map(|(_, tool)| tool), name.unwrap_or_default(), vouch)
+            }),
+            // Parameters that can't be read are the server's to refuse; until then they might be anything.
+            Err(_) => Replay::Unreadable,
+        };
+        let has_cursor = params.as_ref().is_ok_and(|params| params.has_cursor);
+        let page = if has_cursor { Page::Later } else { Page::First };
+        let teaches = || registry.servers.iter().any(|server| server.trust_annotations);
+        Message {
+            id: Some(request.id.to_owned()),
+            route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)),
+            replay,
+            tools_page: (method == Method::ToolsList && teaches()).then_some(page),
+            ..Message::bare(Kind::Request, task)
+        }
+    }
+}
+
+/// Whether calls of a tool may be executed twice: the operator's word, or else that of the tool's servers.
+pub fn replay_of_tool(registry: &Registry, tool: Option<&Tool>, name: &str, vouch: &mut Vouch<'_>) -> Replay {
+    match tool.map(|tool| tool.replayable) {
+        Some(Replayable::Yes) => return Replay::Allowed,
+        Some(Replayable::No) => return Replay::NotReplayable,
+        Some(Replayable::Annotations) | None => {}
+    }
+    let vouched = match tool {
+        Some(tool) => vouch(name, &tool.mcp),
+        None => vouch(name, &registry.mcp_servers()),
+    };
+    match vouched {
+        Some(true) => Replay::Allowed,
+        Some(false) => Replay::UnknownAnnotation,
+        None => Replay::NotReplayable,
+    }
+}

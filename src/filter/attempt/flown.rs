@@ -1,0 +1,86 @@
+//! The call that an attempt is one of: found in this VM's memory, or read from where its gate has written it down.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::super::vm::Vm;
+use super::super::{calls, clock, crossing, host};
+use super::Place;
+use crate::call::attempt::Scene;
+use crate::call::{Call, handover};
+use crate::registry::{Server, ServerIndex};
+use crate::wiring::state;
+
+/// A call, seen from one server.
+pub struct Flown {
+    /// The state of the VM under the registry that the server's facts come from.
+    pub vm: Rc<Vm>,
+    /// The server.
+    pub at: ServerIndex,
+    /// The call.
+    pub call: Rc<RefCell<Call>>,
+    number: u64,
+    /// Whether what happens to the call has to be written down for others.
+    is_written: bool,
+}
+
+impl Flown {
+    /// The call that filter state names, seen from `place`; `None` if it can't be had.
+    pub fn find(bytes: &[u8], place: &Place) -> Option<Self> {
+        let found = handover::read(bytes)?;
+        let (number, is_written) = (found.number, found.written.is_some());
+        let Some(live) = calls::find(number) else {
+            // Its gate is of another module, or of another registry that has a VM of its own.
+            let call = found.written.and_then(|written| handover::call(written, &place.vm.registry));
+            if call.is_none() {
+                crossing::demand(clock::now_ms());
+            }
+            let call = Rc::new(RefCell::new(call?));
+            return Some(Flown { vm: Rc::clone(&place.vm), at: place.server, call, number, is_written });
+        };
+        if let Some(newer) = found.written.and_then(|written| handover::call(written, &live.vm.registry)) {
+            live.call.borrow_mut().catch_up(newer);
+        }
+        if live.vm.identity != place.vm.identity {
+            // The cluster is of another registry than the gate: what it says of its server counts here.
+            return Some(Flown { vm: Rc::clone(&place.vm), at: place.server, call: live.call, number, is_written });
+        }
+        let id = place.vm.registry.server(place.server)?.id.as_str();
+        let (at, _) = live.vm.registry.server_by_id(id)?;
+        Some(Flown { vm: live.vm, at, call: live.call, number, is_written })
+    }
+
+    /// The live call of this number, seen from the server that it is on its way to.
+    pub fn ahead(bytes: &[u8]) -> Option<Self> {
+        let found = handover::read(bytes)?;
+        let (number, is_written) = (found.number, found.written.is_some());
+        let live = calls::find(number)?;
+        let at = live.call.borrow().flight.ahead()?.index?;
+        Some(Flown { vm: live.vm, at, call: live.call, number, is_written })
+    }
+
+    /// The server.
+    pub fn server(&self) -> Option<&Server> {
+        self.vm.registry.server(self.at)
+    }
+
+    /// Handles an event of the attempt. What follows from it for the call is there for everybody when this returns.
+    pub fn with_scene<T: Default>(&self, work: impl FnOnce(&mut Scene<'_>) -> T) -> T {
+        let Some(server) = self.server() else { return T::default() };
+        let mut call = self.call.borrow_mut();
+        let mut budget = self.vm.budget.borrow_mut();
+        let done = work(&mut Scene {
+            call: &mut call,
+            registry: &self.vm.registry,
+            index: self.at,
+            server,
+            budget: &mut budget,
+            now_ms: clock::now_ms(),
+            wall_ms: &|| u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX),
+        });
+        if self.is_written {
+            host::set_filter_state(state::PLAN, &handover::write(self.number, &call));
+        }
+        done
+    }
+}

@@ -1,0 +1,74 @@
+//! The live calls of this VM. The gate enters a call and takes it out at its end; the attempts find it by its number, which
+//! filter state carries. A place is used again, its number never: the upper half counts how often it was.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::vm::Vm;
+use crate::call::Call;
+
+/// A live call.
+#[derive(Clone)]
+pub struct Live {
+    /// The state of the VM under the registry that the call was planned with.
+    pub vm: Rc<Vm>,
+    /// The call.
+    pub call: Rc<RefCell<Call>>,
+}
+
+#[derive(Default)]
+struct Calls {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Place {
+    turn: u32,
+    live: Option<Live>,
+}
+
+thread_local! {
+    static CALLS: RefCell<Calls> = RefCell::default();
+}
+
+/// Enters a call and gives it its number.
+pub fn enter(vm: Rc<Vm>, call: Rc<RefCell<Call>>) -> u64 {
+    CALLS.with_borrow_mut(|calls| {
+        let at = calls.free.pop().unwrap_or_else(|| {
+            calls.places.push(Place::default());
+            u32::try_from(calls.places.len()).unwrap_or(u32::MAX).saturating_sub(1)
+        });
+        let Some(place) = calls.places.get_mut(at as usize) else { return 0 };
+        place.turn = place.turn.wrapping_add(1);
+        place.live = Some(Live { vm, call });
+        u64::from(place.turn) << 32 | u64::from(at)
+    })
+}
+
+/// The call of this number, if this VM's gate has entered it.
+pub fn find(number: u64) -> Option<Live> {
+    CALLS.with_borrow(|calls| {
+        let (turn, at) = apart(number);
+        calls.places.get(at).filter(|place| place.turn == turn)?.live.clone()
+    })
+}
+
+/// Takes a call out.
+pub fn leave(number: u64) {
+    // At the end of a thread, which only tests see, there may be nothing left to take it out of.
+    let _ = CALLS.try_with(|calls| {
+        let calls = &mut *calls.borrow_mut();
+        let (turn, at) = apart(number);
+        let place = calls.places.get_mut(at).filter(|place| place.turn == turn && place.live.is_some());
+        if let Some(place) = place {
+            place.live = None;
+            calls.free.extend(u32::try_from(at));
+        }
+    });
+}
+
+fn apart(number: u64) -> (u32, usize) {
+    let [a, b, c, d, turn @ ..] = number.to_le_bytes();
+    (u32::from_le_bytes(turn), u32::from_le_bytes([a, b, c, d]) as usize)
+}
