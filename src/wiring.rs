@@ -27,6 +27,11 @@ pub mod header {
     /// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
     pub const SLOTS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];
 
+    /// Request headers of a client that the route takes off before any upstream filter sees them. The first is its wish for
+    /// compression: a compressed answer can't be judged. The injector of an empty slot leaves a header of that name
+    /// alone, and a client must not fill the slot.
+    pub const REMOVED_BY_ROUTE: [&str; 3] = ["accept-encoding", SLOTS[0], SLOTS[1]];
+
     /// Response header that makes Envoy's router send the call to the next server; the route's `retriable_headers` name it.
     pub const FAILOVER: &str = "x-dualpath-failover";
 
@@ -63,6 +68,10 @@ pub mod state {
 
     /// The value of [`PACE`] for a call whose attempts all go to one server, which needs time.
     pub const PATIENT: &str = "patient";
+
+    /// The REST server that knows the called tool, where that is not the one that the route takes by itself while MCP is
+    /// switched off.
+    pub const DIRECT: &str = "direct";
 
     /// What happened with the credentials of the call; the access log writes it.
     pub const AUDIT: &str = "audit";

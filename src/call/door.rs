@@ -32,9 +32,10 @@ const ROUTER_CONTROLS: [&str; 14] = [
 ];
 
 /// Headers of a client that end here: its own credentials (MCP forbids passing them on, the server gets its own; where the
-/// operator wants it otherwise, attempts put the one of this header back), cookies (the next server has no business with
-/// those of this one), and the wish for compression (a compressed answer can't be judged).
-const NEVER_PASSED_ON: [&str; 4] = ["accept-encoding", "authorization", "cookie", "proxy-authorization"];
+/// operator wants it otherwise, attempts put the one of this header back), and cookies (the next server has no business
+/// with those of this one). What every client sends is not among them: a header that the gate takes off has Envoy match the
+/// route again, so the route takes that off itself ([`header::REMOVED_BY_ROUTE`]).
+const NEVER_PASSED_ON: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// How a request presents itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::breaker::Ticket;
 use crate::budget::Budget;
 use crate::failure::{Class, Decisions, Overrides, Replay, Verdict, decide, may_fail_over};
 use crate::registry::{Id, Registry, ServerIndex};
-use crate::wiring;
+use crate::wiring::{self, state};
 
 /// A server that a call may go to.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -76,6 +76,15 @@ impl Pace {
     /// Whether the router goes on only if it knows that nothing was sent.
     pub fn is_strict(self) -> bool {
         self != Pace::Usual
+    }
+
+    /// The value of the filter state that routes are chosen by; `None`: it is not set.
+    pub fn state(self) -> Option<&'static str> {
+        match self {
+            Pace::Usual => None,
+            Pace::Once => Some(state::ONCE),
+            Pace::Patient => Some(state::PATIENT),
+        }
     }
 }
 

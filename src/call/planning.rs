@@ -13,13 +13,15 @@ use super::{Call, Called, Kind, Task};
 use crate::breaker::Ticket;
 use crate::drill::Orders;
 use crate::failure::may_follow_loss;
-use crate::registry::{Registry, Server, ServerIndex, Tool};
+use crate::registry::{Registry, Server, ServerIndex, ServerKind, Tool};
 
 /// What Envoy's router is told of a call. What is as the route has it is not said again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RouterOrders {
     /// The cluster of the first attempt; `None` if it is the one that the route takes by itself.
     pub cluster: Option<String>,
+    /// The tool's REST server, where that is not the one that the route takes by itself while MCP is switched off.
+    pub direct: Option<String>,
     /// The rules for further attempts.
     pub pace: Pace,
     /// The longest that an attempt may take to the first byte of its answer, in ms; `None`: as the route has it.
@@ -97,6 +99,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     let usual = usual.and_then(|at| registry.server(at)).map(|server| server.id.as_str());
     let orders = RouterOrders {
         cluster: flight.destination().filter(|cluster| Some(*cluster) != usual).map(str::to_owned),
+        direct: outline.direct().map(str::to_owned),
         pace,
         per_try_ms: Some(time.per_try_ms).filter(|ms| *ms != registry.longest_timeout_ms()),
         // A retry too many would have to be stopped, for which a client must not be kept waiting.
@@ -143,6 +146,14 @@ impl<'a> Outline<'a> {
     /// How often the last server may be asked once more.
     fn again(&self) -> u8 {
         self.servers().next_back().map_or(0, |server| server.attempts.saturating_sub(1))
+    }
+
+    /// The tool's REST server, if it is none that a route without MCP servers takes by itself.
+    fn direct(&self) -> Option<&'a str> {
+        let direct = self.tool?.rest.as_ref()?;
+        let first = self.registry.indexed_servers().find(|(_, server)| server.kind == ServerKind::Rest)?;
+        let server = self.registry.server(direct.server).filter(|_| first.0 != direct.server)?;
+        Some(server.id.as_str())
     }
 
     fn pace(&self, again: u8) -> Pace {

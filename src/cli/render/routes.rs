@@ -6,11 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::extension::extension;
 use super::{duration, runtime, size};
+use crate::call::flight::Pace;
 use crate::registry::{Registry, Server, ServerKind};
 use crate::wiring::{cluster, header, route, state};
 
-/// What is retried without the filter asking for it: only what a server has certainly never seen.
-const RETRY_ON: &str = "connect-failure,refused-stream,reset-before-request,retriable-headers";
+/// What is retried without the filter asking for it where a call may run twice: also what a server may have seen.
+const RETRY_ON: &str = "connect-failure,refused-stream,reset,reset-before-request,retriable-headers";
+
+/// What is retried without the filter asking for it where a call must not: only what a server has certainly never seen.
+const RETRY_ONCE_ON: &str = "connect-failure,refused-stream,reset-before-request,retriable-headers";
 
 /// How long a stream may be silent. Event streams are, for long; clients that are gone are found by TCP keepalive.
 const STREAM_IDLE: Duration = Duration::from_secs(3600);
@@ -33,23 +37,13 @@ pub(super) fn configuration(registry: &Registry) -> Value {
 fn removed_headers() -> Vec<&'static str> {
     // The client's address, set by the connection manager: it is no concern of the servers.
     let mut removed = vec!["x-envoy-external-address"];
-    // The injector of an empty slot leaves a header of this name alone: a client must not fill the slot.
-    removed.extend(header::SLOTS);
+    removed.extend(header::REMOVED_BY_ROUTE);
     removed
-}
-
-/// How long the router waits before a retry. Envoy knows one back-off per route, so there is a route for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// The next attempt goes to another server: there is nothing to wait for.
-    Instant,
-    /// All attempts go to one server, which needs time.
-    Patient,
 }
 
 fn routes(registry: &Registry) -> Vec<Value> {
     let waits = registry.servers.iter().any(|server| server.attempts > 1);
-    let paces = if waits { [Pace::Patient, Pace::Instant].as_slice() } else { &[Pace::Instant] };
+    let paces = if waits { [Pace::Patient, Pace::Once, Pace::Usual].as_slice() } else { &[Pace::Once, Pace::Usual] };
     let mcp = paces.iter().map(|pace| mcp(registry, *pace));
     mcp.chain(paces.iter().map(|pace| direct_only(registry, *pace))).collect()
 }
@@ -85,7 +79,8 @@ fn direct_only(registry: &Registry, pace: Pace) -> Value {
 
 fn name(route: &str, pace: Pace) -> String {
     match pace {
-        Pace::Instant => route.to_owned(),
+        Pace::Usual => route.to_owned(),
+        Pace::Once => route::once(route),
         Pace::Patient => route::patient(route),
     }
 }
@@ -93,9 +88,9 @@ fn name(route: &str, pace: Pace) -> String {
 fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
     let mut condition = Map::new();
     condition.insert("path".to_owned(), json!(registry.listener.path));
-    if pace == Pace::Patient {
-        let patient = json!({"key": state::in_envoy(state::PACE), "string_match": {"exact": state::PATIENT}});
-        condition.insert("filter_state".to_owned(), json!([patient]));
+    if let Some(value) = pace.state() {
+        let wanted = json!({"key": state::in_envoy(state::PACE), "string_match": {"exact": value}});
+        condition.insert("filter_state".to_owned(), json!([wanted]));
     }
     condition
 }
@@ -113,17 +108,17 @@ fn action(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
 fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     let back_off = registry.failover.back_off;
     let (base, max) = match pace {
-        Pace::Instant => (Duration::from_millis(1), Duration::from_millis(10)),
+        Pace::Usual | Pace::Once => (Duration::from_millis(1), Duration::from_millis(10)),
         Pace::Patient => (back_off.base, back_off.max),
     };
     let mut policy = json!({
-        "retry_on": RETRY_ON,
+        "retry_on": if pace.is_strict() { RETRY_ONCE_ON } else { RETRY_ON },
         "retriable_headers": [{"name": header::FAILOVER, "present_match": true}],
-        // The gate sets the exact number per call, with x-envoy-max-retries.
-        "num_retries": servers.len().saturating_sub(1).max(1),
-        // The gate sets a shorter one per call. It ends with the headers of the answer, which are held until the
+        // As many as any call may need: the attempt filter stops one that must not follow.
+        "num_retries": most_retries(registry, servers),
+        // The gate sets a shorter one where a call has less time. It ends with the headers of the answer, which are held until the
         // first event or the whole JSON body has been judged.
-        "per_try_timeout": duration(longest_timeout(registry)),
+        "per_try_timeout": duration(Duration::from_millis(registry.longest_timeout_ms())),
         // Every retry asks the filter state again, so that it can go to another cluster.
         "refresh_cluster_on_retry": true,
         "retry_back_off": {"base_interval": duration(base), "max_interval": duration(max)},
@@ -138,37 +133,54 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     policy
 }
 
-/// The cluster is the one that the filter state names; without a plan, the direct path.
+/// One for each server but the first, one for each other credential slot, and what the most patient server gets more.
+fn most_retries(registry: &Registry, servers: &[&Server]) -> usize {
+    let slots = registry.indexed_servers().filter(|(at, _)| registry.has_two_slots(*at)).count();
+    let again = servers.iter().map(|server| usize::from(server.attempts.saturating_sub(1))).max().unwrap_or_default();
+    servers.len().saturating_sub(1).saturating_add(slots).saturating_add(again).max(1)
+}
+
+/// The cluster is the one that the filter state names. Where it names none that this route knows, it is the one that most
+/// calls go to first, so that the gate need not say so.
 fn by_filter_state(registry: &Registry, servers: &[&Server]) -> Value {
     let ids = servers.iter().map(|server| server.id.as_str()).chain(registry.drill.as_ref().map(|_| cluster::DRILL));
     let map: Map<_, _> = ids.map(|id| (id.to_owned(), choose(id))).collect();
-    let fallback = servers.iter().find(|server| server.kind == ServerKind::Rest).or(servers.first());
+    let usual = registry.usual_server().and_then(|at| registry.server(at));
+    let usual = servers.iter().find(|server| usual.is_some_and(|usual| usual.id == server.id)).or(servers.first());
+    let mut on_no_match = usual.map(|server| choose(server.id.as_str()));
+    let direct: Map<_, _> = servers
+        .iter()
+        .filter(|server| server.kind == ServerKind::Rest)
+        .map(|server| (server.id.to_string(), choose(server.id.as_str())))
+        .collect();
+    if direct.len() == servers.len() && direct.len() > 1 {
+        // Of several REST servers only one knows the tool.
+        let by_direct = matcher(state::DIRECT, direct, on_no_match);
+        on_no_match = Some(json!({"matcher": by_direct}));
+    }
     extension(
         "envoy.router.cluster_specifier_plugin.matcher",
         "envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier",
-        json!({
-            "cluster_matcher": {
-                "matcher_tree": {
-                    "input": extension(
-                        "envoy.matching.inputs.filter_state",
-                        "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
-                        json!({"key": state::in_envoy(state::NEXT)}),
-                    ),
-                    "exact_match_map": {"map": map},
-                },
-                "on_no_match": fallback.map(|server| choose(server.id.as_str())),
-            },
-        }),
+        json!({"cluster_matcher": matcher(state::NEXT, map, on_no_match)}),
     )
+}
+
+/// Chooses by the filter state of this name.
+fn matcher(name: &str, map: Map<String, Value>, on_no_match: Option<Value>) -> Value {
+    json!({
+        "matcher_tree": {
+            "input": extension(
+                "envoy.matching.inputs.filter_state",
+                "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+                json!({"key": state::in_envoy(name)}),
+            ),
+            "exact_match_map": {"map": map},
+        },
+        "on_no_match": on_no_match,
+    })
 }
 
 fn choose(cluster: &str) -> Value {
     let cluster_action = "envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction";
     json!({"action": extension("cluster", cluster_action, json!({"cluster": cluster}))})
-}
-
-fn longest_timeout(registry: &Registry) -> Duration {
-    let servers = registry.servers.iter().map(|server| server.timeout);
-    let tools = registry.tools.iter().filter_map(|tool| tool.timeout);
-    servers.chain(tools).max().unwrap_or(Duration::ZERO)
 }

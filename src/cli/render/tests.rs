@@ -97,8 +97,9 @@ fn at<'v>(tree: &'v Value, pointer: &str) -> &'v Value {
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
-fn route(tree: &Value, n: usize) -> &Value {
-    at(tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes/{n}"))
+fn route<'t>(tree: &'t Value, name: &str) -> &'t Value {
+    let routes = at(tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes")).as_array().unwrap();
+    routes.iter().find(|route| route["name"] == name).unwrap_or_else(|| panic!("no route {name} in {routes:#?}"))
 }
 
 fn specifier(route: &Value) -> &Value {
@@ -181,8 +182,8 @@ fn the_drill_is_rendered_only_where_it_is_switched_on() {
     assert!(!rendered(&registry).to_string().contains("drill"));
     registry.drill = Some(Drill { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
     let tree = rendered(&registry);
-    for n in 0..2 {
-        let choices = choices(route(&tree, n));
+    for name in ["mcp", "mcp-once", "direct-only", "direct-only-once"] {
+        let choices = choices(route(&tree, name));
         assert_eq!(choices.get("dualpath-drill").map(String::as_str), Some("dualpath-drill"), "also while MCP is off");
     }
     let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
@@ -213,30 +214,41 @@ fn a_trap_neither_stops_the_worker_for_good_nor_lets_requests_pass() {
 #[test]
 fn every_server_can_be_chosen_by_filter_state() {
     let tree = rendered(&registry());
-    assert_eq!(at(specifier(route(&tree, 0)), "/matcher_tree/input/typed_config/key"), "wasm.next");
+    assert_eq!(at(specifier(route(&tree, "mcp")), "/matcher_tree/input/typed_config/key"), "wasm.next");
     let expected = ["direct", "first", "second"].map(|id| (id.to_owned(), id.to_owned()));
-    assert_eq!(choices(route(&tree, 0)), BTreeMap::from(expected));
+    assert_eq!(choices(route(&tree, "mcp")), BTreeMap::from(expected));
     let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
     assert!(clusters.iter().map(|cluster| &cluster["name"]).take(3).eq(["first", "second", "direct"]));
 }
 
 #[test]
-fn without_a_plan_the_direct_path_is_taken() {
+fn where_the_gate_names_no_server_the_one_that_most_calls_go_to_first_is_taken() {
     let tree = rendered(&registry());
-    assert_eq!(cluster_of(at(specifier(route(&tree, 0)), "/on_no_match")), "direct");
+    assert_eq!(cluster_of(at(specifier(route(&tree, "mcp")), "/on_no_match")), "first");
+    assert_eq!(cluster_of(at(specifier(route(&tree, "direct-only")), "/on_no_match")), "direct");
+}
 
-    let mut only_mcp = registry();
-    only_mcp.servers.pop();
-    assert_eq!(cluster_of(at(specifier(route(&rendered(&only_mcp), 0)), "/on_no_match")), "first");
+/// The gate does not know yet that MCP is switched off, and the first REST server may not be the tool's.
+#[test]
+fn while_mcp_is_off_the_gate_can_name_which_of_several_rest_servers_knows_the_tool() {
+    let mut registry = registry();
+    let mut another = registry.servers[2].clone();
+    another.id = Id::new("another").unwrap();
+    registry.servers.push(another);
+    let tree = rendered(&registry);
+    let fallback = at(specifier(route(&tree, "direct-only")), "/on_no_match/matcher");
+    assert_eq!(at(fallback, "/matcher_tree/input/typed_config/key"), "wasm.direct");
+    assert!(at(fallback, "/matcher_tree/exact_match_map/map").get("another").is_some());
+    assert_eq!(cluster_of(at(fallback, "/on_no_match")), "direct");
 }
 
 #[test]
 fn the_kill_switch_route_names_no_mcp_server() {
     let tree = rendered(&registry());
-    assert_eq!(at(route(&tree, 0), "/match/runtime_fraction/runtime_key"), "dualpath.mcp_enabled");
+    assert_eq!(at(route(&tree, "mcp"), "/match/runtime_fraction/runtime_key"), "dualpath.mcp_enabled");
     assert_eq!(at(&tree, "/layered_runtime/layers/0/static_layer/dualpath.mcp_enabled"), 100);
 
-    let direct = route(&tree, 1);
+    let direct = route(&tree, "direct-only");
     assert_eq!(direct["match"], json!({"path": "/mcp"}));
     assert_eq!(choices(direct), BTreeMap::from([("direct".to_owned(), "direct".to_owned())]));
     assert_eq!(cluster_of(at(specifier(direct), "/on_no_match")), "direct");
@@ -247,18 +259,24 @@ fn without_a_rest_server_the_kill_switch_route_reaches_nobody() {
     let mut registry = registry();
     registry.servers.pop();
     let tree = rendered(&registry);
-    assert_eq!(at(route(&tree, 1), "/direct_response/status"), 503);
-    assert!(route(&tree, 1).get("route").is_none());
+    assert_eq!(at(route(&tree, "direct-only"), "/direct_response/status"), 503);
+    assert!(route(&tree, "direct-only").get("route").is_none());
 }
 
 #[test]
-fn only_what_was_never_sent_is_retried_without_being_asked_for() {
+fn only_what_was_never_sent_is_retried_unasked_where_a_call_must_not_run_twice() {
     let tree = rendered(&registry());
-    let policy = at(route(&tree, 0), "/route/retry_policy");
-    assert_eq!(policy["retry_on"], "connect-failure,refused-stream,reset-before-request,retriable-headers");
+    for name in ["mcp-once", "direct-only-once"] {
+        let policy = at(route(&tree, name), "/route/retry_policy");
+        assert_eq!(policy["retry_on"], "connect-failure,refused-stream,reset-before-request,retriable-headers");
+        let pace = json!([{"key": "wasm.pace", "string_match": {"exact": "once"}}]);
+        assert_eq!(at(route(&tree, name), "/match/filter_state"), &pace);
+    }
+    let policy = at(route(&tree, "mcp"), "/route/retry_policy");
+    assert_eq!(policy["retry_on"], "connect-failure,refused-stream,reset,reset-before-request,retriable-headers");
     assert_eq!(policy["retriable_headers"], json!([{"name": "x-dualpath-failover", "present_match": true}]));
     assert_eq!(policy["refresh_cluster_on_retry"], true);
-    assert_eq!(policy["num_retries"], 2);
+    assert_eq!(policy["num_retries"], 5, "two more servers, and the other slot of each of three");
 }
 
 #[test]
@@ -266,8 +284,8 @@ fn an_attempt_may_take_as_long_as_the_slowest_server_is_allowed_to() {
     let mut registry = registry();
     registry.servers[1].timeout = Duration::from_millis(90_500);
     let tree = rendered(&registry);
-    assert_eq!(at(route(&tree, 0), "/route/retry_policy/per_try_timeout"), "90.5s");
-    assert_eq!(at(route(&tree, 0), "/route/timeout"), "0s", "the stream itself may last");
+    assert_eq!(at(route(&tree, "mcp"), "/route/retry_policy/per_try_timeout"), "90.5s");
+    assert_eq!(at(route(&tree, "mcp"), "/route/timeout"), "0s", "the stream itself may last");
 }
 
 #[test]
@@ -276,7 +294,7 @@ fn buffers_hold_more_than_the_limits() {
     let bytes = |pointer: &str| at(&tree, pointer).as_u64().unwrap();
     assert!(bytes("/static_resources/listeners/0/per_connection_buffer_limit_bytes") > 4 << 20);
     assert!(bytes("/static_resources/clusters/0/per_connection_buffer_limit_bytes") > 4 << 20);
-    assert!(route(&tree, 0)["request_body_buffer_limit"].as_u64().unwrap() > 1 << 20);
+    assert!(route(&tree, "mcp")["request_body_buffer_limit"].as_u64().unwrap() > 1 << 20);
 }
 
 #[test]

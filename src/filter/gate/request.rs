@@ -12,7 +12,6 @@ use super::super::{calls, clock, vm::Vm};
 use super::breakers::BreakersAt;
 use super::{Gate, Phase, answered};
 use crate::call::door::{self, Client, Entry, Method};
-use crate::call::flight::Pace;
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
@@ -217,11 +216,10 @@ fn tell_router(orders: &RouterOrders) {
     if let Some(cluster) = &orders.cluster {
         host::set_filter_state(state::NEXT, cluster.as_bytes());
     }
-    let pace = match orders.pace {
-        Pace::Usual => None,
-        Pace::Once => Some(state::ONCE),
-        Pace::Patient => Some(state::PATIENT),
-    };
+    if let Some(server) = &orders.direct {
+        host::set_filter_state(state::DIRECT, server.as_bytes());
+    }
+    let pace = orders.pace.state();
     if let Some(pace) = pace {
         host::set_filter_state(state::PACE, pace.as_bytes());
     }
@@ -232,7 +230,7 @@ fn tell_router(orders: &RouterOrders) {
     if let Some(per_try_ms) = orders.per_try_ms {
         number("x-envoy-upstream-rq-per-try-timeout-ms", per_try_ms.to_string());
     }
-    if orders.cluster.is_some() || pace.is_some() {
+    if orders.cluster.is_some() || orders.direct.is_some() || pace.is_some() {
         host::clear_route_cache();
     }
 }

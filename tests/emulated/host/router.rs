@@ -134,6 +134,9 @@ impl Stream<'_> {
                 Frame::Trailers(_) => trailers = Some(frame.clone()),
             }
         }
+        for name in dualpath::wiring::header::REMOVED_BY_ROUTE {
+            self.request.remove(name);
+        }
         let mut retry = self.retry_rules();
         if body.len() > self.route.replay_limit {
             retry.left = 0;
