@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::credential::date;
 use crate::registry::Registry;
-use crate::registry::tests::{assert_answered, change, changed};
+use crate::registry::tests::{assert_answered, assert_slices_say_the_same, change, changed};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/registry.yaml");
 
@@ -35,6 +35,11 @@ fn the_example_states_the_defaults_as_they_are() {
         tree.as_object_mut().expect("a mapping").remove(section);
     }
     assert_eq!(Registry::from_wire(&tree).expect("sections may be left out"), registry);
+}
+
+#[test]
+fn every_place_of_the_examples_bootstrap_gets_what_the_example_says_of_it() {
+    assert_slices_say_the_same(&example().1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::registry::{HttpProbe, ProbeRequest, Registry, Server};
 
 fn server(url: &str) -> Server {
     let wire = json!({"version": 1, "servers": [{"id": "s", "kind": "mcp", "url": url}], "tools": []});
-    Registry::from_wire(&wire).unwrap().servers.remove(0)
+    Registry::from_wire(&wire).unwrap().servers[0].clone()
 }
 
 fn http() -> ProbeRequest {

@@ -4,24 +4,14 @@
 //! its references to others still text; then the references are resolved and the rules that span entities are checked. What
 //! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
-mod breaker;
-mod credentials;
-mod drill;
-mod failover;
-mod failure;
-mod headers;
 mod model;
-mod names;
-mod parse;
-mod probe;
-mod servers;
-mod settings;
-mod slots;
+mod named;
+mod read;
+pub mod slice;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tools;
-mod url;
 
 pub use crate::failure::ServerKind;
 pub use crate::wire::{Id, Problem};
 pub use model::*;
+pub use named::{HasName, Named};

@@ -3,6 +3,8 @@
 //! `snowflake.sql` sends the statement as it is. The managed MCP server's own `read_only` setting does not exist in the
 //! SQL API: what a statement may do is decided by the role of the credential, or by `with: {role: ...}`.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::Mapping;
@@ -18,14 +20,17 @@ const PRESETS: [(&str, &str); 3] = [
     ("snowflake.sql", include_str!("presets/snowflake.sql.json")),
 ];
 
+/// The same, as trees: a thousand tools may name one of them.
+static TREES: LazyLock<[Value; 3]> =
+    LazyLock::new(|| PRESETS.map(|(_, json)| serde_json::from_str(json).unwrap_or_default()));
+
 /// The preset that `node` names, with the constants of the mapping that names it.
 pub(super) fn read(node: &Node<'_>, with: &With<'_>) -> Option<Mapping> {
     let names = PRESETS.map(|(name, _)| name);
-    let (_, json) = PRESETS.get(node.one_of(&names)?)?;
-    let wire: Value = serde_json::from_str(json).unwrap_or_default();
+    let wire = TREES.get(node.one_of(&names)?)?;
     // Problems with the operator's constants go to the operator's problems; a preset has none of its own.
     let own = Problems::default();
-    let table = Node::root(&wire, &own).table()?;
+    let table = Node::root(wire, &own).table()?;
     read_templates(&table, with)
 }
 

@@ -178,7 +178,7 @@ fn error<'v>(node: Option<Node<'v>>, syntax: Syntax<'_, 'v>) -> Option<ErrorMapp
         Some(node) => Some(node.table()?),
         None => None,
     };
-    let read = |key: &str| match table.as_ref().and_then(|table| table.optional(key)) {
+    let read = |key: &'static str| match table.as_ref().and_then(|table| table.optional(key)) {
         Some(node) => syntax.template(&node),
         None => Some(Template::Value(response(&[key]))),
     };

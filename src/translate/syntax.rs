@@ -162,7 +162,7 @@ impl<'v> Syntax<'_, 'v> {
         match (self.with.get(key, when_absent == WhenAbsent::Refuse), when_absent) {
             (Constant::Given(found), _) => Some(Part::Constant(found.value().clone(), found)),
             (Constant::Absent, WhenAbsent::Default(json)) => {
-                Some(Part::Constant(serde_json::from_str(&json).unwrap_or_default(), node.clone()))
+                Some(Part::Constant(serde_json::from_str(&json).unwrap_or_default(), *node))
             }
             (Constant::Absent, _) => Some(Part::Absent),
             (Constant::Noted, _) => None,

@@ -47,8 +47,8 @@ impl<'v> With<'v> {
         let found = match &self.state {
             State::Noted => return Constant::Noted,
             State::Missing => None,
-            State::Given(table) if first => table.required(key),
-            State::Given(table) => table.optional(key),
+            State::Given(table) if first => table.required_named(key),
+            State::Given(table) => table.optional_named(key),
         };
         match found {
             Some(node) if *node.value() != Value::Null => Constant::Given(node),

@@ -1,7 +1,9 @@
 //! Reads the wire form (a JSON tree, whatever it was written in) key by key, and notes every problem instead of
 //! stopping at the first. A `None` from a reading function means that the problem has been noted already.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -15,10 +17,13 @@ use super::units::{parse_bytes, parse_duration, show_duration};
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// A value of the wire form together with its path.
-#[derive(Clone)]
+/// A value of the wire form.
+///
+/// Where it stands is worked out when a problem is noted, which is rare: a registry of a thousand tools has tens of
+/// thousands of values.
+#[derive(Clone, Copy)]
 pub struct Node<'v> {
-    path: String,
+    root: &'v Value,
     value: &'v Value,
     problems: &'v Problems,
     veiled: bool,
@@ -27,7 +32,7 @@ pub struct Node<'v> {
 impl<'v> Node<'v> {
     /// The whole document; its path is empty.
     pub fn root(value: &'v Value, problems: &'v Problems) -> Self {
-        Node { path: String::new(), value, problems, veiled: false }
+        Node { root: value, value, problems, veiled: false }
     }
 
     /// The same value, but no problem about it or anything below it shows what stands there: it may be a secret, put
@@ -44,8 +49,8 @@ impl<'v> Node<'v> {
     }
 
     /// Where this value stands.
-    pub fn path(&self) -> &str {
-        &self.path
+    fn path(&self) -> String {
+        path_of(self.root, self.value).unwrap_or_default()
     }
 
     /// The value itself, unread.
@@ -69,7 +74,7 @@ impl<'v> Node<'v> {
     }
 
     fn note(&self, rule: String, hint: Option<String>) {
-        let path = if self.path.is_empty() { "registry".to_owned() } else { self.path.clone() };
+        let path = Some(self.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "registry".to_owned());
         let scalar = !self.value.is_object() && !self.value.is_array();
         let value = if self.veiled && scalar { VEIL.to_owned() } else { shown(self.value) };
         self.problems.add(Problem { path, value, rule, hint });
@@ -79,7 +84,7 @@ impl<'v> Node<'v> {
     pub fn table(&self) -> Option<Table<'v>> {
         match self.value {
             Value::Object(map) => {
-                Some(Table { node: self.clone(), map, read: RefCell::default(), refused: RefCell::default() })
+                Some(Table { node: *self, map, read: RefCell::default(), refused: RefCell::default() })
             }
             _ => {
                 self.refuse("must be a mapping");
@@ -91,13 +96,7 @@ impl<'v> Node<'v> {
     /// The elements of this value, which must be a list.
     pub fn list(&self) -> Option<Vec<Node<'v>>> {
         match self.value {
-            Value::Array(values) => Some(
-                values
-                    .iter()
-                    .enumerate()
-                    .map(|(i, value)| Node { path: format!("{}[{i}]", self.path), value, ..self.clone() })
-                    .collect(),
-            ),
+            Value::Array(values) => Some(values.iter().map(|value| Node { value, ..*self }).collect()),
             _ => {
                 self.refuse("must be a list");
                 None
@@ -183,6 +182,20 @@ impl<'v> Node<'v> {
         Some(name.to_owned())
     }
 
+    /// This value as an IP address.
+    pub fn address(&self) -> Option<String> {
+        let address = self.string()?.parse::<IpAddr>();
+        if address.is_err() {
+            self.refuse_with("must be an IP address", "127.0.0.1 for this machine only, 0.0.0.0 for all interfaces");
+        }
+        address.ok().map(|ip| ip.to_string())
+    }
+
+    /// This value as a TCP port.
+    pub fn port(&self) -> Option<u16> {
+        u16::try_from(self.integer(1, u16::MAX.into())?).ok()
+    }
+
     /// This value as a duration with its unit (`250ms`, `30s`, `5m`, `1h`, `90d`), within `min..=max`.
     pub fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
         match self.value.as_str().and_then(parse_duration) {
@@ -223,8 +236,8 @@ impl<'v> Node<'v> {
 pub struct Table<'v> {
     node: Node<'v>,
     map: &'v Map<String, Value>,
-    read: RefCell<Vec<String>>,
-    refused: RefCell<Vec<String>>,
+    read: RefCell<Vec<Cow<'static, str>>>,
+    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'v> Table<'v> {
@@ -234,38 +247,50 @@ impl<'v> Table<'v> {
     }
 
     /// The value under `key`, if the mapping has it.
-    pub fn optional(&self, key: &str) -> Option<Node<'v>> {
-        let mut read = self.read.borrow_mut();
-        if !read.iter().any(|known| known == key) {
-            read.push(key.to_owned());
-        }
-        self.map.get(key).map(|value| self.child(key, value))
+    pub fn optional(&self, key: &'static str) -> Option<Node<'v>> {
+        self.read.borrow_mut().push(Cow::Borrowed(key));
+        self.child(key)
+    }
+
+    /// The same for a key that is a name of the operator's own.
+    pub fn optional_named(&self, key: &str) -> Option<Node<'v>> {
+        self.read.borrow_mut().push(Cow::Owned(key.to_owned()));
+        self.child(key)
     }
 
     /// The value under `key` if there is one, for a key that is refused with a reason; unlike [`Table::optional`] this
     /// does not make it a known key in hints. [`Table::done`] passes over it.
-    pub fn refused(&self, key: &str) -> Option<Node<'v>> {
-        let value = self.map.get(key)?;
-        self.refused.borrow_mut().push(key.to_owned());
-        Some(self.child(key, value))
-    }
-
-    /// The value under `key`, which the mapping must have.
-    pub fn required(&self, key: &str) -> Option<Node<'v>> {
-        let found = self.optional(key);
-        if found.is_none() {
-            self.node.problems.add(Problem {
-                path: join(&self.node.path, key),
-                value: String::new(),
-                rule: "is required".to_owned(),
-                hint: None,
-            });
+    pub fn refused(&self, key: &'static str) -> Option<Node<'v>> {
+        let found = self.child(key);
+        if found.is_some() {
+            self.refused.borrow_mut().push(key);
         }
         found
     }
 
+    /// The value under `key`, which the mapping must have.
+    pub fn required(&self, key: &'static str) -> Option<Node<'v>> {
+        let found = self.optional(key);
+        self.note_missing(key, found.is_none());
+        found
+    }
+
+    /// The same for a key that is a name of the operator's own.
+    pub fn required_named(&self, key: &str) -> Option<Node<'v>> {
+        let found = self.optional_named(key);
+        self.note_missing(key, found.is_none());
+        found
+    }
+
+    fn note_missing(&self, key: &str, missing: bool) {
+        if missing {
+            let path = join(&self.node.path(), key);
+            self.node.problems.add(Problem { path, value: String::new(), rule: "is required".to_owned(), hint: None });
+        }
+    }
+
     /// The required `key` as an [`Id`], and where it stands.
-    pub fn id(&self, key: &str) -> (Option<Id>, Option<Node<'v>>) {
+    pub fn id(&self, key: &'static str) -> (Option<Id>, Option<Node<'v>>) {
         let node = self.required(key).map(Node::unveiled);
         let id = node.as_ref().and_then(Node::id);
         (id, node)
@@ -273,29 +298,48 @@ impl<'v> Table<'v> {
 
     /// Every key with its value, for mappings whose keys are names of the operator's own.
     pub fn entries(&self) -> Vec<(&'v str, Node<'v>)> {
-        self.map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect()
+        self.map.iter().map(|(key, value)| (key.as_str(), Node { value, ..self.node })).collect()
     }
 
     /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
     pub fn done(self) {
         let (known, refused) = (self.read.borrow(), self.refused.borrow());
         for (key, value) in self.map {
-            if !known.iter().chain(refused.iter()).any(|k| k == key) {
-                let node = self.child(key, value);
+            if !known.iter().any(|known| known == key) && !refused.iter().any(|refused| refused == key) {
+                let node = Node { value, ..self.node };
                 let node = if value.is_string() { node.veiled() } else { node };
-                node.refuse_with("is not a known key", suggest(key, known.iter().map(String::as_str)));
+                node.refuse_with("is not a known key", suggest(key, known.iter().map(Cow::as_ref)));
             }
         }
     }
 
-    fn child(&self, key: &str, value: &'v Value) -> Node<'v> {
-        Node { path: join(&self.node.path, key), value, ..self.node.clone() }
+    fn child(&self, key: &str) -> Option<Node<'v>> {
+        self.map.get(key).map(|value| Node { value, ..self.node })
     }
 }
 
 /// What `read` makes of the value, or the default where there is none.
 pub fn or<N, T>(node: Option<N>, default: T, read: impl FnOnce(&N) -> Option<T>) -> Option<T> {
     node.map_or(Some(default), |node| read(&node))
+}
+
+/// The path from `from` to `value`, a part of it: the very one, not one that is equal.
+fn path_of(from: &Value, value: &Value) -> Option<String> {
+    if std::ptr::eq(from, value) {
+        return Some(String::new());
+    }
+    match from {
+        Value::Object(map) => map.iter().find_map(|(key, child)| {
+            let below = path_of(child, value)?;
+            Some(if below.is_empty() || below.starts_with('[') { [key, &*below].concat() } else { join(key, &below) })
+        }),
+        Value::Array(values) => values.iter().enumerate().find_map(|(at, child)| {
+            let below = path_of(child, value)?;
+            let own = format!("[{at}]");
+            Some(if below.is_empty() || below.starts_with('[') { own + &below } else { join(&own, &below) })
+        }),
+        _ => None,
+    }
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -76,8 +76,9 @@ fn registry() -> Registry {
             server("first", ServerKind::Mcp, url(true, "mcp.example.com", 443)),
             server("second", ServerKind::Mcp, url(false, "127.0.0.1", 8080)),
             server("direct", ServerKind::Rest, url(true, "10.0.0.7", 8443)),
-        ],
-        tools: vec![],
+        ]
+        .into(),
+        tools: Vec::new().into(),
     }
 }
 
@@ -232,9 +233,9 @@ fn where_the_gate_names_no_server_the_one_that_most_calls_go_to_first_is_taken()
 #[test]
 fn while_mcp_is_off_the_gate_can_name_which_of_several_rest_servers_knows_the_tool() {
     let mut registry = registry();
-    let mut another = registry.servers[2].clone();
-    another.id = Id::new("another").unwrap();
-    registry.servers.push(another);
+    let mut servers = registry.servers.to_vec();
+    servers.push(Server { id: Id::new("another").unwrap(), ..registry.servers[2].clone() });
+    registry.servers = servers.into();
     let tree = rendered(&registry);
     let fallback = at(specifier(route(&tree, "direct-only")), "/on_no_match/matcher");
     assert_eq!(at(fallback, "/matcher_tree/input/typed_config/key"), "wasm.direct");
@@ -257,7 +258,7 @@ fn the_kill_switch_route_names_no_mcp_server() {
 #[test]
 fn without_a_rest_server_the_kill_switch_route_reaches_nobody() {
     let mut registry = registry();
-    registry.servers.pop();
+    registry.servers = registry.servers[..2].to_vec().into();
     let tree = rendered(&registry);
     assert_eq!(at(route(&tree, "direct-only"), "/direct_response/status"), 503);
     assert!(route(&tree, "direct-only").get("route").is_none());

@@ -13,6 +13,7 @@ pub use tool::*;
 
 use serde_json::Value;
 
+use super::named::Named;
 use crate::failure::ServerKind;
 use crate::wire::Id;
 
@@ -38,9 +39,9 @@ pub struct Registry {
     /// Credentials, by reference only: a registry never holds a secret.
     pub credentials: Vec<Credential>,
     /// Upstream servers in file order.
-    pub servers: Vec<Server>,
+    pub servers: Named<Server>,
     /// Tools in file order.
-    pub tools: Vec<Tool>,
+    pub tools: Named<Tool>,
 }
 
 impl Registry {
@@ -51,7 +52,8 @@ impl Registry {
 
     /// The server with this name.
     pub fn server_by_id(&self, id: &str) -> Option<(ServerIndex, &Server)> {
-        self.indexed_servers().find(|(_, server)| server.id.as_str() == id)
+        let (at, server) = self.servers.find(id)?;
+        Some((ServerIndex(u16::try_from(at).ok()?), server))
     }
 
     /// All servers with their indexes.
@@ -115,7 +117,7 @@ impl Registry {
 
     /// The tool with this MCP name, and its position in `tools`.
     pub fn indexed_tool(&self, name: &str) -> Option<(usize, &Tool)> {
-        self.tools.iter().enumerate().find(|(_, tool)| tool.name == name)
+        self.tools.find(name)
     }
 
     /// The tools that the gate lists itself, as MCP `Tool` objects: those that it can answer calls of without MCP.

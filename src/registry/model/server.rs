@@ -6,6 +6,7 @@ use super::CredentialIndex;
 use crate::breaker::Policy;
 use crate::failure::{Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
+use crate::registry::named::HasName;
 use crate::wire::Id;
 
 /// Position of a server in [`Registry::servers`].
@@ -66,6 +67,12 @@ pub struct Server {
     pub on: Overrides,
     /// Whether its tools' annotations count.
     pub trust_annotations: bool,
+}
+
+impl HasName for Server {
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
 }
 
 /// How the prober asks a server whether it is well.

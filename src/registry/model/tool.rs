@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ServerIndex;
 use crate::failure::Overrides;
+use crate::registry::named::HasName;
 use crate::translate::Mapping;
 use crate::wire::Id;
 
@@ -39,6 +40,12 @@ pub struct Tool {
     pub rest: Option<Direct>,
     /// The tool as the gate lists it while no MCP server answers: an MCP `Tool` object.
     pub listing: serde_json::Value,
+}
+
+impl HasName for Tool {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Tool {

@@ -7,10 +7,13 @@ mod failure;
 mod mutation;
 mod refused;
 mod secrets;
+mod slice;
 
 // The command line's tests change the example file in the same ways.
 #[cfg(feature = "cli")]
 pub(crate) use mutation::{assert_answered, change, changed};
+#[cfg(feature = "cli")]
+pub(crate) use slice::assert_slices_say_the_same;
 
 use serde_json::{Value, json};
 

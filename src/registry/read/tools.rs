@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Owner, read_overrides};
-use super::model::{Credential, Direct, Replayable, ServerIndex, Tool};
 use super::names::Names;
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
+use crate::registry::{Credential, Direct, Replayable, ServerIndex, Tool};
 use crate::translate::Mapping;
 use crate::wire::{Id, Node, Table, or};
 
@@ -38,18 +38,20 @@ struct WireDirect<'v> {
 /// What a tool's servers are linked against: names and servers by position.
 pub(super) struct Linked<'a, 'v> {
     /// Names of the servers.
-    pub names: &'a Names,
+    pub names: &'a Names<'v>,
+    /// All MCP servers in order of preference: those of a tool that names none.
+    pub all_mcp: Vec<ServerIndex>,
     /// The servers as they were read.
     pub servers: &'a [Option<WireServer<'v>>],
     /// Names of the credentials.
-    pub credential_names: &'a Names,
+    pub credential_names: &'a Names<'v>,
     /// The credentials.
     pub credentials: &'a [Option<Credential>],
 }
 
 impl<'v> WireTool<'v> {
     /// Reads one tool and adds its name to `names`.
-    pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
+    pub fn read(node: &Node<'v>, names: &mut Names<'v>) -> Option<Self> {
         let Some(table) = node.table() else {
             names.add(None);
             return None;
@@ -69,7 +71,7 @@ impl<'v> WireTool<'v> {
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
         table.done();
         Some(WireTool {
-            node: node.clone(),
+            node: *node,
             name,
             task,
             replayable,
@@ -86,7 +88,7 @@ impl<'v> WireTool<'v> {
     /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
     pub fn link(self, linked: &Linked) -> Option<Tool> {
         let mcp = self.servers.and_then(|chosen| match chosen {
-            None => Some(linked.all_mcp()),
+            None => Some(linked.all_mcp.clone()),
             Some(nodes) => linked.chosen_mcp(&nodes),
         });
         let rest = self.rest.and_then(|rest| or(rest, None, |direct| direct.link(linked).map(Some)));
@@ -117,7 +119,7 @@ impl<'v> WireDirect<'v> {
         let first = or(table.optional("first"), false, Node::boolean);
         let mapping = Mapping::read(&table);
         table.done();
-        Some(WireDirect { node: node.clone(), server, first, mapping })
+        Some(WireDirect { node: *node, server, first, mapping })
     }
 
     fn link(&self, linked: &Linked) -> Option<Direct> {
@@ -164,12 +166,6 @@ impl Linked<'_, '_> {
         }
     }
 
-    fn all_mcp(&self) -> Vec<ServerIndex> {
-        let servers = (0u16..).zip(self.servers).map(|(at, server)| (ServerIndex(at), server.as_ref()));
-        let mcp = servers.filter(|(_, server)| server.is_some_and(|server| server.kind == Some(ServerKind::Mcp)));
-        self.in_order(mcp.map(|(at, _)| at).collect())
-    }
-
     fn chosen_mcp(&self, nodes: &[Node]) -> Option<Vec<ServerIndex>> {
         let mut chosen = Vec::new();
         let mut complete = true;
@@ -180,14 +176,21 @@ impl Linked<'_, '_> {
                 None => complete = false,
             }
         }
-        complete.then(|| self.in_order(chosen))
+        complete.then(|| in_order(self.servers, chosen))
     }
+}
 
-    /// By tier, then in file order.
-    fn in_order(&self, mut servers: Vec<ServerIndex>) -> Vec<ServerIndex> {
-        servers.sort_by_key(|at| (self.servers.get(usize::from(at.0)).and_then(|s| s.as_ref()?.tier), at.0));
-        servers
-    }
+/// The positions of all MCP servers, in order of preference.
+pub(super) fn all_mcp(servers: &[Option<WireServer>]) -> Vec<ServerIndex> {
+    let all = (0u16..).map(ServerIndex).zip(servers);
+    let mcp = all.filter(|(_, server)| server.as_ref().is_some_and(|server| server.kind == Some(ServerKind::Mcp)));
+    in_order(servers, mcp.map(|(at, _)| at).collect())
+}
+
+/// By tier, then in file order.
+fn in_order(servers: &[Option<WireServer>], mut chosen: Vec<ServerIndex>) -> Vec<ServerIndex> {
+    chosen.sort_by_key(|at| (servers.get(usize::from(at.0)).and_then(|server| server.as_ref()?.tier), at.0));
+    chosen
 }
 
 fn read_replayable(node: &Node) -> Option<Replayable> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::model::{BackOff, Failover};
 use crate::budget::{BudgetPolicy, TOKEN};
+use crate::registry::{BackOff, Failover};
 use crate::wire::{Node, Table, or, show_duration};
 
 const SHORTEST: Duration = Duration::from_millis(10);

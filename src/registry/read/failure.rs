@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::model::FailureSettings;
 use crate::failure::{BreakerEffect, Change, Class, Condition, Failover, Overrides, Place, Rule, ServerKind};
+use crate::registry::FailureSettings;
 use crate::wire::{Node, or};
 
 const MAX_RULES: usize = 50;

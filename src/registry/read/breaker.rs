@@ -7,6 +7,8 @@ use crate::wire::{Node, Table, show_duration};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// A lease outlives the longest timeout that a call may have.
+const LONGEST_LEASE: Duration = Duration::from_secs(2 * 3_600);
 
 impl Policy {
     /// Reads a `breaker` mapping; what it does not say is as in `base`. `consecutive`, `failure_rate`, `jitter` and `ramp`
@@ -47,7 +49,7 @@ impl Policy {
         let max_open = time("max_open", base.max_open_ms, Duration::from_millis(100), HOUR);
         let jitter = number("jitter", base.jitter, 0.0, 1.0);
         let decay = time("decay", base.decay_ms, Duration::from_secs(1), HOUR);
-        let lease = time("lease", base.lease_ms, Duration::from_millis(100), HOUR);
+        let lease = time("lease", base.lease_ms, Duration::from_millis(100), LONGEST_LEASE);
         let max_lost = small("max_lost", base.max_lost, 0, 100);
         let probe_successes = small("probe_successes", base.probe_successes, 1, 100);
         let ramp = time("ramp", base.ramp.ms, Duration::ZERO, HOUR);
@@ -98,9 +100,9 @@ impl Policy {
 
     /// Notes what contradicts itself, where it is written.
     fn makes_sense(&self, table: &Table) -> bool {
-        let written = |keys: &[&str]| keys.iter().find_map(|key| table.optional(key));
+        let written = |keys: &[&'static str]| keys.iter().find_map(|key| table.optional(key));
         let mut sound = true;
-        let mut refuse = |keys: &[&str], rule: &str, hint: &str| {
+        let mut refuse = |keys: &[&'static str], rule: &str, hint: &str| {
             written(keys).as_ref().unwrap_or(table.node()).refuse_with(rule, hint);
             sound = false;
         };

@@ -1,20 +1,34 @@
-//! From the wire form to a [`Registry`].
+//! From the wire form to a [`Registry`]: each section in its file, then what spans them.
+
+mod breaker;
+mod credentials;
+mod drill;
+mod failover;
+mod failure;
+mod headers;
+mod listener;
+mod names;
+mod probe;
+mod servers;
+mod settings;
+mod slots;
+mod tools;
+mod url;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::drill;
-use super::model::{
-    Audit, Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry,
-    SlotSource, Source,
-};
-use super::names::Names;
-use super::servers::WireServer;
-use super::settings::{check_sockets, refuse_clear_authorization};
-use super::tools::{Linked, WireTool};
 use crate::breaker::Policy;
+use crate::registry::{
+    Audit, Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry, Server,
+    SlotSource, Source, Tool,
+};
 use crate::wire::{Node, Problem, Problems, Table, or};
+use listener::{check_sockets, refuse_clear_authorization};
+use names::Names;
+use servers::WireServer;
+use tools::{Linked, WireTool, all_mcp};
 
 /// The version of the wire form that this code reads.
 const VERSION: u64 = 1;
@@ -75,6 +89,7 @@ fn read(root: &Node) -> Option<Registry> {
     let servers = servers?;
     let linked = Linked {
         names: &server_names,
+        all_mcp: all_mcp(&servers),
         servers: &servers,
         credential_names: &credential_names,
         credentials: credentials.as_deref().unwrap_or_default(),
@@ -82,7 +97,10 @@ fn read(root: &Node) -> Option<Registry> {
     let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
     let servers: Vec<_> =
         servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref(), failure.as_ref())).collect();
-    let mut registry = Registry {
+    let mut servers = whole(servers)?;
+    let tools = whole(tools?)?;
+    stretch_leases(&mut servers, &tools);
+    let registry = Registry {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
@@ -92,10 +110,9 @@ fn read(root: &Node) -> Option<Registry> {
         audit: audit?,
         environment: environment?,
         credentials: whole(credentials?)?,
-        servers: whole(servers)?,
-        tools: whole(tools?)?,
+        servers: servers.into(),
+        tools: tools.into(),
     };
-    stretch_leases(&mut registry);
     listener_node.iter().for_each(|node| refuse_clear_authorization(&registry, node));
     refuse_inline(&registry, credential_nodes.as_deref().unwrap_or_default());
     Some(registry)
@@ -117,10 +134,10 @@ fn refuse_inline(registry: &Registry, nodes: &[Node]) {
 
 /// A probe's lease must not run out while the probe may still be answered, or a slow server that is well again would be
 /// taken for one that loses its probes.
-fn stretch_leases(registry: &mut Registry) {
+fn stretch_leases(servers: &mut [Server], tools: &[Tool]) {
     const GRACE: Duration = Duration::from_secs(1);
-    let slowest_tool = registry.tools.iter().filter_map(|tool| tool.timeout).max().unwrap_or_default();
-    for server in &mut registry.servers {
+    let slowest_tool = tools.iter().filter_map(|tool| tool.timeout).max().unwrap_or_default();
+    for server in servers {
         let probe = server.probe.as_ref().map_or(Duration::ZERO, |probe| probe.timeout);
         let longest_call = server.timeout.max(slowest_tool).max(probe).saturating_add(GRACE);
         let lease = u64::try_from(longest_call.as_millis()).unwrap_or(u64::MAX);
@@ -136,9 +153,9 @@ fn read_version(table: &Table) {
     }
 }
 
-fn read_servers<'v>(table: &Table<'v>, names: &mut Names) -> Option<Vec<Option<WireServer<'v>>>> {
+fn read_servers<'v>(table: &Table<'v>, names: &mut Names<'v>) -> Option<Vec<Option<WireServer<'v>>>> {
     let node = table.required("servers")?;
-    let nodes = entries(Some(node.clone()), MAX_SERVERS)?;
+    let nodes = entries(Some(node), MAX_SERVERS)?;
     if nodes.is_empty() {
         node.refuse("must have at least one server");
         return None;

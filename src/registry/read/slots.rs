@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::credentials::refuse_secrets;
-use super::model::{Endpoint, SlotSource, Source, Url};
 use crate::credential::{Declared, Secret, date};
+use crate::registry::{Endpoint, SlotSource, Source, Url};
 use crate::wire::{Node, Table, or};
 
 const SOURCES: [&str; 5] = ["sds_file", "sds_grpc", "env", "http", "inline"];
+
+/// Keys under which somebody might write the secret itself.
+const SECRET_KEYS: [&str; 7] = ["token", "value", "secret", "password", "pat", "key", "api_key"];
 
 pub(super) fn read_slots(node: &Node) -> Option<[Option<SlotSource>; 2]> {
     let table = node.table()?;
@@ -19,7 +21,7 @@ pub(super) fn read_slots(node: &Node) -> Option<[Option<SlotSource>; 2]> {
     table.done();
     let empty = a.is_none() && b.is_none();
     let first = or(a, None, |node| read_slot(node).map(Some));
-    let second = or(b.clone(), None, |node| read_slot(node).map(Some));
+    let second = or(b, None, |node| read_slot(node).map(Some));
     let (first, second) = (first?, second?);
     // A secret server gives each slot a secret of its own name, so both may come from there.
     let same = match (&first, &second) {
@@ -132,4 +134,14 @@ fn read_date(node: &Node) -> Option<u64> {
         node.refuse("must be a date such as 2026-11-26 or 2026-11-26T08:30:00Z");
     }
     found
+}
+
+/// A registry is copied, committed and shown in Envoy's configuration dump, so it must never hold a secret.
+pub(super) fn refuse_secrets(table: &Table) {
+    for node in SECRET_KEYS.iter().filter_map(|key| table.refused(key)) {
+        node.refuse_with(
+            "must not be given: a registry never holds a secret",
+            "name its source in a slot, such as sds_file",
+        );
+    }
 }

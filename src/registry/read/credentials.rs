@@ -4,20 +4,17 @@
 use std::time::Duration;
 
 use super::headers::{check_name, check_prefix, check_value};
-use super::model::{Credential, SlotSource};
 use super::names::Names;
-use super::slots::read_slots;
+use super::slots::{read_slots, refuse_secrets};
 use crate::credential::AgePolicy;
 use crate::credential::date::DAY_S;
+use crate::registry::{Credential, SlotSource};
 use crate::wire::{Id, Node, Table, or, suggest};
-
-/// Keys under which somebody might write the secret itself.
-const SECRET_KEYS: [&str; 7] = ["token", "value", "secret", "password", "pat", "key", "api_key"];
 
 impl Credential {
     /// Reads one credential and adds its name to `names`. `environment` chooses among the slots of several.
-    pub(super) fn read(node: &Node, names: &mut Names, environment: Option<&Id>) -> Option<Self> {
-        let Some(table) = node.clone().veiled().table() else {
+    pub(super) fn read<'v>(node: &Node<'v>, names: &mut Names<'v>, environment: Option<&Id>) -> Option<Self> {
+        let Some(table) = node.veiled().table() else {
             names.add(None);
             return None;
         };
@@ -140,14 +137,4 @@ fn read_headers(node: &Node, secret_header: Option<&str>) -> Option<Vec<(String,
     // Every header is read before the first failure counts, so that all problems are noted.
     let headers: Vec<_> = node.table()?.entries().into_iter().map(read).collect();
     headers.into_iter().collect()
-}
-
-/// A registry is copied, committed and shown in Envoy's configuration dump, so it must never hold a secret.
-pub(super) fn refuse_secrets(table: &Table) {
-    for node in SECRET_KEYS.iter().filter_map(|key| table.refused(key)) {
-        node.refuse_with(
-            "must not be given: a registry never holds a secret",
-            "name its source in a slot, such as sds_file",
-        );
-    }
 }

@@ -1,15 +1,10 @@
-//! Reads the sections that stand alone: `listener`, `envoy` and `limits`.
+//! Reads `listener`, and what its rules have to do with other sections.
 
 use std::net::IpAddr;
 
-use super::model::{
-    Audit, ClientAuthorization, EnvoySettings, Limits, Listener, ProberPlacement, Registry, Server, Url,
-};
 use super::url::check_path;
+use crate::registry::{ClientAuthorization, EnvoySettings, Listener, Registry, Server, Url};
 use crate::wire::{Node, Table, or};
-
-const KIB: u32 = 1 << 10;
-const MIB: u32 = 1 << 20;
 
 const CLIENT_AUTHORIZATION: &str = "client_authorization";
 
@@ -31,8 +26,8 @@ impl Listener {
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();
-        let address = or(table.optional("address"), default.address, read_address);
-        let port = or(table.optional("port"), default.port, read_port);
+        let address = or(table.optional("address"), default.address, Node::address);
+        let port = or(table.optional("port"), default.port, Node::port);
         let path = or(table.optional("path"), default.path, |node| {
             let path = node.string()?;
             check_path(path).map_err(|violation| node.violates(violation)).ok()?;
@@ -74,65 +69,6 @@ fn read_origin(node: &Node) -> Option<String> {
     Some(origin)
 }
 
-impl Default for EnvoySettings {
-    fn default() -> Self {
-        EnvoySettings {
-            wasm_file: "build/dualpath.wasm".to_owned(),
-            admin_address: "127.0.0.1".to_owned(),
-            admin_port: 9901,
-            prober: ProberPlacement::Bootstrap,
-        }
-    }
-}
-
-impl EnvoySettings {
-    pub(super) fn read(node: &Node) -> Option<Self> {
-        let table = node.table()?;
-        let default = Self::default();
-        let wasm_file = or(table.optional("wasm_file"), default.wasm_file, Node::file_name);
-        let admin_address = or(table.optional("admin_address"), default.admin_address, read_address);
-        let admin_port = or(table.optional("admin_port"), default.admin_port, read_port);
-        let prober = or(table.optional("prober"), default.prober, |node| {
-            let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
-            node.choose(&["bootstrap", "listener", "off"], &placements)
-        });
-        table.done();
-        Some(EnvoySettings {
-            wasm_file: wasm_file?,
-            admin_address: admin_address?,
-            admin_port: admin_port?,
-            prober: prober?,
-        })
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { request_body: MIB, response_body: 4 * MIB }
-    }
-}
-
-impl Limits {
-    pub(super) fn read(node: &Node) -> Option<Self> {
-        let table = node.table()?;
-        let default = Self::default();
-        let read_size = |node: &Node| u32::try_from(node.bytes(KIB.into(), (16 * MIB).into())?).ok();
-        let request_body = or(table.optional("request_body"), default.request_body, read_size);
-        let response_body = or(table.optional("response_body"), default.response_body, read_size);
-        table.done();
-        Some(Limits { request_body: request_body?, response_body: response_body? })
-    }
-}
-
-impl Audit {
-    pub(super) fn read(node: &Node) -> Option<Self> {
-        let table = node.table()?;
-        let access_log = or(table.optional("access_log"), None, |node| node.file_name().map(Some));
-        table.done();
-        Some(Audit { access_log: access_log? })
-    }
-}
-
 /// What a client sends must not travel in the clear either. `listener` is the section that `registry` has it from.
 pub(super) fn refuse_clear_authorization(registry: &Registry, listener: &Node) {
     let open = |server: &&Server| !server.url.tls && !server.url.is_loopback();
@@ -158,16 +94,4 @@ pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySet
             .unwrap_or(table.node())
             .refuse(format!("must not use port {} for both the listener and Envoy's admin interface", listener.port));
     }
-}
-
-fn read_address(node: &Node) -> Option<String> {
-    let address = node.string()?.parse::<IpAddr>();
-    if address.is_err() {
-        node.refuse_with("must be an IP address", "127.0.0.1 for this machine only, 0.0.0.0 for all interfaces");
-    }
-    address.ok().map(|ip| ip.to_string())
-}
-
-fn read_port(node: &Node) -> Option<u16> {
-    u16::try_from(node.integer(1, u16::MAX.into())?).ok()
 }

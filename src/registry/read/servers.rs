@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::failure::{Owner, read_overrides, read_rules};
-use super::model::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
 use super::names::Names;
 use super::probe;
 use crate::breaker::Policy;
 use crate::failure::{Overrides, Rule, ServerKind};
+use crate::registry::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
 use crate::wire::{Id, Node, Table, or};
 
 /// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
@@ -43,7 +43,7 @@ pub(super) struct WireServer<'v> {
 
 impl<'v> WireServer<'v> {
     /// Reads one server and adds its name to `names`.
-    pub fn read(node: &Node<'v>, names: &mut Names) -> Option<Self> {
+    pub fn read(node: &Node<'v>, names: &mut Names<'v>) -> Option<Self> {
         let Some(table) = node.table() else {
             names.add(None);
             return None;
@@ -150,7 +150,7 @@ fn is_reserved(id: &Id, node: Option<&Node>) -> bool {
 fn read_url(node: &Node) -> Option<Url> {
     let text = node.string()?;
     // A password or a token may stand before the @ or in the query, where the rules do not allow them.
-    let node = if text.contains(['@', '?', '#']) { node.clone().veiled() } else { node.clone() };
+    let node = if text.contains(['@', '?', '#']) { node.veiled() } else { *node };
     Url::parse(text).map_err(|violation| node.violates(violation)).ok()
 }
 

@@ -1,7 +1,7 @@
 //! Reads `drill`.
 
-use super::model::Drill;
 use crate::network::Network;
+use crate::registry::Drill;
 use crate::wire::{Node, or};
 
 /// The sources that are allowed unless others are named: this machine.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::model::Url;
+use crate::registry::Url;
 use crate::wire::Violation;
 
 impl Url {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::model::{HttpProbe, Probe, ProbeRequest};
 use super::url::check_path;
 use crate::failure::ServerKind;
 use crate::mcp::ProtocolVersion;
+use crate::registry::{HttpProbe, Probe, ProbeRequest};
 use crate::wire::{Node, Table, or};
 
 const TIMEOUT: Duration = Duration::from_secs(3);

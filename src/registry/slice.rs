@@ -1,0 +1,144 @@
+//! What one place of the bootstrap needs of the registry, as a registry of its own: each place reads its own copy of the
+//! text, and a cluster that read the whole would make the start as slow, and as large, as there are clusters.
+//!
+//! Servers, credentials and tools that a slice has are what they are in the whole; only their positions differ. So a name
+//! means the same in both, an index doesn't.
+
+use serde_json::{Map, Value, json};
+
+use super::{Credential, CredentialIndex, Registry, Server, ServerIndex};
+use crate::wire::show_duration;
+
+/// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
+const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
+
+/// What the attempts at one server need: the server, its credential, the tools that it answers without MCP, and those whose
+/// calls it must judge differently. `wire` is what `registry` was read from.
+pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Value {
+    let mut slice = common(wire);
+    copy(wire, &mut slice, "drill");
+    let own = registry.server(server).and_then(|server| server.credential);
+    slice.insert("credentials".to_owned(), named_headers(registry, wire, own));
+    slice.insert("servers".to_owned(), servers(registry, wire, |at| at == server));
+    let tools = registry.tools.iter().zip(entries(wire, "tools")).filter_map(|(tool, wire)| {
+        let direct = tool.rest.as_ref().is_some_and(|direct| direct.server == server);
+        let judged = tool.mcp.contains(&server) && wire.get("on").is_some();
+        // A direct path's tool names no server but that one; any other is left with all MCP servers of the slice: this one.
+        match (direct, judged) {
+            (true, _) => Some(with(picked(wire, &["name", "task", "on", "rest"]), "servers", json!([]))),
+            (false, true) => Some(picked(wire, &["name", "task", "on"])),
+            (false, false) => None,
+        }
+    });
+    slice.insert("tools".to_owned(), tools.collect());
+    slice.into()
+}
+
+/// What the drill's filter needs, which stands for any server: all of them, and the tools whose calls are judged
+/// differently.
+pub fn for_drill(registry: &Registry, wire: &Value) -> Value {
+    let mut slice = common(wire);
+    copy(wire, &mut slice, "drill");
+    copy(wire, &mut slice, "credentials");
+    slice.insert("servers".to_owned(), servers(registry, wire, |_| true));
+    // A tool must have somebody to answer it; where no server speaks MCP, that is its direct path.
+    let rest = registry.mcp_servers().is_empty();
+    let keys: &[&str] = if rest { &["name", "task", "on", "rest"] } else { &["name", "task", "on"] };
+    let judged = entries(wire, "tools").iter().filter(|tool| tool.get("on").is_some());
+    slice.insert("tools".to_owned(), judged.map(|tool| picked(tool, keys)).collect());
+    slice.into()
+}
+
+/// What the prober needs: everything but the tools.
+pub fn for_prober(registry: &Registry, wire: &Value) -> Value {
+    let mut slice = common(wire);
+    copy(wire, &mut slice, "credentials");
+    slice.insert("servers".to_owned(), servers(registry, wire, |_| true));
+    slice.into()
+}
+
+/// What the keeper of one credential needs: the credential, and a server that uses it.
+pub fn for_keeper(registry: &Registry, wire: &Value, credential: CredentialIndex) -> Value {
+    let mut slice = Map::new();
+    copy(wire, &mut slice, "version");
+    copy(wire, &mut slice, "environment");
+    let own = entries(wire, "credentials").get(usize::from(credential.0)).cloned();
+    slice.insert("credentials".to_owned(), own.into_iter().collect());
+    let user = registry.indexed_servers().find(|(_, server)| server.credential == Some(credential)).map(|(at, _)| at);
+    // A registry has a server in any case; one that does not use the credential must not name another.
+    let keys: &[&str] = if user.is_some() { &["id", "kind", "url", "credential"] } else { &["id", "kind", "url"] };
+    let server = entries(wire, "servers").get(usize::from(user.unwrap_or(ServerIndex(0)).0));
+    slice.insert("servers".to_owned(), server.map(|server| picked(server, keys)).into_iter().collect());
+    slice.into()
+}
+
+fn common(wire: &Value) -> Map<String, Value> {
+    let mut slice = Map::new();
+    for section in COMMON {
+        copy(wire, &mut slice, section);
+    }
+    if let Some(authorization) = wire.get("listener").and_then(|listener| listener.get("client_authorization")) {
+        slice.insert("listener".to_owned(), json!({"client_authorization": authorization}));
+    }
+    slice
+}
+
+/// The servers that are wanted, each with the lease that the whole registry gives it: the slowest of all tools decides.
+fn servers(registry: &Registry, wire: &Value, wanted: impl Fn(ServerIndex) -> bool) -> Value {
+    let all = registry.indexed_servers().zip(entries(wire, "servers"));
+    all.filter(|((at, _), _)| wanted(*at)).map(|((_, server), wire)| with_lease(server, wire)).collect()
+}
+
+fn with_lease(server: &Server, wire: &Value) -> Value {
+    let lease = show_duration(std::time::Duration::from_millis(server.breaker.lease_ms));
+    let breaker = wire.get("breaker").cloned().unwrap_or_else(|| json!({}));
+    with(wire.clone(), "breaker", with(breaker, "lease", lease.into()))
+}
+
+/// The credential `own`, and of the others as many as name every header that one of them sets: an attempt takes off what
+/// another server's attempt has put on, whatever server that was.
+fn named_headers(registry: &Registry, wire: &Value, own: Option<CredentialIndex>) -> Value {
+    let mut covered = Vec::new();
+    let all = || (0u16..).map(CredentialIndex).zip(&registry.credentials).zip(entries(wire, "credentials"));
+    if let Some(credential) = own.and_then(|own| registry.credential(own)) {
+        covered.extend(header_names(credential));
+    }
+    let mut needed = |at: CredentialIndex, credential| {
+        let names: Vec<_> = header_names(credential).filter(|name| !covered.contains(name)).collect();
+        covered.extend(&names);
+        own == Some(at) || !names.is_empty()
+    };
+    all().filter(|((at, credential), _)| needed(*at, credential)).map(|(_, wire)| wire.clone()).collect()
+}
+
+/// The headers of a credential, and the one in which Envoy hands over what it has injected.
+fn header_names(credential: &Credential) -> impl Iterator<Item = &str> {
+    let injected = credential.slots.iter().flatten().any(|slot| slot.source.is_injected());
+    let names = credential.headers.iter().map(|(name, _)| name.as_str());
+    names.chain([credential.header.as_str()]).chain(injected.then_some("(injected)"))
+}
+
+fn entries<'w>(wire: &'w Value, section: &str) -> &'w [Value] {
+    wire.get(section).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn copy(wire: &Value, slice: &mut Map<String, Value>, section: &str) {
+    if let Some(value) = wire.get(section) {
+        slice.insert(section.to_owned(), value.clone());
+    }
+}
+
+fn picked(wire: &Value, keys: &[&str]) -> Value {
+    let mut picked = Map::new();
+    for key in keys {
+        copy(wire, &mut picked, key);
+    }
+    picked.into()
+}
+
+fn with(mut wire: Value, key: &str, value: Value) -> Value {
+    if let Some(map) = wire.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
+    wire
+}

@@ -1,0 +1,145 @@
+//! What each place of the bootstrap gets of the registry.
+
+use serde_json::{Value, json};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::super::*;
+use super::{full, with};
+
+/// 64 servers with 1000 tools; `rest`: half of the servers are REST servers, and every tool has a direct path.
+fn large(rest: bool) -> Value {
+    let servers = (0..64u16).map(|n| {
+        let (kind, path) = if rest && n % 2 == 1 { ("rest", "") } else { ("mcp", "/mcp") };
+        let tier = if n < 32 { "primary" } else { "secondary" };
+        json!({"id": format!("server-{n}"), "kind": kind, "tier": tier, "url": format!("http://127.0.0.1:{}{path}", 10_000 + n),
+            "credential": format!("pat-{}", n % 8)})
+    });
+    let credentials = (0..8).map(|n| {
+        let mut headers = serde_json::Map::new();
+        headers.insert(format!("x-token-type-{}", n % 3), json!("PAT"));
+        json!({"id": format!("pat-{n}"), "headers": headers, "slots": {"a": {"sds_file": format!("/pat-{n}.yaml")}}})
+    });
+    let tools = (0..1000).map(|n| {
+        let mut tool = json!({"name": format!("tool_{n}"), "task": "search", "description": "d".repeat(200),
+            "timeout": "45s",
+            "input_schema": {"type": "object", "properties": {"query": {"type": "string", "description": "x".repeat(200)}}}});
+        if rest {
+            tool["rest"] = json!({"server": format!("server-{}", n % 32 * 2 + 1), "method": "GET", "path": "/search"});
+        }
+        if n % 100 == 0 {
+            tool["on"] = json!({"server": {"failover": "never"}});
+            tool["servers"] = json!(["server-0", "server-2"]);
+        }
+        tool
+    });
+    let (servers, credentials, tools): (Vec<_>, Vec<_>, Vec<_>) =
+        (servers.collect(), credentials.collect(), tools.collect());
+    json!({"version": 1, "credentials": credentials, "servers": servers, "tools": tools})
+}
+
+/// Everything that a slice may be wrong in, for each place of the registry that `wire` is.
+pub(crate) fn assert_slices_say_the_same(wire: &Value) {
+    let registry = read(wire);
+    for (at, server) in registry.indexed_servers() {
+        let own = read(&slice::for_attempt(&registry, wire, at));
+        assert_eq!(own.servers.len(), 1);
+        same_server(&registry, &own, server);
+        same_settings(&registry, &own);
+        assert_eq!(own.drill, registry.drill);
+        assert_eq!(headers(&own), headers(&registry), "what an attempt takes off");
+        for tool in &registry.tools {
+            let direct = tool.rest.as_ref().filter(|direct| direct.server == at);
+            let judged = tool.mcp.contains(&at) && tool.on != crate::failure::Overrides::default();
+            assert_eq!(own.tool(&tool.name).is_some(), direct.is_some() || judged, "{}", tool.name);
+            let Some(found) = own.tool(&tool.name) else { continue };
+            assert_eq!((&found.task, &found.on), (&tool.task, &tool.on));
+            let mapping = |direct: &Direct| (direct.first, direct.mapping.clone());
+            assert_eq!(found.rest.as_ref().map(mapping), direct.map(mapping));
+        }
+    }
+    for slice in [slice::for_drill(&registry, wire), slice::for_prober(&registry, wire)] {
+        let all = read(&slice);
+        assert_eq!(all.servers, registry.servers);
+        assert_eq!(all.credentials, registry.credentials);
+        same_settings(&registry, &all);
+    }
+    let drill = read(&slice::for_drill(&registry, wire));
+    for tool in &registry.tools {
+        assert_eq!(drill.tool(&tool.name).map(|tool| tool.on.clone()).unwrap_or_default(), tool.on);
+    }
+    for (at, credential) in (0..).map(CredentialIndex).zip(&registry.credentials) {
+        let own = read(&slice::for_keeper(&registry, wire, at));
+        assert_eq!(own.credentials, std::slice::from_ref(credential));
+        let used = registry.servers.iter().any(|server| server.credential == Some(at));
+        assert_eq!(own.servers[0].credential, used.then_some(CredentialIndex(0)));
+    }
+}
+
+fn read(wire: &Value) -> Registry {
+    Registry::from_wire(wire).unwrap_or_else(|problems| panic!("{}", problems[0]))
+}
+
+fn same_server(whole: &Registry, part: &Registry, server: &Server) {
+    let found = &part.servers[0];
+    let credential =
+        |registry: &Registry, server: &Server| server.credential.and_then(|at| registry.credential(at).cloned());
+    assert_eq!(credential(part, found), credential(whole, server));
+    assert_eq!(Server { credential: server.credential, ..found.clone() }, *server);
+    assert_eq!(part.gets_client_authorization(found), whole.gets_client_authorization(server));
+    assert_eq!(part.knows_only_clients(found), whole.knows_only_clients(server));
+}
+
+fn same_settings(whole: &Registry, part: &Registry) {
+    assert_eq!(part.limits, whole.limits);
+    assert_eq!(part.failure, whole.failure);
+    assert_eq!(part.failover, whole.failover);
+    assert_eq!(part.audit, whole.audit);
+    assert_eq!(part.environment, whole.environment);
+    assert_eq!(part.listener.client_authorization, whole.listener.client_authorization);
+}
+
+/// The headers that some credential sets, and whether Envoy injects any.
+fn headers(registry: &Registry) -> (std::collections::BTreeSet<String>, bool) {
+    let all = &registry.credentials;
+    let further = all.iter().flat_map(|credential| credential.headers.iter().map(|(name, _)| name.clone()));
+    let names = further.chain(all.iter().map(|credential| credential.header.clone())).collect();
+    (names, all.iter().any(|credential| credential.slots.iter().flatten().any(|slot| slot.source.is_injected())))
+}
+
+#[test]
+fn every_place_gets_what_the_whole_registry_says_of_it() {
+    for wire in [full(), large(false), large(true)] {
+        assert_slices_say_the_same(&wire);
+    }
+}
+
+#[test]
+fn a_registry_without_mcp_has_slices_too() {
+    let tool = json!({"name": "t", "task": "t", "on": {"server": {"failover": "never"}},
+        "rest": {"server": "r", "method": "GET", "path": "/"}});
+    let server = json!({"id": "r", "kind": "rest", "url": "http://127.0.0.1:1", "timeout": "1h"});
+    assert_slices_say_the_same(&json!({"version": 1, "servers": [server], "tools": [tool]}));
+}
+
+#[test]
+fn a_server_keeps_its_lease_although_the_slowest_tool_is_not_in_its_slice() {
+    let wire = with(full(), "/tools/1", json!({"name": "sql", "task": "sql", "timeout": "1h"}));
+    assert_slices_say_the_same(&wire);
+    let registry = read(&wire);
+    assert_eq!(read(&slice::for_prober(&registry, &wire)).servers[0].breaker.lease_ms, 3_601_000);
+}
+
+#[test]
+fn all_attempts_together_get_little_more_than_the_registry_once() {
+    let wire = large(false);
+    let registry = read(&wire);
+    let sizes = registry.indexed_servers().map(|(at, _)| slice::for_attempt(&registry, &wire, at).to_string().len());
+    let sum: usize = sizes.sum();
+    assert!(sum < 64 * 1024, "{sum} bytes for 64 MCP servers");
+    let wire = large(true);
+    let (registry, whole) = (read(&wire), wire.to_string().len());
+    let sizes = registry.indexed_servers().map(|(at, _)| slice::for_attempt(&registry, &wire, at).to_string().len());
+    let sum: usize = sizes.sum();
+    assert!(sum < whole, "{sum} bytes of {whole}, where each tool has a direct path");
+}
