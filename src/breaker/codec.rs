@@ -21,6 +21,7 @@
 //! 108 bytes with ten buckets. A newer minor may lengthen the header and put bytes between buckets and checksum; both are
 //! carried through unchanged, so that an old and a new module can share a record while one drains.
 
+use super::fingerprint::{fnv1a_32, fnv1a_64};
 use super::record::{Lease, Reason, Record, State};
 use super::window::{Bucket, Window};
 
@@ -193,13 +194,4 @@ impl<'b> Reader<'b> {
         self.0 = rest;
         Ok(taken)
     }
-}
-
-/// Any change that is confined to one byte changes it, because each round is a bijection for a fixed input byte.
-pub(super) fn fnv1a_32(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811C_9DC5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-fn fnv1a_64(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }

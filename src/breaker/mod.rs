@@ -16,6 +16,7 @@ pub mod codec;
 mod counters;
 mod draws;
 mod driver;
+mod fingerprint;
 mod last_resort;
 mod policy;
 mod record;

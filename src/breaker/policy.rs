@@ -1,6 +1,6 @@
 //! When a breaker trips and how it recovers.
 
-use super::codec::fnv1a_32;
+use super::fingerprint::fnv1a_32;
 use super::window::Counts;
 
 /// The numbers behind every decision. Times are milliseconds, rates are shares from 0 to 1.

@@ -42,7 +42,9 @@ mod tests;
 pub use answer::{AnswerError, ToolAnswer, answer};
 pub use request::{CallerError, RestRequest, request};
 
+use crate::wire::Table;
 use template::{Piece, Template};
+use with::With;
 
 /// How one tool is called through a REST API: the parsed form of its `rest:` value.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,21 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Reads a tool's `rest:` value: the keys `preset` and `with`, or `method`, `path`, `query`, `headers`, `body`, `answer`
+    /// and `with`. The caller reads `server` and calls [`Table::done`].
+    ///
+    /// `None` means that a problem has been noted; problems that leave a usable mapping (a key of `with` that nothing
+    /// uses) are noted too.
+    pub fn read(table: &Table<'_>) -> Option<Mapping> {
+        let with = With::read(table);
+        let mapping = match table.optional("preset") {
+            Some(node) => preset::read(&node, &with),
+            None => read::read_templates(table, &with),
+        };
+        with.done(table);
+        mapping
+    }
+
     /// The names of the headers that requests of this mapping may carry, lower case, so that the registry can refuse
     /// one that belongs to the server's credential.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {

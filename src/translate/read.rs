@@ -1,10 +1,10 @@
-//! Reads a mapping's wire form.
+//! Reads a mapping that is spelled out.
 
 use super::place::{Place, percent_encode};
 use super::syntax::{Syntax, all, literal_key};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::With;
-use super::{AnswerMapping, ErrorMapping, Mapping, preset};
+use super::{AnswerMapping, ErrorMapping, Mapping};
 use crate::wire::{Node, Table};
 use crate::wiring::header;
 
@@ -26,23 +26,6 @@ const RESERVED: [&str; 12] = [
     "upgrade",
 ];
 const RESERVED_PREFIXES: [&str; 4] = [header::PREFIX, "x-envoy-", "x-forwarded-", "mcp-"];
-
-impl Mapping {
-    /// Reads a tool's `rest:` value: the keys `preset` and `with`, or `method`, `path`, `query`, `headers`, `body`, `answer`
-    /// and `with`. The caller reads `server` and calls [`Table::done`].
-    ///
-    /// `None` means that a problem has been noted; problems that leave a usable mapping (a key of `with` that nothing
-    /// uses) are noted too.
-    pub fn read(table: &Table<'_>) -> Option<Mapping> {
-        let with = With::read(table);
-        let mapping = match table.optional("preset") {
-            Some(node) => preset::read(&node, &with),
-            None => read_templates(table, &with),
-        };
-        with.done(table);
-        mapping
-    }
-}
 
 /// Reads everything but `preset` and `with`.
 pub(super) fn read_templates<'v>(table: &Table<'v>, with: &With<'v>) -> Option<Mapping> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::state::Token;
 use crate::cli::metrics::Metrics;
 use crate::credential::{Cause, Severity, Slot};
 use crate::telemetry::{Family, label, of};
@@ -15,23 +14,23 @@ const LARGEST: u64 = 64 << 20;
 
 /// What it knows.
 #[derive(Debug)]
-pub struct Seen(Metrics);
+pub struct AdminMetrics(Metrics);
 
 /// Asks the Envoy whose admin interface is at `url`.
 ///
 /// # Errors
 /// Why there is no answer.
-pub fn ask(url: &str) -> Result<Seen, String> {
+pub fn ask(url: &str) -> Result<AdminMetrics, String> {
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let page = format!("{}/stats/prometheus", url.trim_end_matches('/'));
     let read = || agent.get(&page).call()?.body_mut().with_config().limit(LARGEST).read_to_string();
-    read().map(|text| Seen::of(&text)).map_err(|error| format!("{page}: cannot be read: {error}"))
+    read().map(|text| AdminMetrics::of(&text)).map_err(|error| format!("{page}: cannot be read: {error}"))
 }
 
-impl Seen {
+impl AdminMetrics {
     /// What a page of metrics says.
     pub fn of(page: &str) -> Self {
-        Seen(Metrics::parse(page))
+        AdminMetrics(Metrics::parse(page))
     }
 
     /// How urgently a credential needs a new token; `None` if it does not know.
@@ -54,13 +53,10 @@ impl Seen {
         self.0.value(of::PAT_AGE_VIOLATION.name, &[(label::CREDENTIAL, id)]).map(is_on)
     }
 
-    /// Whether a slot has a token.
-    pub fn token(&self, id: &str, slot: &str) -> Token {
-        if self.alerts(id, Severity::Alert).is_none() {
-            return Token::Unreadable("this Envoy has no metrics of this credential".to_owned());
-        }
-        let present = self.of_slot(&of::PAT_PRESENT, id, slot).is_some_and(is_on);
-        if present { Token::Present } else { Token::Missing("this Envoy has seen none".to_owned()) }
+    /// Whether a slot has a token; `None` if it does not know.
+    pub fn has_token(&self, id: &str, slot: &str) -> Option<bool> {
+        self.alerts(id, Severity::Alert)?;
+        Some(self.of_slot(&of::PAT_PRESENT, id, slot).is_some_and(is_on))
     }
 
     /// Whole days until the end of a slot's token; `None` if it does not know.

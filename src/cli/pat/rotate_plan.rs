@@ -1,8 +1,7 @@
 //! `dualpath pat rotate-plan`: the steps that replace a token while calls flow.
 
 use super::Verdict;
-use super::rotation::Plan;
-use super::sql::Identifier;
+use super::rotation::{Plan, Wishes};
 use super::status::View;
 use crate::cli::{Environment, complain, print};
 
@@ -14,26 +13,13 @@ use crate::cli::{Environment, complain, print};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
-    pub registry: String,
+    registry: String,
     /// The credential's id
     credential: String,
     #[command(flatten)]
     environment: Environment,
-    /// The user that the token is of; in double quotes if its case matters
-    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
-    pub user: Option<Identifier>,
-    /// The name of the token
-    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
-    pub token_name: Option<Identifier>,
-    /// The role that a first token is restricted to; a rotated one keeps its own
-    #[arg(long)]
-    pub role: Option<String>,
-    /// How many days a first token lives; a rotated one gets as many as the old one had
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=365))]
-    pub days: Option<u64>,
-    /// How many hours the old token is still valid beside the new one
-    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=8760))]
-    pub overlap_hours: u64,
+    #[command(flatten)]
+    wishes: Wishes,
     #[command(flatten)]
     view: View,
 }
@@ -48,7 +34,7 @@ pub fn run(args: &Args) -> Verdict {
         complain(&format!("{}: has no credential of this id; it has: {}\n", args.registry, known.join(", ")));
         return Verdict::Unknown;
     };
-    match Plan::of(&registry, credential, state, args, &status) {
+    match Plan::of(&registry, credential, state, &args.registry, &args.wishes, &status) {
         Some(plan) => print(&plan.text()),
         None => return Verdict::Unknown,
     }

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::install::installation;
-use super::rotate_plan::Args;
-use super::sql::Token as SqlToken;
+use super::sql::{Identifier, Token as SqlToken};
 use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use super::status_text;
 use crate::cli::check::socket;
@@ -12,9 +11,31 @@ use crate::credential::{Cause, date};
 use crate::registry::{Credential, Registry, Server, SlotSource};
 use crate::telemetry::of;
 
+/// What the operator wants of the new token.
+#[derive(Debug, clap::Args)]
+pub struct Wishes {
+    /// The user that the token is of; in double quotes if its case matters
+    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
+    pub user: Option<Identifier>,
+    /// The name of the token
+    #[arg(long, value_name = "NAME", value_parser = Identifier::parse)]
+    pub token_name: Option<Identifier>,
+    /// The role that a first token is restricted to; a rotated one keeps its own
+    #[arg(long)]
+    pub role: Option<String>,
+    /// How many days a first token lives; a rotated one gets as many as the old one had
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=365))]
+    pub days: Option<u64>,
+    /// How many hours the old token is still valid beside the new one
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=8760))]
+    pub overlap_hours: u64,
+}
+
 /// Everything that the steps depend on.
 pub struct Plan<'p> {
-    args: &'p Args,
+    /// The registry's file, as the operator names it.
+    file: &'p str,
+    wishes: &'p Wishes,
     credential: &'p Credential,
     state: &'p CredentialStatus,
     /// The slot for the new token, in the registry and as it is now.
@@ -36,7 +57,8 @@ impl<'p> Plan<'p> {
         registry: &Registry,
         credential: &'p Credential,
         state: &'p CredentialStatus,
-        args: &'p Args,
+        file: &'p str,
+        wishes: &'p Wishes,
         status: &'p Status,
     ) -> Option<Self> {
         let (at, why) = choose(&state.slots);
@@ -49,7 +71,8 @@ impl<'p> Plan<'p> {
             server.credential.and_then(|at| registry.credential(at)).is_some_and(|used| used.id == credential.id)
         });
         Some(Plan {
-            args,
+            file,
+            wishes,
             credential,
             state,
             target,
@@ -112,10 +135,10 @@ impl<'p> Plan<'p> {
                     .to_owned(),
             );
         }
-        let sql = SqlToken { user: self.args.user.clone(), name: self.args.token_name.clone() };
+        let sql = SqlToken { user: self.wishes.user.clone(), name: self.wishes.token_name.clone() };
         let (statement, about) = match self.overlap() {
             None => (
-                sql.add(self.args.role.as_deref(), self.args.days),
+                sql.add(self.wishes.role.as_deref(), self.wishes.days),
                 "A first token: no slot has one that is valid, as far as is seen (--admin asks a running Envoy).\n\
                  A user has at most 15. Without DAYS_TO_EXPIRY it lives as long as the account's policy says, 15 days\n\
                  unless that was changed.\n\
@@ -135,12 +158,12 @@ impl<'p> Plan<'p> {
         let mut said =
             "The new token gets the lifetime that the old one was made with; the old one goes on under another name.\n"
                 .to_owned();
-        if self.args.days.is_some() || self.args.role.is_some() {
+        if self.wishes.days.is_some() || self.wishes.role.is_some() {
             said.push_str("Role and days are kept: to change them, ADD a token under another name instead.\n");
         }
-        if overlap < self.args.overlap_hours {
+        if overlap < self.wishes.overlap_hours {
             let _ =
-                writeln!(said, "Not {} hours: the old token lives for {overlap} more only.", self.args.overlap_hours);
+                writeln!(said, "Not {} hours: the old token lives for {overlap} more only.", self.wishes.overlap_hours);
         }
         if overlap == 0 {
             said.push_str("0 hours: the old token ends at once, and calls fail over until the next step is done.\n");
@@ -154,7 +177,7 @@ impl<'p> Plan<'p> {
         let hours = |end: u64| end.saturating_sub(self.now_s).checked_div(3600).unwrap_or_default();
         // A running Envoy tells whole days.
         let left = old.lifetime.expires_s.map(hours).or(old.days_left.map(|days| days.saturating_mul(24)));
-        Some(left.map_or(self.args.overlap_hours, |left| left.min(self.args.overlap_hours)))
+        Some(left.map_or(self.wishes.overlap_hours, |left| left.min(self.wishes.overlap_hours)))
     }
 
     fn install(&self) -> Option<String> {
@@ -166,7 +189,7 @@ impl<'p> Plan<'p> {
 
     fn verify(&self) -> Option<String> {
         let (id, slot, admin) = (&self.credential.id, self.slot(), self.asked.unwrap_or(&self.admin));
-        let registry = &self.args.registry;
+        let registry = self.file;
         let old = self.old.map_or("?", |old| old.slot);
         let mut said = format!(
             "See that calls use it, at every Envoy:\n\n\
@@ -197,7 +220,7 @@ impl<'p> Plan<'p> {
         }
         let hours = self.overlap()?;
         let end = date::show(self.now_s.saturating_add(hours.saturating_mul(3600)));
-        let sql = SqlToken { user: self.args.user.clone(), name: None };
+        let sql = SqlToken { user: self.wishes.user.clone(), name: None };
         Some(format!(
             "The old token ends by itself {hours} hours after step {}, which is {end} if that is done now.\n\
              {}To end it sooner, once no Envoy uses it:\n\n{}",

@@ -1,7 +1,7 @@
 //! The state of a registry's credentials: which slots have tokens, how long those live, how urgent new ones are.
 
 use super::Verdict;
-use super::admin::Seen;
+use super::admin::AdminMetrics;
 use super::look::{Found, World, look};
 use crate::cli::credentials::{named_slots, source};
 use crate::credential::{AgePolicy, Lifetime, Severity, Validity};
@@ -181,7 +181,7 @@ impl Status {
 }
 
 /// The state of all credentials as a running Envoy tells it.
-pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &Seen) -> Status {
+pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &AdminMetrics) -> Status {
     let credentials = registry.credentials.iter().map(|credential| {
         let slots = named_slots(credential).map(|(name, slot)| slot_of_envoy(credential, name, slot, seen));
         let slots: Vec<_> = slots.collect();
@@ -199,13 +199,17 @@ pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &Seen) -> Stat
     Status { now_s, admin: Some(url.to_owned()), credentials: credentials.collect() }
 }
 
-fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource, seen: &Seen) -> SlotStatus {
+fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource, seen: &AdminMetrics) -> SlotStatus {
     let id = credential.id.as_str();
     let days_left = seen.days_left(id, name);
     SlotStatus {
         slot: name,
         source: source(&slot.source),
-        token: seen.token(id, name),
+        token: match seen.has_token(id, name) {
+            Some(true) => Token::Present,
+            Some(false) => Token::Missing("this Envoy has seen none".to_owned()),
+            None => Token::Unreadable("this Envoy has no metrics of this credential".to_owned()),
+        },
         lifetime: Lifetime::default(),
         days_left,
         severity: None,
