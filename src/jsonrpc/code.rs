@@ -6,10 +6,6 @@
 /// that JSON-RPC and MCP keep for themselves: the HTTP status it travels with, then a running number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
-    /// -32700: the body is not JSON.
-    ParseError,
-    /// -32600: the body is not a JSON-RPC message.
-    InvalidRequest,
     /// -32602: the method does not take these parameters.
     InvalidParams,
     /// 40301: the request comes from a web page that may not call this endpoint.
@@ -30,8 +26,6 @@ pub enum ErrorCode {
     OutcomeUnknown,
     /// 50305: a server has answered, but nothing that can be passed on.
     AnswerUnusable,
-    /// 50306: a server's answer is longer than what may be held to translate it.
-    AnswerTooLarge,
     /// 50307: a fault of Dualpath's own.
     Internal,
     /// 50401: the client's time was over before its call could be sent.
@@ -42,8 +36,6 @@ impl ErrorCode {
     /// The `code` of the error.
     pub fn number(self) -> i32 {
         match self {
-            ErrorCode::ParseError => -32700,
-            ErrorCode::InvalidRequest => -32600,
             ErrorCode::InvalidParams => -32602,
             ErrorCode::OriginNotAllowed => 40301,
             ErrorCode::SessionEnded => 40401,
@@ -54,7 +46,6 @@ impl ErrorCode {
             ErrorCode::UpstreamFailed => 50303,
             ErrorCode::OutcomeUnknown => 50304,
             ErrorCode::AnswerUnusable => 50305,
-            ErrorCode::AnswerTooLarge => 50306,
             ErrorCode::Internal => 50307,
             ErrorCode::TimeOver => 50401,
         }
@@ -63,8 +54,6 @@ impl ErrorCode {
     /// The name that `data.reason` and the logs give it.
     pub fn name(self) -> &'static str {
         match self {
-            ErrorCode::ParseError => "PARSE_ERROR",
-            ErrorCode::InvalidRequest => "INVALID_REQUEST",
             ErrorCode::InvalidParams => "INVALID_PARAMS",
             ErrorCode::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             ErrorCode::SessionEnded => "SESSION_ENDED",
@@ -75,7 +64,6 @@ impl ErrorCode {
             ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
             ErrorCode::OutcomeUnknown => "OUTCOME_UNKNOWN",
             ErrorCode::AnswerUnusable => "ANSWER_UNUSABLE",
-            ErrorCode::AnswerTooLarge => "ANSWER_TOO_LARGE",
             ErrorCode::Internal => "INTERNAL",
             ErrorCode::TimeOver => "TIME_OVER",
         }
@@ -85,7 +73,7 @@ impl ErrorCode {
     /// gone: from these a client concludes which protocol version the server speaks.
     pub fn http_status(self) -> u16 {
         match self {
-            ErrorCode::ParseError | ErrorCode::InvalidRequest | ErrorCode::InvalidParams => 200,
+            ErrorCode::InvalidParams => 200,
             ErrorCode::OriginNotAllowed => 403,
             ErrorCode::SessionEnded => 404,
             ErrorCode::BodyTooLarge => 413,

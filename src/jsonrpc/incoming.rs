@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::RequestId;
 use super::object::{from_object, present, text};
-use super::{ErrorCode, RequestId};
 
 /// One POST body of a client.
 #[derive(Debug, Clone)]
@@ -72,16 +72,6 @@ pub enum Invalid {
     Params,
     /// Neither a call nor an answer, or both.
     Ambiguous,
-}
-
-impl Invalid {
-    /// The JSON-RPC error that says so.
-    pub fn code(self) -> ErrorCode {
-        match self {
-            Invalid::NotUtf8 | Invalid::NotJson => ErrorCode::ParseError,
-            _ => ErrorCode::InvalidRequest,
-        }
-    }
 }
 
 impl fmt::Display for Invalid {

@@ -42,21 +42,6 @@ impl Method {
             },
         }
     }
-
-    /// The word metrics use for it, since a client could put anything into a method's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Initialize => "initialize",
-            Method::Ping => "ping",
-            Method::Discover => "discover",
-            Method::ToolsCall => "tools_call",
-            Method::ToolsList => "tools_list",
-            Method::List => "list",
-            Method::Get => "get",
-            Method::Read => "read",
-            Method::Other => "other",
-        }
-    }
 }
 
 /// Whether a request may be sent again although it may already have been executed.
