@@ -24,4 +24,8 @@ mod tools;
 mod url;
 
 pub use model::*;
+#[cfg(feature = "cli")]
+pub use parse::mappings;
+#[cfg(feature = "cli")]
+pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};

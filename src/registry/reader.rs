@@ -234,6 +234,8 @@ impl<'v> Table<'v> {
     /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
     pub fn done(self) {
         let (known, refused) = (self.read.borrow(), self.refused.borrow());
+        #[cfg(feature = "cli")]
+        self.node.problems.may_have(&self.node.path, &known);
         for (key, value) in self.map {
             if !known.iter().chain(refused.iter()).any(|k| k == key) {
                 let node = self.child(key, value);
