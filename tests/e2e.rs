@@ -15,6 +15,8 @@ mod chaos;
 mod clients;
 #[path = "e2e/credentials.rs"]
 mod credentials;
+#[path = "e2e/documentation.rs"]
+mod documentation;
 #[path = "e2e/drill.rs"]
 mod drill;
 #[path = "e2e/edges.rs"]

@@ -33,11 +33,6 @@ impl Block {
             None => rest.split(' ').next(),
         }
     }
-
-    /// Its first line.
-    pub fn first_line(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
-    }
 }
 
 /// The project's root.

@@ -75,14 +75,7 @@ fn targets_of_make_exist() {
 /// Metrics: every name in the documents is in the source, and operations.md has every one of the source.
 #[test]
 fn metrics_are_those_of_the_source() {
-    let source = source(&root().join("src"));
-    let mut defined = BTreeSet::new();
-    for name in names_like_metrics(&source) {
-        // A metric's name is followed by its labels, in the source as text of the metric's name or of its comment.
-        if source.contains(&format!("{name}{{")) || source.contains(&format!("`{name}`")) {
-            defined.insert(name);
-        }
-    }
+    let defined = names_like_metrics(&source(&root().join("src")));
     for document in documents() {
         for name in names_like_metrics(&document.text) {
             assert!(defined.contains(&name), "{}: there is no metric {name}", document.name);
@@ -93,6 +86,41 @@ fn metrics_are_those_of_the_source() {
             assert!(missing.is_empty(), "operations.md says nothing of {missing:?}");
         }
     }
+}
+
+/// Figures of runs that take minutes: the words around the numbers are those that the program prints.
+#[test]
+fn measured_outputs_have_the_programs_words() {
+    let printed = without_numbers(&source(&root().join("src/lab")).replace("\\\n", "").replace("\\n", "\n"));
+    for block in documents().iter().flat_map(blocks).filter(|block| block.info == "measured") {
+        for line in block.text.lines() {
+            assert!(printed.contains(&without_numbers(line)), "{}: no program prints {line}", block.place);
+        }
+    }
+}
+
+/// The text with `#` for each number, with or without `%`, and for each placeholder of a format; blanks are one.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let placeholder =
+            rest.strip_prefix('{').and_then(|inner| inner.split_once('}')).filter(|(name, _)| name.len() < 20);
+        if let Some((_, after)) = placeholder {
+            plain.push('#');
+            rest = after;
+        } else if first.is_ascii_digit() {
+            plain.push('#');
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+            rest = rest.strip_prefix(" %").unwrap_or(rest);
+        } else {
+            if !(first == ' ' && plain.ends_with(' ')) {
+                plain.push(first);
+            }
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    plain
 }
 
 /// errors.md has a heading for each code, with its reason, and the HTTP status that it travels with.

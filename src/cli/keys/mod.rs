@@ -7,7 +7,7 @@ mod tests;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use self::reference::Row;
+use self::reference::{Row, is_at_or_below, rows};
 use super::{UNUSABLE, complain, print};
 
 /// List the keys of a registry.
@@ -26,13 +26,10 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let mut rows = reference::rows();
-    if let Some(key) = &args.key {
-        rows.retain(|row| row.is_at_or_below(key));
-        if rows.is_empty() {
-            complain(&format!("{key}: no key of a registry is called so; dualpath keys lists them all\n"));
-            return ExitCode::from(UNUSABLE);
-        }
+    let rows = rows(|key| args.key.as_ref().is_none_or(|wanted| is_at_or_below(key, wanted)));
+    if let (Some(key), true) = (&args.key, rows.is_empty()) {
+        complain(&format!("{key}: no key of a registry is called so; dualpath keys lists them all\n"));
+        return ExitCode::from(UNUSABLE);
     }
     print(&if args.markdown { markdown(&rows) } else { text(&rows) });
     ExitCode::SUCCESS

@@ -31,16 +31,14 @@ pub(super) struct Row {
     pub meaning: String,
 }
 
-impl Row {
-    /// Whether it is `key` or below it.
-    pub fn is_at_or_below(&self, key: &str) -> bool {
-        let key = key.trim_end_matches("[]");
-        self.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    }
+/// Whether `key` is `wanted` or below it.
+pub(super) fn is_at_or_below(key: &str, wanted: &str) -> bool {
+    let rest = key.strip_prefix(wanted.trim_end_matches("[]"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Every key, in the order of the words.
-pub(super) fn rows() -> Vec<Row> {
+/// Every key that is `wanted`, in the order of the words.
+pub(super) fn rows(wanted: impl Fn(&str) -> bool) -> Vec<Row> {
     let (specimen, known) = (specimen(), known());
     let row = |(key, word): (&String, &Value)| {
         let places = known.get(key)?;
@@ -52,7 +50,7 @@ pub(super) fn rows() -> Vec<Row> {
             meaning: word["is"].as_str()?.to_owned(),
         })
     };
-    words().iter().filter_map(row).collect()
+    words().iter().filter(|(key, _)| wanted(key)).filter_map(row).collect()
 }
 
 /// The registry with every key.
