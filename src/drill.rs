@@ -1,6 +1,6 @@
 //! The drill: a request that is to see a server fail although it is well, so that failover can be rehearsed in production.
 //!
-//! The header [`HEADER`] of a request names the servers that are to fail for this request alone, and how:
+//! The header [`DRILL`](crate::wiring::header::DRILL) of a request names the servers that are to fail for this request alone, and how:
 //!
 //! ```text
 //! x-dualpath-drill: fail=primary
@@ -11,16 +11,10 @@
 //! that a call can't be executed twice for a drill, and its breaker hears nothing of it.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::failure::Class;
+use crate::network::Network;
 use crate::registry::{Registry, ServerIndex};
-
-/// Request header that orders a drill.
-pub const HEADER: &str = "x-dualpath-drill";
-
-/// Name of the cluster that a drilled attempt goes to instead of its server's, and of the listener behind it.
-pub const CLUSTER: &str = "dualpath-drill";
 
 /// The servers that are to fail for one request, each with the class of its failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +44,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Orders {
-    /// Adds what a value of [`HEADER`] orders.
+    /// Adds what a value of the drill header orders.
     ///
     /// # Errors
     /// If any of it can't be carried out.
@@ -72,51 +66,6 @@ impl Orders {
     /// How this server is to fail; `None` if it is not.
     pub fn class_of(&self, server: ServerIndex) -> Option<Class> {
         self.0.iter().find(|(ordered, _)| *ordered == server).map(|(_, class)| *class)
-    }
-}
-
-/// A network, as `10.0.0.0/8` or `fd00::/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// Reads `address/prefix`; `None` for anything else, and for an address with bits beyond the prefix.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u8>().ok()?);
-        let network = Network { address, prefix };
-        let fits = u32::from(prefix) <= width(address);
-        (fits && network.masked(address) == bits(address)).then_some(network)
-    }
-
-    /// Whether every address is in it.
-    pub fn is_everything(&self) -> bool {
-        self.prefix == 0
-    }
-
-    /// Whether it holds this address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && self.masked(address) == bits(self.address)
-    }
-
-    fn masked(&self, address: IpAddr) -> u128 {
-        let host_bits = width(self.address).saturating_sub(self.prefix.into());
-        bits(address).checked_shr(host_bits).and_then(|network| network.checked_shl(host_bits)).unwrap_or(0)
-    }
-}
-
-fn width(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
     }
 }
 

@@ -24,6 +24,7 @@
 
 pub mod annotations;
 pub mod breaker;
+pub mod budget;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod conclusion;
@@ -32,11 +33,17 @@ pub mod drill;
 pub mod failure;
 pub mod jsonrpc;
 pub mod mcp;
+pub mod network;
 pub mod plan;
 pub mod probe;
+pub mod random;
 pub mod registry;
+pub mod shared_data;
 pub mod sse;
+pub mod telemetry;
 pub mod translate;
+pub mod wire;
+pub mod wiring;
 
 #[cfg(feature = "filter")]
 mod filter;

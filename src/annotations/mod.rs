@@ -20,17 +20,9 @@ mod tests;
 
 use known::{Known, Word};
 
-use crate::breaker::{CREATE, SetError, SharedData};
-use crate::registry::{Registry, ServerIndex};
-
-/// Which part of a list of tools a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Page {
-    /// The first, or the only one.
-    First,
-    /// One that a cursor names.
-    Later,
-}
+use crate::mcp::Page;
+use crate::registry::{Registry, Server, ServerIndex};
+use crate::shared_data::{CREATE, SetError, SharedData};
 
 /// How long a worker relies on what it has read, ms: so long the others may know more.
 const REREAD_AFTER_MS: u64 = 1000;
@@ -57,7 +49,7 @@ struct Cached {
 impl Annotations {
     /// Nothing known yet, of the servers of this registry.
     pub fn new(registry: &Registry) -> Self {
-        let cached = |server: &crate::registry::Server| {
+        let cached = |server: &Server| {
             // A server that has moved has nothing to say for its successor.
             let key = ["annotations:", server.id.as_str(), " ", &server.url.authority(), &server.url.path].concat();
             server.trust_annotations.then_some(Cached { key, read_ms: None, known: Known::default() })

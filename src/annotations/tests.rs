@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::known::{MAX_NAME, MAX_TOOLS};
 use super::*;
-use crate::breaker::HostError;
+use crate::shared_data::HostError;
 
 /// Shared data as Envoy keeps it; `interfere` writes once between a read and the write after it.
 #[derive(Default)]

@@ -7,9 +7,10 @@ use super::last_resort::LastResort;
 use super::policy::{Mode, Policy};
 use super::record::{Record, State, Ticket};
 use super::results::{CallResult, Delta, Outcome, Verdict};
-use super::shared_record::{Failed, SharedData, SharedRecord};
+use super::shared_record::{Failed, SharedRecord};
 use super::step::{self, Decision, Effect, Moment, Refusal, Step, Transition, View};
 use super::window::Counts;
+use crate::shared_data::SharedData;
 
 /// The answer to a call that asks to be admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The circuit breaker: one record per server in the host's shared data, seen and changed by every worker.
 //!
 //! [`step`] decides, without I/O: a record and an event give a new record. [`codec`] is the record's wire form.
-//! [`Breaker`] ties both to a [`SharedData`] by compare-and-swap, and is all that the filter needs to know.
+//! [`Breaker`] ties both to the host's [`crate::shared_data`] by compare-and-swap, and is all that the filter needs to know.
 //!
 //! Two rules carry the design. Every admitted call takes a [`Ticket`] with the epoch of the record that admitted it, and
 //! a result of an older epoch is dropped, so that a late answer decides nothing. The probe of a half-open breaker is a
@@ -25,7 +25,6 @@ pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, Look};
 pub use policy::{LastResort, Mode, Policy, Ramp, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
 pub use results::{CallResult, Delta, Outcome, Verdict};
-pub use shared_record::{CREATE, HostError, SetError, SharedData};
 pub use step::{Moment, Refusal, Transition, View};
 pub use window::{Bucket, Counts, Window};
 

@@ -1,7 +1,5 @@
 //! When a breaker trips and how it recovers.
 
-mod wire;
-
 use super::codec::fnv1a_32;
 use super::window::Counts;
 

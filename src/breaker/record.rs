@@ -4,7 +4,7 @@ use super::policy::Policy;
 use super::window::Window;
 
 /// The state of a breaker. The numbers are those of the record and of the state gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Calls pass and are counted.
     Closed = 0,

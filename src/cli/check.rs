@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::credentials::{credential_line, life_warnings, source_warnings};
 use super::{Environment, load_for, now_s, print, report};
-use crate::drill::Network;
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
+use crate::network::Network;
 use crate::plan::{Route, chain};
 use crate::registry::{ClientAuthorization, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 

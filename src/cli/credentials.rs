@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::credential::{Lifetime, Severity, Slot, Validity, date};
-use crate::registry::reader::show_duration;
 use crate::registry::{Credential, SlotSource, Source};
+use crate::wire::show_duration;
 
 /// A credential with its slots in one line.
 pub(super) fn credential_line(credential: &Credential) -> String {

@@ -3,55 +3,40 @@
 use serde_json::Value;
 
 use super::Secret;
-use crate::registry::Endpoint;
 
-impl Endpoint {
-    /// The secret in an answer.
-    ///
-    /// # Errors
-    /// Why there is none, without a word of the answer: it may hold one all the same.
-    pub fn secret_in(&self, status: Option<u16>, body: &[u8]) -> Result<Vec<u8>, &'static str> {
-        if status != Some(200) {
-            return Err("its answer is not 200");
-        }
-        let found = match &self.field {
-            None => Secret::new(body),
-            Some(field) => {
-                let answer: Value = serde_json::from_slice(body).map_err(|_| "its answer is not JSON")?;
-                answer.get(field).and_then(Value::as_str).and_then(|text| Secret::new(text.as_bytes()))
-            }
-        };
-        let secret = found.ok_or("its answer has no token")?;
-        if !secret.fits_a_header() {
-            return Err("its answer's token has characters that no header can carry");
-        }
-        Ok(secret.header_value(""))
+/// The secret in an answer: its member `field`, or all of it.
+///
+/// # Errors
+/// Why there is none, without a word of the answer: it may hold one all the same.
+pub fn secret_in(field: Option<&str>, status: Option<u16>, body: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if status != Some(200) {
+        return Err("its answer is not 200");
     }
+    let found = match field {
+        None => Secret::new(body),
+        Some(field) => {
+            let answer: Value = serde_json::from_slice(body).map_err(|_| "its answer is not JSON")?;
+            answer.get(field).and_then(Value::as_str).and_then(|text| Secret::new(text.as_bytes()))
+        }
+    };
+    let secret = found.ok_or("its answer has no token")?;
+    if !secret.fits_a_header() {
+        return Err("its answer's token has characters that no header can carry");
+    }
+    Ok(secret.header_value(""))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::registry::Url;
-
-    fn endpoint(field: Option<&str>) -> Endpoint {
-        Endpoint {
-            url: Url::parse("http://127.0.0.1:1/").unwrap(),
-            field: field.map(str::to_owned),
-            every: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-        }
-    }
 
     #[test]
     fn the_token_is_the_body_or_a_member_of_it() {
-        assert_eq!(endpoint(None).secret_in(Some(200), b" token\n"), Ok(b"token".to_vec()));
-        assert_eq!(endpoint(Some("t")).secret_in(Some(200), br#"{"t": "token"}"#), Ok(b"token".to_vec()));
+        assert_eq!(secret_in(None, Some(200), b" token\n"), Ok(b"token".to_vec()));
+        assert_eq!(secret_in(Some("t"), Some(200), br#"{"t": "token"}"#), Ok(b"token".to_vec()));
     }
 
     #[test]
@@ -67,7 +52,7 @@ mod tests {
             (Some("t"), Some(200), br#"{"t": 5}"#),
             (Some("t"), Some(200), br#"{"t": "a\r\nb: c"}"#),
         ] {
-            let why = endpoint(field).secret_in(status, body).expect_err("no token");
+            let why = secret_in(field, status, body).expect_err("no token");
             assert!(!why.contains("token\n") && why.starts_with("its answer"), "{why}");
         }
     }

@@ -54,7 +54,7 @@ pub enum Validity {
 }
 
 /// How urgently a token has to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Not yet.
     None,
@@ -65,6 +65,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The name used in metrics and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::None => "none",
+            Severity::Alert => "alert",
+            Severity::Critical => "critical",
+        }
+    }
+
     /// How urgently a credential whose tokens have these lifetimes needs a new one: as urgently as the best of them, because
     /// while a new token is beside it an old one may end in peace. One that has ended counts only where there is no other.
     /// `None` while none of those that count tells when it ends.

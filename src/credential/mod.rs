@@ -14,6 +14,7 @@ mod slots;
 mod token;
 mod watch;
 
+pub use endpoint::secret_in;
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
 pub use report::{Report, SlotReport};

@@ -3,7 +3,15 @@
 use super::rules::own_class_of;
 use super::{Class, Condition, Place, Rule, mcp, rest};
 use crate::jsonrpc::RequestId;
-use crate::registry::ServerKind;
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// MCP over Streamable HTTP.
+    Mcp,
+    /// A plain HTTP API, reached through a tool's mapping.
+    Rest,
+}
 
 /// What an attempt came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

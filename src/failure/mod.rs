@@ -19,7 +19,8 @@ mod rules;
 
 pub use class::{BreakerEffect, Class, Decisions, Failover};
 pub use judge::{
-    Basis, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, judge_no_answer,
+    Basis, EventJudgement, Expected, Head, Judgement, ServerKind, Verdict, judge_body, judge_event, judge_head,
+    judge_no_answer,
 };
 pub use policy::{Change, Overrides, decide, may_fail_over, may_follow_loss, replay_refused};
 pub use replay::Replay;

@@ -5,8 +5,8 @@ use BreakerEffect::{Failure, Limited, Neutral, Success};
 use Failover::{Always, Never, WhenReplayable};
 
 use super::*;
+use crate::failure::ServerKind::{self, Mcp, Rest};
 use crate::jsonrpc::RequestId;
-use crate::registry::ServerKind::{self, Mcp, Rest};
 
 fn head(status: u16) -> Head {
     Head { status, retry_after_ms: None, bodiless: false }

@@ -1,8 +1,10 @@
 //! Time and randomness, the two inputs that the core takes as parameters.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::credential::Now;
+use crate::random::Generator;
 
 /// Milliseconds on a clock that never goes back and is the same for all VMs of the process.
 ///
@@ -38,12 +40,24 @@ pub fn now_with(ms: u64) -> Now {
     Now { wall_s: wall_time().as_secs(), ms }
 }
 
-/// Random bits for jitter. Without a source of randomness there is no jitter, which is safe.
-pub fn random_u32() -> u32 {
-    getrandom::u32().unwrap_or_default()
+thread_local! {
+    /// This VM's generator.
+    static GENERATOR: RefCell<Generator> = RefCell::new(Generator::new(seed()));
 }
 
-/// Random bytes; `None` if the host has no source of them.
+/// A seed from the host; without a source of randomness there, from the clock. That keeps the VMs of one process apart
+/// that were not started within the same nanosecond, and nothing else is asked of it: nobody must be kept from guessing
+/// what [`random_u32`] answers.
+fn seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| u64::try_from(wall_time().as_nanos()).unwrap_or_default())
+}
+
+/// Random bits for jitter and shares, from this VM's own generator.
+pub fn random_u32() -> u32 {
+    GENERATOR.with_borrow_mut(Generator::next_u32)
+}
+
+/// Random bytes that nobody can guess, for ids and keys; `None` if the host has no source of them.
 pub fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).ok().map(|()| bytes)

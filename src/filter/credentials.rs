@@ -5,12 +5,10 @@ use std::cell::RefCell;
 
 use super::clock;
 use super::shared_data::EnvoySharedData;
-use crate::breaker::SharedData;
 use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
 use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
-
-/// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
-pub const SLOT_HEADERS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];
+use crate::shared_data::SharedData;
+use crate::wiring::header;
 
 /// How long a server whose secret was missing is passed over before it is tried again, in ms. Where the prober watches
 /// the credentials, the secret is noticed as soon as it is there.
@@ -54,7 +52,7 @@ impl Credentials {
             headers.extend(credential.headers.iter().map(|(name, _)| name.clone()));
         }
         if registry.credentials.iter().any(is_injected) {
-            headers.extend(SLOT_HEADERS.map(str::to_owned));
+            headers.extend(header::SLOTS.map(str::to_owned));
         }
         headers.sort_unstable();
         headers.dedup();
@@ -135,7 +133,7 @@ impl Credentials {
         credential: &Credential,
         slot_header: impl Fn(&str) -> Option<Vec<u8>>,
     ) {
-        for ((slot, source), header) in Slot::BOTH.into_iter().zip(&credential.slots).zip(SLOT_HEADERS) {
+        for ((slot, source), header) in Slot::BOTH.into_iter().zip(&credential.slots).zip(header::SLOTS) {
             if source.as_ref().is_some_and(|slot| slot.source.is_injected()) {
                 self.observe(&mut slots.pair, credential, slot, slot_header(header).as_deref());
             }

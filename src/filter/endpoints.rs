@@ -6,6 +6,7 @@ use super::host::{self, Body, Headers};
 use super::vm::Vm;
 use crate::credential::Slot;
 use crate::registry::{CredentialIndex, Endpoint, Source};
+use crate::wiring::cluster;
 
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -63,7 +64,7 @@ impl Endpoints {
             }
             let Some(credential) = self.vm.registry.credential(poll.credential) else { continue };
             poll.next_ms = now_ms.saturating_add(millis(poll.endpoint.every));
-            let cluster = format!("dualpath-secret-{}-{}", credential.id, poll.slot.as_str());
+            let cluster = cluster::secret(credential.id.as_str(), poll.slot);
             let url = &poll.endpoint.url;
             let headers = [
                 (":method", "GET".to_owned()),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
+pub use proxy_wasm::types::MetricType as StatKind;
 use proxy_wasm::types::{BufferType, MapType, Status};
 
 /// A header map of the stream that the current callback belongs to.
@@ -163,6 +164,21 @@ pub fn dispatch(
         Status::BadArgument => NotDispatched::NoCluster,
         _ => NotDispatched::Refused,
     })
+}
+
+/// Defines a stat, or finds the one of this name, and answers its id.
+pub fn define_stat(kind: StatKind, name: &str) -> Option<u32> {
+    hostcalls::define_metric(kind, name).ok()
+}
+
+/// Adds to a counter.
+pub fn increment_stat(id: u32, times: u64) {
+    let _ = hostcalls::increment_metric(id, i64::try_from(times).unwrap_or(i64::MAX));
+}
+
+/// Sets a gauge, or records a value in a histogram.
+pub fn record_stat(id: u32, value: u64) {
+    let _ = hostcalls::record_metric(id, value);
 }
 
 /// The plugin's configuration; only while it is being configured.

@@ -10,12 +10,13 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::credentials::{SLOT_HEADERS, report_key};
+use super::credentials::report_key;
 use super::host::{self, Headers};
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
-use crate::breaker::{CREATE, SharedData};
 use crate::registry::CredentialIndex;
+use crate::shared_data::{CREATE, SharedData};
+use crate::wiring::header;
 
 /// The context of one question.
 pub struct Keeper {
@@ -48,7 +49,7 @@ impl Context for Keeper {}
 impl HttpContext for Keeper {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         self.leave_report();
-        for header in SLOT_HEADERS {
+        for header in header::SLOTS {
             Headers::Request.remove(header);
         }
         host::reply(204, &[], b"");

@@ -1,16 +1,7 @@
 //! What an attempt writes on an answer for the gate and for Envoy's router.
 
 use crate::failure::Class;
-
-/// Response header that makes Envoy's router send the call to the next server; the route's `retriable_headers` name it.
-pub const FAILOVER_MARK: &str = "x-dualpath-failover";
-
-/// Response header with the number of seconds that the router is to wait before the next attempt; the route's
-/// `rate_limited_retry_back_off` names it.
-pub const WAIT_MARK: &str = "x-dualpath-wait";
-
-/// Response header in which the attempt tells the gate whose answer this is. Never reaches a client.
-pub const ANSWER_MARK: &str = "x-dualpath-answer";
+pub use crate::wiring::header::{ANSWER as ANSWER_MARK, FAILOVER as FAILOVER_MARK, WAIT as WAIT_MARK};
 
 /// The attempt's note on an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,212 +1,112 @@
-//! The filter's statistics. Envoy has no labels for them, so a stat's name carries them as `.label.value` pairs, and tag
-//! rules of the bootstrap turn these into labels.
+//! The filter's statistics, on their way to Envoy. What a call counts is added up in memory and told by the next tick: a
+//! host call and the name of a stat cost more than all else about a metric. A trap loses what no tick has told yet.
 //!
-//! A stat is defined when it is first used and remembered, since defining costs a host call and a lock. The number of
-//! stats is bounded by the registry: tasks and servers are its names, everything else is an enum.
+//! A stat is defined when it is first told and remembered, since defining costs a host call and a lock. The number of
+//! stats is bounded by the registry; see [`crate::telemetry`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
 use hashbrown::HashMap;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
 
-use crate::credential::{Cause, Slot};
-use crate::failure::Class;
+use super::host::{self, StatKind};
+use crate::registry::Registry;
+use crate::telemetry::{Kind, Names, Pending, RegistryNames};
+pub use crate::telemetry::{Metric, Mode, Status};
 
-/// The path that a call's answer came by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// From an MCP server.
-    Mcp,
-    /// From a REST API.
-    Direct,
-    /// From the gate itself.
-    Gate,
-}
+/// How long after the last tick, in ms, there is none to be expected: the gate's comes five times as often.
+const NO_TICK_MS: u64 = 1_000;
 
-impl Mode {
-    fn as_str(self) -> &'static str {
-        match self {
-            Mode::Mcp => "mcp",
-            Mode::Direct => "direct",
-            Mode::Gate => "gate",
-        }
-    }
-}
-
-/// How a call ended for its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Answered by the first server of the operator's order.
-    Success,
-    /// Answered, but by another server than that one.
-    Fallback,
-    /// Answered with an error that is about the call, not about the servers.
-    Error,
-    /// Not answered: no path was left.
-    Failed,
-    /// Turned away by the gate before any server was asked.
-    Refused,
-    /// The client left before there was an answer.
-    Cancelled,
-}
-
-impl Status {
-    fn as_str(self) -> &'static str {
-        match self {
-            Status::Success => "success",
-            Status::Fallback => "fallback",
-            Status::Error => "error",
-            Status::Failed => "failed",
-            Status::Refused => "refused",
-            Status::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// One statistic; `'r` is the registry that the names come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Metric<'r> {
-    /// `cortex_calls_total{mode,task,status}`.
-    Calls(Mode, &'r str, Status),
-    /// `cortex_latency_ms{mode,task}`.
-    Latency(Mode, &'r str),
-    /// `cortex_fallback_total`.
-    Fallback,
-    /// `cortex_circuit_breaker_state{server}`.
-    BreakerState(&'r str),
-    /// `dualpath_attempts_total{server,outcome}`.
-    Attempts(&'r str, Class),
-    /// `dualpath_drill_total{server,class}`.
-    Drills(&'r str, Class),
-    /// `dualpath_drill_ignored_total{reason}`.
-    DrillIgnored(&'static str),
-    /// `dualpath_probes_total{server,outcome}`.
-    Probes(&'r str, Class),
-    /// `dualpath_alerts_total{server,class}`.
-    Alerts(&'r str, Class),
-    /// `dualpath_replay_refused_total{task,reason}`.
-    ReplayRefused(&'r str, &'static str),
-    /// `dualpath_breaker_transitions_total{server,from,to}`.
-    Transitions(&'r str, &'static str, &'static str),
-    /// `dualpath_breaker_open_ms{server}`: the open periods, as they begin.
-    OpenPeriod(&'r str),
-    /// `dualpath_breaker_events_total{server,event}`.
-    BreakerEvents(&'r str, &'static str),
-    /// `dualpath_pat_rejected_total{credential,slot}`.
-    PatRejected(&'r str, Slot),
-    /// `dualpath_pat_switch_total{credential,from,to,reason}`.
-    PatSwitch(&'r str, Slot, Slot, Cause),
-    /// `snowflake_pat_days_until_expiry{credential,slot}`.
-    PatDays(&'r str, Slot),
-    /// `dualpath_pat_present{credential,slot}`: 1 or 0.
-    PatPresent(&'r str, Slot),
-    /// `dualpath_pat_expiry_known{credential,slot}`: 1 or 0.
-    PatExpiryKnown(&'r str, Slot),
-    /// `snowflake_pat_rotation_alerts{credential,severity}`: 1 or 0.
-    PatAlert(&'r str, &'static str),
-    /// `dualpath_pat_age_violation{credential}`: 1 or 0.
-    PatAgeViolation(&'r str),
-}
-
-impl Metric<'_> {
-    fn kind(self) -> MetricType {
-        match self {
-            Metric::Latency(..) | Metric::OpenPeriod(_) => MetricType::Histogram,
-            Metric::BreakerState(_)
-            | Metric::PatDays(..)
-            | Metric::PatPresent(..)
-            | Metric::PatExpiryKnown(..)
-            | Metric::PatAlert(..)
-            | Metric::PatAgeViolation(_) => MetricType::Gauge,
-            _ => MetricType::Counter,
-        }
-    }
-
-    fn name(self) -> String {
-        match self {
-            Metric::Calls(mode, task, status) => {
-                format!("cortex_calls_total.mode.{}.task.{task}.status.{}", mode.as_str(), status.as_str())
-            }
-            Metric::Latency(mode, task) => format!("cortex_latency_ms.mode.{}.task.{task}", mode.as_str()),
-            Metric::Fallback => "cortex_fallback_total".to_owned(),
-            Metric::BreakerState(server) => format!("cortex_circuit_breaker_state.server.{server}"),
-            Metric::Attempts(server, class) => {
-                format!("dualpath_attempts_total.server.{server}.outcome.{}", class.as_str())
-            }
-            Metric::Alerts(server, class) => format!("dualpath_alerts_total.server.{server}.class.{}", class.as_str()),
-            Metric::ReplayRefused(task, reason) => {
-                format!("dualpath_replay_refused_total.task.{task}.reason.{reason}")
-            }
-            Metric::Drills(server, class) => format!("dualpath_drill_total.server.{server}.class.{}", class.as_str()),
-            Metric::DrillIgnored(reason) => format!("dualpath_drill_ignored_total.reason.{reason}"),
-            Metric::Probes(server, class) => {
-                format!("dualpath_probes_total.server.{server}.outcome.{}", class.as_str())
-            }
-            Metric::Transitions(server, from, to) => {
-                format!("dualpath_breaker_transitions_total.server.{server}.from.{from}.to.{to}")
-            }
-            Metric::OpenPeriod(server) => format!("dualpath_breaker_open_ms.server.{server}"),
-            Metric::BreakerEvents(server, event) => {
-                format!("dualpath_breaker_events_total.server.{server}.event.{event}")
-            }
-            Metric::PatRejected(credential, slot) => {
-                format!("dualpath_pat_rejected_total.credential.{credential}.slot.{}", slot.as_str())
-            }
-            Metric::PatSwitch(credential, from, to, cause) => {
-                let (from, to, reason) = (from.as_str(), to.as_str(), cause.as_str());
-                format!("dualpath_pat_switch_total.credential.{credential}.from.{from}.to.{to}.reason.{reason}")
-            }
-            Metric::PatDays(credential, slot) => {
-                format!("snowflake_pat_days_until_expiry.credential.{credential}.slot.{}", slot.as_str())
-            }
-            Metric::PatPresent(credential, slot) => {
-                format!("dualpath_pat_present.credential.{credential}.slot.{}", slot.as_str())
-            }
-            Metric::PatExpiryKnown(credential, slot) => {
-                format!("dualpath_pat_expiry_known.credential.{credential}.slot.{}", slot.as_str())
-            }
-            Metric::PatAlert(credential, severity) => {
-                format!("snowflake_pat_rotation_alerts.credential.{credential}.severity.{severity}")
-            }
-            Metric::PatAgeViolation(credential) => format!("dualpath_pat_age_violation.credential.{credential}"),
-        }
-    }
-}
-
-/// The statistics that this VM has defined so far.
+/// The statistics of one VM, under whatever registries.
 #[derive(Default)]
 pub struct Metrics {
-    ids: RefCell<HashMap<String, u32>>,
+    names: RefCell<Names>,
+    /// The stats that this VM has defined so far.
+    ids: RefCell<HashMap<Metric, u32>>,
+    pending: RefCell<Pending>,
+    /// When the last tick was, on the monotonic clock.
+    ticked_ms: Cell<Option<u64>>,
+}
+
+thread_local! {
+    static OF_THIS_VM: RefCell<Weak<Metrics>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Metrics {
+    /// Those of this VM. Kept by who asks for them: once nobody does any more, the ids of stats are forgotten.
+    pub fn of_this_vm() -> Rc<Metrics> {
+        OF_THIS_VM.with_borrow_mut(|weak| {
+            weak.upgrade().unwrap_or_else(|| {
+                let metrics = Rc::<Metrics>::default();
+                *weak = Rc::downgrade(&metrics);
+                metrics
+            })
+        })
+    }
+
+    /// The names that `registry` is counted under.
+    pub fn names_of(&self, registry: &Registry) -> RegistryNames {
+        RegistryNames::of(registry, &mut self.names.borrow_mut())
+    }
+
     /// Adds one to a counter.
-    pub fn count(&self, metric: Metric<'_>) {
+    pub fn count(&self, metric: Metric) {
         self.add(metric, 1);
     }
 
     /// Adds to a counter.
-    pub fn add(&self, metric: Metric<'_>, times: u32) {
-        if let Some(id) = self.id(metric) {
-            let _ = hostcalls::increment_metric(id, i64::from(times));
+    pub fn add(&self, metric: Metric, times: u32) {
+        self.pending.borrow_mut().add(metric, times.into());
+    }
+
+    /// Sets a gauge at once, or keeps a value for a histogram.
+    pub fn record(&self, metric: Metric, value: u64) {
+        if metric.family().kind == Kind::Gauge {
+            return self.tell(metric, |id| host::record_stat(id, value));
+        }
+        let has_room = self.pending.borrow_mut().record(metric, value);
+        if !has_room {
+            self.flush();
         }
     }
 
-    /// Sets a gauge, or records a value in a histogram.
-    pub fn record(&self, metric: Metric<'_>, value: u64) {
-        if let Some(id) = self.id(metric) {
-            let _ = hostcalls::record_metric(id, value);
+    /// Tells Envoy everything, and that there are ticks.
+    pub fn tick(&self, now_ms: u64) {
+        self.ticked_ms.set(Some(now_ms));
+        self.flush();
+    }
+
+    /// Tells Envoy everything if no tick does: a VM may have attempts only, whose gate is of another module.
+    pub fn maintain(&self, now_ms: u64) {
+        let ticks = self.ticked_ms.get().is_some_and(|ticked| now_ms.saturating_sub(ticked) <= NO_TICK_MS);
+        if !ticks {
+            self.flush();
         }
     }
 
-    fn id(&self, metric: Metric<'_>) -> Option<u32> {
-        let name = metric.name();
-        if let Some(id) = self.ids.borrow().get(&name) {
-            return Some(*id);
+    /// Tells Envoy everything.
+    pub fn flush(&self) {
+        self.pending.borrow_mut().take(
+            |metric, times| self.tell(metric, |id| host::increment_stat(id, times)),
+            |metric, value| self.tell(metric, |id| host::record_stat(id, value)),
+        );
+    }
+
+    fn tell(&self, metric: Metric, tell: impl FnOnce(u32)) {
+        let known = self.ids.borrow().get(&metric).copied();
+        if let Some(id) = known.or_else(|| self.define(metric)) {
+            tell(id);
         }
-        let id = hostcalls::define_metric(metric.kind(), &name).ok()?;
-        self.ids.borrow_mut().insert(name, id);
+    }
+
+    fn define(&self, metric: Metric) -> Option<u32> {
+        let kind = match metric.family().kind {
+            Kind::Counter => StatKind::Counter,
+            Kind::Gauge => StatKind::Gauge,
+            Kind::Histogram => StatKind::Histogram,
+        };
+        let id = host::define_stat(kind, &metric.stat_name(&self.names.borrow()))?;
+        self.ids.borrow_mut().insert(metric, id);
         Some(id)
     }
 }

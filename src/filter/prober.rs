@@ -59,8 +59,8 @@ impl Prober {
     /// Sets the gauges before there is any traffic. Nothing is sent yet, nor written: Envoy configures a plugin that it
     /// then throws away, to see whether it can be.
     pub fn start(&self, now: u64) {
-        for (index, server) in self.vm.registry.indexed_servers() {
-            self.look(index, server, now);
+        for (index, _) in self.vm.registry.indexed_servers() {
+            self.look(index, now);
         }
     }
 
@@ -76,7 +76,7 @@ impl Prober {
         }
         let vm = Rc::clone(&self.vm);
         for (index, server) in vm.registry.indexed_servers() {
-            let Some(view) = self.look(index, server, now) else { continue };
+            let Some(view) = self.look(index, now) else { continue };
             if let Some(probe) = server.probe.as_ref().filter(|probe| self.is_due(index, probe, &view, now)) {
                 self.probe(index, server, probe, &view, now);
             }
@@ -85,10 +85,15 @@ impl Prober {
         self.credentials.tick(clock::now_with(now));
     }
 
+    /// Tells the statistics what has been counted. At once: the prober has all the time in the world.
+    pub fn tell(&self) {
+        self.vm.metrics.flush();
+    }
+
     /// Looks at a server's breaker and sets its gauge.
-    fn look(&self, index: ServerIndex, server: &Server, now: u64) -> Option<View> {
+    fn look(&self, index: ServerIndex, now: u64) -> Option<View> {
         let view = self.vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now))?;
-        self.vm.metrics.record(Metric::BreakerState(server.id.as_str()), view.state as u64);
+        self.vm.metrics.record(Metric::BreakerState(self.vm.names.server(index)), view.state as u64);
         Some(view)
     }
 
@@ -150,10 +155,10 @@ impl Prober {
     fn conclude(&mut self, index: ServerIndex, ticket: Ticket, verdict: Verdict, took_ms: Option<u64>, now: u64) {
         let Verdict { class, retry_after_ms, .. } = verdict;
         let Some(server) = self.vm.registry.server(index) else { return };
-        self.vm.metrics.count(Metric::Probes(server.id.as_str(), class));
+        self.vm.metrics.count(Metric::Probes(self.vm.names.server(index), class));
         let decisions = decide(class, None, Some(&server.on));
         if decisions.alert {
-            self.vm.metrics.count(Metric::Alerts(server.id.as_str(), class));
+            self.vm.metrics.count(Metric::Alerts(self.vm.names.server(index), class));
         }
         let outcome = match decisions.breaker {
             BreakerEffect::Success => Outcome::Success,

@@ -15,6 +15,7 @@ use super::prober::{self, Bystander, Prober};
 use super::vm::Vm;
 use super::{clock, host};
 use crate::registry::CredentialIndex;
+use crate::wiring::{self, key};
 
 /// How often a gate's VM flushes pending breaker results.
 const FLUSH_PERIOD: Duration = Duration::from_millis(200);
@@ -48,37 +49,51 @@ impl Root {
             .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
             .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
         let text = |key: &str| configuration.get(key).and_then(Value::as_str);
-        let vm = Vm::of(configuration.get("registry").unwrap_or(&Value::Null)).map_err(|problems| {
+        let vm = Vm::of(configuration.get(key::REGISTRY).unwrap_or(&Value::Null)).map_err(|problems| {
             problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
         })?;
-        self.role = Some(match text("role") {
-            Some("gate") => Role::Gate(Rc::clone(&vm), Endpoints::new(vm)),
-            Some("attempt") => {
-                let server = text("server").ok_or("server: is required for the role attempt")?;
+        self.role = Some(match text(key::ROLE).and_then(wiring::Role::parse) {
+            Some(wiring::Role::Gate) => Role::Gate(Rc::clone(&vm), Endpoints::new(vm)),
+            Some(wiring::Role::Attempt) => {
+                let server = text(key::SERVER).ok_or("server: is required for the role attempt")?;
                 let placement = Placement::new(vm, server);
                 Role::Attempt(Rc::new(placement.ok_or_else(|| format!("server: {server:?}: is not in the registry"))?))
             }
-            Some("drill") => {
+            Some(wiring::Role::Drill) => {
                 let servers = vm.registry.servers.iter();
                 let placements = servers.filter_map(|server| Placement::new(Rc::clone(&vm), server.id.as_str()));
                 Role::Drill(Rc::new(placements.map(Rc::new).collect()))
             }
-            Some("keeper") => {
-                let id = text("credential").ok_or("credential: is required for the role keeper")?;
+            Some(wiring::Role::Keeper) => {
+                let id = text(key::CREDENTIAL).ok_or("credential: is required for the role keeper")?;
                 let found = vm.registry.credential_by_id(id);
                 Role::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
-            Some("prober") => Role::Prober(Prober::new(vm, text("placement") == Some("listener"))),
-            other => return Err(format!("role: {other:?}: must be one of gate, attempt, drill, keeper, prober")),
+            Some(wiring::Role::Prober) => Role::Prober(Prober::new(vm, text(key::PLACEMENT) == Some(key::LISTENER))),
+            None => {
+                let roles = wiring::Role::ALL.map(wiring::Role::as_str).join(", ");
+                return Err(format!("role: {:?}: must be one of {roles}", text(key::ROLE)));
+            }
         });
         Ok(())
     }
 }
 
 impl Context for Root {
+    /// No tick comes any more.
+    fn on_done(&mut self) -> bool {
+        if let Some(Role::Gate(vm, _)) = &self.role {
+            vm.metrics.flush();
+        }
+        true
+    }
+
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         match &mut self.role {
-            Some(Role::Prober(prober)) => prober.answer(token, headers > 0, size, clock::now_ms()),
+            Some(Role::Prober(prober)) => {
+                prober.answer(token, headers > 0, size, clock::now_ms());
+                prober.tell();
+            }
             Some(Role::Gate(_, endpoints)) => endpoints.answer(token, headers > 0, size, clock::now_ms()),
             _ => {}
         }
@@ -109,8 +124,12 @@ impl RootContext for Root {
                 vm.reset_breakers(now);
                 vm.flush_breakers(now);
                 endpoints.tick(now);
+                vm.metrics.tick(now);
             }
-            Some(Role::Prober(prober)) => prober.tick(clock::now_ms()),
+            Some(Role::Prober(prober)) => {
+                prober.tick(clock::now_ms());
+                prober.tell();
+            }
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
 
-use crate::breaker::{HostError, SetError, SharedData};
+use crate::shared_data::{HostError, SetError, SharedData};
 
 /// The shared data of the process, under this VM's `vm_id`.
 #[derive(Debug, Clone, Copy)]

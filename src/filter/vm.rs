@@ -10,13 +10,13 @@ use super::credentials::Credentials;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
-use crate::breaker::{Breaker, CREATE, Moment, SharedData, State, Transition};
+use crate::breaker::{Breaker, Moment, State, Transition};
+use crate::budget::Budget;
 use crate::credential::FingerprintKey;
-use crate::plan::Budget;
 use crate::registry::{Problem, Registry, ServerIndex};
-
-/// The environment variable that switches the MCP path off from the start, as the first users know it.
-pub const KILL_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
+use crate::shared_data::{CREATE, SharedData};
+use crate::telemetry::RegistryNames;
+use crate::wiring::MCP_SWITCH;
 
 /// The state of one VM under one registry.
 pub struct Vm {
@@ -24,8 +24,10 @@ pub struct Vm {
     pub registry: Registry,
     /// The secrets of the environment, and what has been seen of the others.
     pub credentials: Credentials,
-    /// The statistics.
-    pub metrics: Metrics,
+    /// The statistics, which all registries of this VM share.
+    pub metrics: Rc<Metrics>,
+    /// The names that this registry is counted under.
+    pub names: RegistryNames,
     /// Whether MCP servers may be used at all; the kill switch of the environment.
     pub mcp_enabled: bool,
     /// What trusted servers have said of their tools.
@@ -74,12 +76,14 @@ impl Vm {
 
     fn new(registry: Registry) -> Self {
         let environment = |name: &str| std::env::var(name).ok();
-        let off = environment(KILL_SWITCH)
+        let off = environment(MCP_SWITCH)
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "false" | "0" | "off" | "no"));
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
+        let metrics = Metrics::of_this_vm();
         Vm {
             credentials: Credentials::new(&registry, fingerprint_key(), environment),
-            metrics: Metrics::default(),
+            names: metrics.names_of(&registry),
+            metrics,
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
@@ -106,7 +110,7 @@ impl Vm {
 
     /// Writes what breakers have kept to write together, and counts what they have to tell.
     pub fn flush_breakers(&self, now_ms: u64) {
-        for (index, server) in self.registry.indexed_servers() {
+        for (index, _) in self.registry.indexed_servers() {
             let moment = Moment { now_ms, random: clock::random_u32() };
             let flushed =
                 self.with_breaker(index, |breaker, shared| (breaker.flush(shared, moment), breaker.take_counters()));
@@ -115,7 +119,7 @@ impl Vm {
                 self.announce(index, &transition);
             }
             for (event, times) in counters.named().into_iter().filter(|(_, times)| *times > 0) {
-                self.metrics.add(Metric::BreakerEvents(server.id.as_str(), event), times);
+                self.metrics.add(Metric::BreakerEvents(self.names.server(index), event), times);
             }
         }
     }
@@ -138,6 +142,7 @@ impl Vm {
 
     /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process.
     pub fn announce(&self, server: ServerIndex, transition: &Transition) {
+        let name = self.names.server(server);
         let Some(server) = self.registry.server(server) else { return };
         let id = server.id.as_str();
         log::warn!(
@@ -150,10 +155,12 @@ impl Vm {
             transition.period_ms,
             transition.epoch
         );
-        self.metrics.count(Metric::Transitions(id, transition.from.as_str(), transition.to.as_str()));
-        self.metrics.record(Metric::BreakerState(id), transition.to as u64);
+        self.metrics.count(Metric::Transitions(name, transition.from, transition.to));
+        self.metrics.record(Metric::BreakerState(name), transition.to as u64);
         if transition.to == State::Open {
-            self.metrics.record(Metric::OpenPeriod(id), transition.period_ms);
+            self.metrics.record(Metric::OpenPeriod(name), transition.period_ms);
         }
+        // Rare, and what an operator looks for first: not even a trap is to lose it.
+        self.metrics.flush();
     }
 }

@@ -10,7 +10,9 @@ use super::metrics::Metric;
 use super::vm::Vm;
 use crate::credential::audit::{Decision, Event};
 use crate::credential::{Now, Report, Severity, Slot, Watch};
-use crate::registry::Credential;
+use crate::registry::{Credential, CredentialIndex};
+use crate::telemetry::Name;
+use crate::wiring::cluster;
 
 /// How long a keeper may take. It answers before it has been asked, so to speak.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -31,7 +33,9 @@ impl CredentialWatch {
 
     /// Looks after every credential.
     pub fn tick(&mut self, now: Now) {
-        for (credential, watch) in self.vm.registry.credentials.iter().zip(&mut self.watches) {
+        let credentials = (0u16..).map(CredentialIndex).zip(&self.vm.registry.credentials);
+        for ((at, credential), watch) in credentials.zip(&mut self.watches) {
+            let name = self.vm.names.credential(at);
             ask_keeper(credential);
             let Some(report) = watched(credential) else { continue };
             for (slot, event, fingerprint) in watch.update(&report, now.wall_s, &credential.policy) {
@@ -39,40 +43,40 @@ impl CredentialWatch {
                 let line = decision.line(now.wall_s);
                 if event == Event::Emptied {
                     // Envoy keeps a gauge for ever, so it must not go on telling of the token that was there.
-                    self.vm.metrics.record(Metric::PatDays(credential.id.as_str(), slot), 0);
+                    self.vm.metrics.record(Metric::PatDays(name, slot), 0);
                 }
                 match event {
                     Event::Expired | Event::PolicyViolated => log::warn!("{line}"),
                     _ => log::info!("{line}"),
                 }
             }
-            show(&self.vm, credential, &report, now.wall_s);
+            show(&self.vm, name, credential, &report, now.wall_s);
         }
     }
 }
 
 /// Has the keeper leave its report. It has done so when this returns; Envoy may call that a failure.
 fn ask_keeper(credential: &Credential) {
-    let cluster = format!("dualpath-credential-{}", credential.id);
+    let cluster = cluster::credential(credential.id.as_str());
     let headers = [(":method", "GET"), (":path", "/"), (":authority", "dualpath")];
     let headers = headers.map(|(name, value)| (name, value.to_owned()));
     let _ = host::dispatch(&cluster, &headers, b"", PATIENCE);
 }
 
 /// Sets the gauges.
-fn show(vm: &Vm, credential: &Credential, report: &Report, now_s: u64) {
-    let id = credential.id.as_str();
+fn show(vm: &Vm, name: Name, credential: &Credential, report: &Report, now_s: u64) {
     let slots = Slot::BOTH.into_iter().zip(&credential.slots).zip(&report.0);
     for ((slot, _), token) in slots.filter(|((_, source), _)| source.is_some()) {
         let days = token.as_ref().and_then(|token| token.lifetime().days_left(now_s));
         if let Some(days) = days {
-            vm.metrics.record(Metric::PatDays(id, slot), days);
+            vm.metrics.record(Metric::PatDays(name, slot), days);
         }
-        vm.metrics.record(Metric::PatPresent(id, slot), token.is_some().into());
-        vm.metrics.record(Metric::PatExpiryKnown(id, slot), days.is_some().into());
+        vm.metrics.record(Metric::PatPresent(name, slot), token.is_some().into());
+        vm.metrics.record(Metric::PatExpiryKnown(name, slot), days.is_some().into());
     }
     let severity = report.severity(now_s, &credential.policy);
-    vm.metrics.record(Metric::PatAlert(id, "alert"), (severity == Some(Severity::Alert)).into());
-    vm.metrics.record(Metric::PatAlert(id, "critical"), (severity == Some(Severity::Critical)).into());
-    vm.metrics.record(Metric::PatAgeViolation(id), report.violates_age(now_s, &credential.policy).into());
+    for urgent in [Severity::Alert, Severity::Critical] {
+        vm.metrics.record(Metric::PatAlert(name, urgent), (severity == Some(urgent)).into());
+    }
+    vm.metrics.record(Metric::PatAgeViolation(name), report.violates_age(now_s, &credential.policy).into());
 }

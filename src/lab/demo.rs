@@ -7,9 +7,11 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::envoy::TOLD;
 use super::metrics::Metrics;
 use super::stage::Stage;
 use super::traffic::{Outcome, Traffic, median};
+use crate::telemetry::{label, of};
 
 /// Longest wait for what the story is about to show.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,8 +37,10 @@ pub async fn run(program: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
     story.tell(format_args!("the same calls: {}", Summary(&calls)));
     expect_only(&calls, "secondary")?;
     until(&stage, |m| state(m, "primary") == Some(1.0), "the breaker of primary opens").await?;
+    tokio::time::sleep(TOLD).await;
     let before = attempts(&stage.envoy.metrics().await?, "primary");
     let calls = traffic.next(40).await;
+    tokio::time::sleep(TOLD).await;
     let touched = attempts(&stage.envoy.metrics().await?, "primary") - before;
     story.tell(format_args!("breaker of primary open: {} calls, {touched} attempts at primary", calls.len()));
 
@@ -71,7 +75,7 @@ pub async fn run(program: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
             millis(more.saturating_sub(one))
         ));
     }
-    print_metrics(&stage.envoy.metrics().await?);
+    print_metrics(&stage.envoy.metrics_settled().await?);
     match outcomes.iter().find_map(|call| call.answered_by.as_ref().err()) {
         Some(first) => Err(format!("calls failed; the first: {first}").into()),
         None => Ok(()),
@@ -124,20 +128,18 @@ async fn until(stage: &Stage, holds: impl Fn(&Metrics) -> bool, what: &str) -> R
 }
 
 fn state(metrics: &Metrics, server: &str) -> Option<f64> {
-    metrics.value("cortex_circuit_breaker_state", &[("server", server)])
+    metrics.value(of::BREAKER_STATE.name, &[(label::SERVER, server)])
 }
 
 fn attempts(metrics: &Metrics, server: &str) -> f64 {
-    metrics.sum("dualpath_attempts_total", &[("server", server)])
+    metrics.sum(of::ATTEMPTS.name, &[(label::SERVER, server)])
 }
 
 /// The counters and gauges behind the story.
 fn print_metrics(metrics: &Metrics) {
     print_line(format_args!(""));
-    for name in
-        ["cortex_calls_total", "cortex_fallback_total", "cortex_circuit_breaker_state", "dualpath_attempts_total"]
-    {
-        for (series, value) in metrics.series(name, &[]) {
+    for family in [&of::CALLS, &of::FALLBACK, &of::BREAKER_STATE, &of::ATTEMPTS] {
+        for (series, value) in metrics.series(family.name, &[]) {
             print_line(format_args!("{series} {value}"));
         }
     }

@@ -13,11 +13,15 @@ use serde_json::Value;
 
 use crate::cli::render;
 use crate::registry::Registry;
+use crate::telemetry::FAMILIES;
 
 use super::http;
 use super::metrics::Metrics;
 use super::registry::Builder;
 use super::scratch::Scratch;
+
+/// By when the filter has told Envoy what it has counted: it does so five times per second.
+pub const TOLD: Duration = Duration::from_millis(400);
 
 /// Longest wait for Envoy to serve; wasm compilation takes most of it.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -208,6 +212,25 @@ impl Envoy {
                 return Ok((metrics, held));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The metrics once everything counted so far has been told: once two readings, [`TOLD`] apart, are the same. Not while
+    /// there is traffic: then the last reading of ten seconds has to do.
+    pub async fn metrics_settled(&self) -> Result<Metrics, http::Error> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut before = self.metrics().await?;
+        loop {
+            tokio::time::sleep(TOLD).await;
+            let metrics = self.metrics().await?;
+            let own = |metrics: &Metrics| -> Vec<_> {
+                let series = FAMILIES.iter().flat_map(|family| metrics.series(family.name, &[]));
+                series.map(|(series, value)| (series.to_owned(), value)).collect()
+            };
+            if own(&metrics) == own(&before) || Instant::now() > deadline {
+                return Ok(metrics);
+            }
+            before = metrics;
         }
     }
 

@@ -76,7 +76,7 @@ pub async fn run(module: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
     for caller in callers {
         caller.await?;
     }
-    let metrics = soak.envoy.metrics().await?;
+    let metrics = soak.envoy.metrics_settled().await?;
     let opened = metrics.sum("dualpath_breaker_transitions_total", &[("from", "closed"), ("to", "open")]);
     let traps = soak.envoy.logs().matches("[critical][wasm]").count();
     let [first, middle, last] = thirds(&memory);

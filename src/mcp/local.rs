@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{Method, Params, ProtocolVersion};
 use crate::jsonrpc::{self, Details, ErrorCode, Incoming, Request};
-use crate::registry::Registry;
 
 /// The gate's own answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +23,7 @@ pub enum LocalAnswer {
     NotLocal,
 }
 
-/// The tools the gate lists: those it can answer calls of.
-pub fn offered_tools(registry: &Registry) -> impl Iterator<Item = &Value> {
-    registry.tools.iter().filter(|tool| tool.rest.is_some()).map(|tool| &tool.listing)
-}
-
-/// Answers a message without a server. `tools` are the MCP `Tool` objects to list, from [`offered_tools`].
+/// Answers a message without a server. `tools` are the MCP `Tool` objects to list.
 pub fn answer<'r>(message: &Incoming<'_>, tools: impl Iterator<Item = &'r Value>) -> LocalAnswer {
     match message {
         Incoming::Request(request) => answer_request(request, tools),

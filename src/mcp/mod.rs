@@ -8,7 +8,7 @@ mod session;
 mod version;
 
 pub use method::{Method, replay};
-pub use params::{InvalidParams, Params, ToolCall};
+pub use params::{InvalidParams, Page, Params, ToolCall};
 pub use session::SessionId;
 pub use version::ProtocolVersion;
 

@@ -9,6 +9,15 @@ use serde_json::value::RawValue;
 
 use crate::jsonrpc::{from_object, text};
 
+/// Which part of a list of tools a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Page {
+    /// The first, or the only one.
+    First,
+    /// One that a cursor names.
+    Later,
+}
+
 /// The parameters of any request.
 #[derive(Debug, Clone, Default)]
 pub struct Params<'a> {

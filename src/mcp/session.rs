@@ -4,7 +4,7 @@
 //! a later request belongs to without keeping any state. A session that the gate itself opened is
 //! `dp1~~<24 characters base64url>`.
 
-use crate::registry::Id;
+use crate::wire::Id;
 
 const MARK: &[u8] = b"dp1~";
 
@@ -53,8 +53,8 @@ impl<'a> SessionId<'a> {
     }
 
     /// The session id that the client is given for `original` of `server`.
-    pub fn wrap(server: &Id, original: &[u8]) -> Vec<u8> {
-        [MARK, server.as_str().as_bytes(), b"~", original].concat()
+    pub fn wrap(server: &str, original: &[u8]) -> Vec<u8> {
+        [MARK, server.as_bytes(), b"~", original].concat()
     }
 
     /// A new session id of the gate's own, with the 144 lower bits of these random ones.

@@ -164,7 +164,7 @@ fn what_wants_no_answer_is_accepted_and_what_needs_a_server_is_left_alone() {
 fn a_wrapped_session_id_comes_apart_again() {
     let server = Id::new("snowflake-primary").unwrap();
     for original in ["a", "1868a90c-38", "~", "x~y~z", "dp1~other~inner", "dp1~~"] {
-        let wrapped = SessionId::wrap(&server, original.as_bytes());
+        let wrapped = SessionId::wrap(server.as_str(), original.as_bytes());
         assert_eq!(
             SessionId::parse(&wrapped),
             SessionId::Server { server: "snowflake-primary", original: original.as_bytes() }

@@ -4,7 +4,6 @@
 //! downstream filter and the upstream filters of all attempts can see, and what survives a reload of the VM.
 
 mod admission;
-mod budget;
 mod chain;
 mod codec;
 mod onward;
@@ -12,17 +11,16 @@ mod original;
 mod time;
 
 pub use admission::{Breakers, Terms, admit};
-pub use budget::{Budget, BudgetPolicy, TOKEN};
 pub use chain::{Route, chain};
 pub use onward::{Onward, Refusal, Stop};
 pub use original::{HeaderList, is_of_mcp, is_touched_by_rest, mcp_follows_rest, originals};
 pub use time::{ClientTime, Time};
 
-use crate::annotations::Page;
 use crate::breaker::Ticket;
 use crate::credential::Secret;
-use crate::drill;
 use crate::failure::{Class, Replay};
+use crate::mcp::Page;
+use crate::wiring::cluster;
 
 /// What kind of message a plan is for; decides what an attempt may do with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -123,7 +121,7 @@ impl Plan {
     /// The name of the cluster that the attempt under way goes to; `None` once no hop is left.
     pub fn destination(&self) -> Option<&str> {
         let server = self.current()?.server.as_str();
-        Some(if self.drilled().is_some() { drill::CLUSTER } else { server })
+        Some(if self.drilled().is_some() { cluster::DRILL } else { server })
     }
 
     /// The hop after the one that is under way.

@@ -3,7 +3,7 @@
 //! A prober acts only in a tick in which its own write of the lease succeeded, so between two writes of the record one of
 //! them has acted and no other. One that is gone is replaced once its lease has run out.
 
-use crate::breaker::{CREATE, SharedData};
+use crate::shared_data::{CREATE, SharedData};
 
 /// The key of the lease; the number is the version of its layout.
 const KEY: &str = "prober1";

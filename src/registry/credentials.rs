@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use super::headers::{check_name, check_prefix, check_value};
-use super::model::{Credential, Id, SlotSource};
-use super::names::{Names, read_id, suggest};
-use super::reader::{Node, Table};
-use super::settings::or;
+use super::model::{Credential, SlotSource};
+use super::names::Names;
 use super::slots::read_slots;
 use crate::credential::AgePolicy;
 use crate::credential::date::DAY_S;
+use crate::wire::{Id, Node, Table, or, suggest};
 
 /// Keys under which somebody might write the secret itself.
 const SECRET_KEYS: [&str; 7] = ["token", "value", "secret", "password", "pat", "key", "api_key"];
@@ -22,7 +21,7 @@ impl Credential {
             names.add(None);
             return None;
         };
-        let (id, id_node) = read_id(&table, "id");
+        let (id, id_node) = table.id("id");
         names.add(id_node.as_ref());
         let header = or(table.optional("header").map(Node::unveiled), "authorization".to_owned(), |node| {
             let name = node.string()?;

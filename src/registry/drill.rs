@@ -1,9 +1,8 @@
 //! Reads `drill`.
 
 use super::model::Drill;
-use super::reader::Node;
-use super::settings::or;
-use crate::drill::Network;
+use crate::network::Network;
+use crate::wire::{Node, or};
 
 /// The sources that are allowed unless others are named: this machine.
 const LOCAL: [&str; 2] = ["127.0.0.1/32", "::1/128"];

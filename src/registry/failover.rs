@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::model::{BackOff, Failover};
-use super::reader::{Node, Table, show_duration};
-use super::settings::or;
-use crate::plan::{BudgetPolicy, TOKEN};
+use crate::budget::{BudgetPolicy, TOKEN};
+use crate::wire::{Node, Table, or, show_duration};
 
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(300);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::model::{FailureSettings, ServerKind};
-use super::reader::Node;
-use super::settings::or;
-use crate::failure::{BreakerEffect, Change, Class, Condition, Failover, Overrides, Place, Rule};
+use super::model::FailureSettings;
+use crate::failure::{BreakerEffect, Change, Class, Condition, Failover, Overrides, Place, Rule, ServerKind};
+use crate::wire::{Node, or};
 
 const MAX_RULES: usize = 50;
 const MAX_TEXT: usize = 200;

@@ -1,6 +1,7 @@
 //! Which headers a credential may set, and to what.
 
-use super::problem::Violation;
+use crate::wire::Violation;
+use crate::wiring::header;
 
 /// Headers that belong to the connection, the framing or the protocol: Envoy or the filter set them on every attempt.
 const TAKEN: [&str; 19] = [
@@ -26,7 +27,7 @@ const TAKEN: [&str; 19] = [
 ];
 
 /// Families of headers that mean something to Envoy, to MCP or to the filter.
-const TAKEN_PREFIXES: [&str; 3] = ["x-dualpath-", "x-envoy-", "mcp-"];
+const TAKEN_PREFIXES: [&str; 3] = [header::PREFIX, "x-envoy-", "mcp-"];
 
 /// Whether a credential may set the header `name`: a token of RFC 9110 in lower case that nobody else owns.
 ///

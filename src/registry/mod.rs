@@ -1,9 +1,10 @@
 //! The registry: one file that says which servers there are, how to reach them and which tools they offer.
 //!
-//! [`Registry::from_wire`] reads it in two stages. First each entity is read from the wire form with [`reader`], its
-//! references to others still text; then the references are resolved and the rules that span entities are checked. What
+//! [`Registry::from_wire`] reads it in two stages. First each entity is read from the wire form with [`crate::wire`],
+//! its references to others still text; then the references are resolved and the rules that span entities are checked. What
 //! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
+mod breaker;
 mod credentials;
 mod drill;
 mod failover;
@@ -13,8 +14,6 @@ mod model;
 mod names;
 mod parse;
 mod probe;
-mod problem;
-pub mod reader;
 mod servers;
 mod settings;
 mod slots;
@@ -23,9 +22,8 @@ pub(crate) mod tests;
 mod tools;
 mod url;
 
+pub use crate::failure::ServerKind;
+pub use crate::wire::{Id, Problem};
 pub use model::*;
 #[cfg(feature = "cli")]
 pub use parse::mappings;
-#[cfg(feature = "cli")]
-pub use problem::Mapping;
-pub use problem::{Problem, Problems, Violation};

@@ -9,13 +9,12 @@ use super::model::{
     Audit, Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry,
     SlotSource, Source,
 };
-use super::names::{Names, read_name};
-use super::problem::{Problem, Problems};
-use super::reader::{Node, Table};
+use super::names::Names;
 use super::servers::WireServer;
-use super::settings::{check_sockets, or, refuse_clear_authorization};
+use super::settings::{check_sockets, refuse_clear_authorization};
 use super::tools::{Linked, WireTool};
 use crate::breaker::Policy;
+use crate::wire::{Node, Problem, Problems, Table, or};
 
 /// The version of the wire form that this code reads.
 const VERSION: u64 = 1;
@@ -42,7 +41,7 @@ impl Registry {
 
 /// The mappings of this registry and the keys that each may have, as the reader itself asks for them.
 #[cfg(feature = "cli")]
-pub fn mappings(value: &Value) -> Vec<super::Mapping> {
+pub fn mappings(value: &Value) -> Vec<crate::wire::Mapping> {
     let problems = Problems::default();
     read(&Node::root(value, &problems));
     problems.into_mappings()
@@ -65,7 +64,7 @@ fn read(root: &Node) -> Option<Registry> {
     let audit = or(table.optional("audit"), Audit::default(), Audit::read);
 
     let drill = or(table.optional("drill"), None, drill::read);
-    let environment = or(table.optional("environment"), None, |node| read_name(node).map(Some));
+    let environment = or(table.optional("environment"), None, |node| node.id().map(Some));
     let mut credential_names = Names::of("credential");
     let credential_nodes = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
     let chosen = environment.as_ref().and_then(Option::as_ref);

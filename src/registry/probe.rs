@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::model::{HttpProbe, Probe, ProbeRequest, ServerKind};
-use super::reader::{Node, Table};
-use super::settings::{choose, or};
+use super::model::{HttpProbe, Probe, ProbeRequest};
 use super::url::check_path;
+use crate::failure::ServerKind;
 use crate::mcp::ProtocolVersion;
+use crate::wire::{Node, Table, or};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(super) fn read(server: &Table, kind: Option<ServerKind>) -> Option<Option<Pr
         node.refuse("must not be given for a server of kind rest, which does not speak MCP");
     }
     let protocol = or(protocol_node, ProtocolVersion::V2025_11_25, |node| {
-        choose(node, &ProtocolVersion::ALL.map(ProtocolVersion::as_str), &ProtocolVersion::ALL)
+        node.choose(&ProtocolVersion::ALL.map(ProtocolVersion::as_str), &ProtocolVersion::ALL)
     });
     let node = server.optional("probe");
     match (kind?, node) {
@@ -70,7 +70,7 @@ fn automatic(protocol: ProtocolVersion) -> ProbeRequest {
 
 fn http_request(table: &Table, enabled: Option<bool>) -> Option<HttpProbe> {
     let methods = ["GET", "HEAD", "POST"];
-    let method = or(table.optional("method"), "GET", |node| choose(node, &methods, &methods));
+    let method = or(table.optional("method"), "GET", |node| node.choose(&methods, &methods));
     // A probe that is switched off needs no path.
     let path = if enabled == Some(false) { table.optional("path") } else { table.required("path") };
     let path = path.and_then(|node| {

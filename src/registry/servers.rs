@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use super::failure::{Owner, read_overrides, read_rules};
-use super::model::{CredentialIndex, FailureSettings, Id, Probe, Server, ServerKind, Tier, Url};
-use super::names::{Names, read_id};
+use super::model::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
+use super::names::Names;
 use super::probe;
-use super::reader::{Node, Table};
-use super::settings::{choose, or, read_file};
 use crate::breaker::Policy;
-use crate::failure::{Overrides, Rule};
+use crate::failure::{Overrides, Rule, ServerKind};
+use crate::wire::{Id, Node, Table, or};
 
 /// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
 /// with `dualpath` is taken as well.
 const RESERVED: [&str; 7] = ["admin", "attempt", "direct", "direct-only", "gate", "none", "prober"];
 
-/// Bounds of every timeout.
-pub(super) const SHORTEST: Duration = Duration::from_millis(10);
-pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+const SHORTEST_CONNECT: Duration = Duration::from_millis(10);
 const LONGEST_CONNECT: Duration = Duration::from_secs(60);
 
 /// A server as it was read, the name of its credential still text. `None` = a problem about it has been noted.
@@ -51,15 +48,14 @@ impl<'v> WireServer<'v> {
             names.add(None);
             return None;
         };
-        let (id, id_node) = read_id(&table, "id");
+        let (id, id_node) = table.id("id");
         names.add(id_node.as_ref());
         let id = id.filter(|id| !is_reserved(id, id_node.as_ref()));
-        let kind = table
-            .required("kind")
-            .and_then(|node| choose(&node, &["mcp", "rest"], &[ServerKind::Mcp, ServerKind::Rest]));
+        let kind =
+            table.required("kind").and_then(|node| node.choose(&["mcp", "rest"], &[ServerKind::Mcp, ServerKind::Rest]));
         let tier = or(table.optional("tier"), Tier::Primary, |node| {
             let tiers = [Tier::Primary, Tier::Secondary, Tier::Tertiary];
-            choose(node, &tiers.map(Tier::as_str), &tiers)
+            node.choose(&tiers.map(Tier::as_str), &tiers)
         });
         let url_node = table.required("url");
         let url = url_node.as_ref().and_then(read_url);
@@ -67,9 +63,9 @@ impl<'v> WireServer<'v> {
         let credential = table.optional("credential").map(|node| if is_name(&node) { node } else { node.veiled() });
         let ca_file = or(table.optional("ca_file"), None, |node| read_ca_file(node, url.as_ref()).map(Some));
         let connect_timeout = or(table.optional("connect_timeout"), Duration::from_secs(1), |node| {
-            node.duration(SHORTEST, LONGEST_CONNECT)
+            node.duration(SHORTEST_CONNECT, LONGEST_CONNECT)
         });
-        let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.duration(SHORTEST, LONGEST));
+        let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.timeout());
         let attempts = or(table.optional("attempts"), 1, |node| u8::try_from(node.integer(1, 10)?).ok());
         check_timeouts(&table, connect_timeout, timeout);
         let probe = probe::read(&table, kind);
@@ -172,7 +168,7 @@ fn read_ca_file(node: &Node, url: Option<&Url>) -> Option<String> {
         node.refuse("must not be given for an http server, which shows no certificate");
         return None;
     }
-    read_file(node)
+    node.file_name()
 }
 
 fn check_timeouts(table: &Table, connect: Option<Duration>, whole: Option<Duration>) {

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use super::model::{
     Audit, ClientAuthorization, EnvoySettings, Limits, Listener, ProberPlacement, Registry, Server, Url,
 };
-use super::reader::{Node, Table};
-use super::servers::{LONGEST, SHORTEST};
 use super::url::check_path;
+use crate::wire::{Node, Table, or};
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
@@ -43,12 +42,11 @@ impl Listener {
         let allowed_origins = or(table.optional("allowed_origins"), default.allowed_origins, |node| {
             node.list()?.iter().map(read_origin).collect()
         });
-        let client_timeout = or(table.optional("client_timeout"), default.client_timeout, |node| {
-            node.duration(SHORTEST, LONGEST).map(Some)
-        });
+        let client_timeout =
+            or(table.optional("client_timeout"), default.client_timeout, |node| node.timeout().map(Some));
         let client_authorization = or(table.optional(CLIENT_AUTHORIZATION), default.client_authorization, |node| {
             let policies = [ClientAuthorization::Drop, ClientAuthorization::Pass, ClientAuthorization::RestOnly];
-            choose(node, &["drop", "pass", "rest_only"], &policies)
+            node.choose(&["drop", "pass", "rest_only"], &policies)
         });
         table.done();
         Some(Listener {
@@ -91,12 +89,12 @@ impl EnvoySettings {
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();
-        let wasm_file = or(table.optional("wasm_file"), default.wasm_file, read_file);
+        let wasm_file = or(table.optional("wasm_file"), default.wasm_file, Node::file_name);
         let admin_address = or(table.optional("admin_address"), default.admin_address, read_address);
         let admin_port = or(table.optional("admin_port"), default.admin_port, read_port);
         let prober = or(table.optional("prober"), default.prober, |node| {
             let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
-            choose(node, &["bootstrap", "listener", "off"], &placements)
+            node.choose(&["bootstrap", "listener", "off"], &placements)
         });
         table.done();
         Some(EnvoySettings {
@@ -129,7 +127,7 @@ impl Limits {
 impl Audit {
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
-        let access_log = or(table.optional("access_log"), None, |node| read_file(node).map(Some));
+        let access_log = or(table.optional("access_log"), None, |node| node.file_name().map(Some));
         table.done();
         Some(Audit { access_log: access_log? })
     }
@@ -160,26 +158,6 @@ pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySet
             .unwrap_or(table.node())
             .refuse(format!("must not use port {} for both the listener and Envoy's admin interface", listener.port));
     }
-}
-
-/// What `read` makes of the value, or the default where there is none.
-pub(super) fn or<N, T>(node: Option<N>, default: T, read: impl FnOnce(&N) -> Option<T>) -> Option<T> {
-    node.map_or(Some(default), |node| read(&node))
-}
-
-/// Reads one of `names` as the value at the same position.
-pub(super) fn choose<T: Copy>(node: &Node, names: &[&str], values: &[T]) -> Option<T> {
-    values.get(node.one_of(names)?).copied()
-}
-
-/// Reads the name of a file. That the file exists is not asked: it may be on another machine.
-pub(super) fn read_file(node: &Node) -> Option<String> {
-    let name = node.string()?;
-    if name.chars().any(char::is_control) {
-        node.refuse("must be a file name without control characters");
-        return None;
-    }
-    Some(name.to_owned())
 }
 
 fn read_address(node: &Node) -> Option<String> {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::credentials::refuse_secrets;
 use super::model::{Endpoint, SlotSource, Source, Url};
-use super::reader::{Node, Table};
-use super::settings::{or, read_file};
 use crate::credential::{Declared, Secret, date};
+use crate::wire::{Node, Table, or};
 
 const SOURCES: [&str; 5] = ["sds_file", "sds_grpc", "env", "http", "inline"];
 
@@ -61,7 +60,7 @@ fn read_source(node: &Node, table: &Table) -> Option<Source> {
         return None;
     };
     match *key {
-        "sds_file" => read_file(source).map(Source::SdsFile),
+        "sds_file" => source.file_name().map(Source::SdsFile),
         "sds_grpc" => read_url(source).filter(|url| has_no_path(source, url)).map(Source::SdsGrpc),
         "env" => read_variable(source).map(Source::Environment),
         "http" => read_endpoint(source).map(Source::Endpoint),

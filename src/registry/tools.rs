@@ -5,13 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Owner, read_overrides};
-use super::model::{Credential, Direct, Id, Replayable, ServerIndex, ServerKind, Tool};
-use super::names::{Names, read_id};
-use super::reader::{Node, Table};
-use super::servers::{LONGEST, SHORTEST, WireServer};
-use super::settings::or;
-use crate::failure::Overrides;
+use super::model::{Credential, Direct, Replayable, ServerIndex, Tool};
+use super::names::Names;
+use super::servers::WireServer;
+use crate::failure::{Overrides, ServerKind};
 use crate::translate::Mapping;
+use crate::wire::{Id, Node, Table, or};
 
 /// A tool as it was read, the names of its servers still text. `None` = a problem about it has been noted.
 pub(super) struct WireTool<'v> {
@@ -58,11 +57,11 @@ impl<'v> WireTool<'v> {
         let name_node = table.required("name");
         let name = name_node.as_ref().and_then(read_name);
         names.add(name_node.as_ref());
-        let (task, _) = read_id(&table, "task");
+        let (task, _) = table.id("task");
         let replayable_node = table.optional("replayable");
         let replayable = or(replayable_node.as_ref(), Replayable::Annotations, |node| read_replayable(node));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Tool));
-        let time = |node: &Node| node.duration(SHORTEST, LONGEST).map(Some);
+        let time = |node: &Node| node.timeout().map(Some);
         let timeout = or(table.optional("timeout"), None, time);
         let client_timeout = or(table.optional("client_timeout"), None, time);
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));

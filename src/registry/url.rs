@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::model::Url;
-use super::problem::Violation;
+use crate::wire::Violation;
 
 impl Url {
     /// Takes `scheme://host[:port][/path]` apart. Host names come out in lower case.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Mapping;
 use super::read::read_templates;
 use super::with::With;
-use crate::registry::Problems;
-use crate::registry::reader::Node;
+use crate::wire::Node;
+use crate::wire::Problems;
 
 /// Names, and what follows `rest:` after `server` in a tool that would spell the preset out.
 const PRESETS: [(&str, &str); 3] = [

@@ -5,7 +5,8 @@ use super::syntax::{Syntax, all, literal_key};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::With;
 use super::{AnswerMapping, ErrorMapping, Mapping, preset};
-use crate::registry::reader::{Node, Table};
+use crate::wire::{Node, Table};
+use crate::wiring::header;
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -24,7 +25,7 @@ const RESERVED: [&str; 12] = [
     "trailer",
     "upgrade",
 ];
-const RESERVED_PREFIXES: [&str; 4] = ["x-dualpath-", "x-envoy-", "x-forwarded-", "mcp-"];
+const RESERVED_PREFIXES: [&str; 4] = [header::PREFIX, "x-envoy-", "x-forwarded-", "mcp-"];
 
 impl Mapping {
     /// Reads a tool's `rest:` value: the keys `preset` and `with`, or `method`, `path`, `query`, `headers`, `body`, `answer`

@@ -7,7 +7,7 @@ use super::place::{Place, json_string};
 use super::scope::{is_structure, plain_text};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::{Constant, With};
-use crate::registry::reader::Node;
+use crate::wire::Node;
 
 /// Which placeholders a template may have.
 #[derive(Clone, Copy)]

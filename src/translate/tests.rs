@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{CallerError, Mapping, RestRequest, request};
-use crate::registry::reader::Node;
-use crate::registry::{Problem, Problems};
+use crate::wire::Node;
+use crate::wire::{Problem, Problems};
 
 mod properties;
 

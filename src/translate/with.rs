@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::registry::reader::{Node, Table};
+use crate::wire::{Node, Table};
 
 /// The constants, and which of them the templates asked for.
 pub(super) struct With<'v> {

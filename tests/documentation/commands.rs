@@ -86,8 +86,13 @@ fn made_tables_are_up_to_date() {
         while let Some((before, after)) = rest.split_once("<!-- made by: ") {
             let (command, after) = after.split_once(" -->").expect("the end of the command");
             let (_, after) = after.split_once("<!-- end -->").expect("the end of the table");
-            let (status, output) = folder.run(command);
-            assert_eq!(status, 0, "{command}: {output}");
+            let output = if command == "telemetry::table()" {
+                dualpath::telemetry::table()
+            } else {
+                let (status, output) = folder.run(command);
+                assert_eq!(status, 0, "{command}: {output}");
+                output
+            };
             text += &format!("{before}<!-- made by: {command} -->\n\n{output}\n<!-- end -->");
             rest = after;
         }

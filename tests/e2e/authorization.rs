@@ -74,7 +74,7 @@ async fn a_token_that_its_server_refuses_is_the_clients_to_renew() {
     assert_eq!(world.calls()[1..], [0, 0], "no other server answers in its place");
     world.primary.accept(&[OWN]);
     assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"), "nothing rests");
-    let metrics = world.envoy.metrics().await.expect("metrics");
+    let metrics = world.envoy.metrics_settled().await.expect("metrics");
     assert_eq!(metrics.sum("dualpath_alerts_total", &[]), 0.0);
     assert_eq!(metrics.sum("dualpath_attempts_total", &[("server", "primary"), ("outcome", "authorization")]), 1.0);
 }

@@ -119,7 +119,7 @@ async fn a_token_revoked_without_warning_costs_no_call_and_is_not_shown_again() 
     let received = world.primary.received();
     let refused = received.iter().filter(|r| r.header("authorization") == Some(&format!("Bearer {OLD}"))).count() - 1;
     assert!((1..=2).contains(&refused), "each of two workers finds out once, not {refused} times");
-    let metrics = world.envoy.metrics().await.expect("metrics");
+    let metrics = world.envoy.metrics_settled().await.expect("metrics");
     let labels = [("credential", "pat-primary"), ("slot", "a")];
     assert_eq!(metrics.sum("dualpath_pat_rejected_total", &labels), refused as f64);
     assert!(metrics.sum("dualpath_pat_switch_total", &[("reason", "rejected")]) >= 1.0);
@@ -150,7 +150,7 @@ async fn two_bad_tokens_are_named_as_the_cause_and_not_hammered() {
         let attempts = stub.received().iter().filter(|r| r.path != "/_control").count();
         assert!(attempts <= 4, "{}: {attempts} attempts for 61 calls: two slots, two workers", stub.name());
     }
-    let metrics = world.envoy.metrics().await.expect("metrics");
+    let metrics = world.envoy.metrics_settled().await.expect("metrics");
     assert!(metrics.sum("dualpath_alerts_total", &[("class", "credential")]) >= 1.0);
     // A new token is noticed without waiting for the end of the rest.
     world.primary.accept(&[NEW, "pat-third"]);

@@ -47,7 +47,7 @@ fn way(world: &World, tool: &str) -> Vec<String> {
 }
 
 fn refused(world: &World, task: &str, reason: &str) -> u64 {
-    world.process.metric(&format!("dualpath_replay_refused_total.task.{task}.reason.{reason}"))
+    world.metric(&format!("dualpath_replay_refused_total.task.{task}.reason.{reason}"))
 }
 
 #[test]

@@ -101,8 +101,8 @@ fn a_refusal_of_the_clients_own_token_reaches_the_client_and_nobody_else_is_both
         assert_eq!(played.reply().headers.get("www-authenticate").as_deref(), Some(challenge));
         assert_eq!(played.reply().text(), r#"{"error":"invalid_token"}"#);
     }
-    assert_eq!(world.process.metric("dualpath_attempts_total.server.mcp-a.outcome.authorization"), 2);
-    assert!(!world.process.metric_names().iter().any(|name| name.starts_with("dualpath_alerts_total")));
+    assert_eq!(world.metric("dualpath_attempts_total.server.mcp-a.outcome.authorization"), 2);
+    assert!(!world.metric_names().iter().any(|name| name.starts_with("dualpath_alerts_total")));
     let played = world.play(call(healthy()));
     assert_eq!(shown(&played)["mcp-a"].as_deref(), Some(OWN), "nothing rests");
 }
@@ -163,7 +163,7 @@ fn no_token_is_left_in_logs_metrics_shared_data_or_answers() {
         answers.push(format!("{:?} {}", played.reply().headers, played.reply().text()));
     }
     let mut traces: Vec<String> = world.process.log().into_iter().map(|(_, line)| line).collect();
-    traces.extend(world.process.metric_names());
+    traces.extend(world.metric_names());
     let shared = world.process.shared_data().all();
     traces.extend(shared.iter().map(|(key, value)| format!("{key} {}", String::from_utf8_lossy(value))));
     for trace in traces.iter().chain(&answers) {

@@ -26,8 +26,7 @@ fn open_and_close(world: &World) {
 }
 
 fn event(world: &World, name: &str) -> u64 {
-    world.worker.tick("gate");
-    world.process.metric(&format!("{EVENT}{name}"))
+    world.metric(&format!("{EVENT}{name}"))
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn a_credential_that_every_probe_is_refused_for_does_not_keep_the_server_half_op
         world.call("search", first(json_answer(401, "{}")));
     }
     let closed = "dualpath_breaker_transitions_total.server.mcp-a.from.half_open.to.closed";
-    assert_eq!(world.process.metric(closed), 1);
+    assert_eq!(world.metric(closed), 1);
 }
 
 #[test]

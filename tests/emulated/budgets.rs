@@ -58,7 +58,7 @@ fn what_may_have_been_executed_is_sent_on_until_the_budget_is_used_up() {
             let expected: &[&str] = if call < 3 { &["mcp-a", "mcp-b"] } else { &["mcp-a"] };
             assert_eq!(played.servers(), expected, "{failure:?} call {call}");
         }
-        assert_eq!(world.process.metric("dualpath_replay_refused_total.task.search.reason.budget"), 2, "{failure:?}");
+        assert_eq!(world.metric("dualpath_replay_refused_total.task.search.reason.budget"), 2, "{failure:?}");
         world.process.advance(Duration::from_secs(1));
         assert_eq!(world.call("search", first(failure.clone())).servers(), ["mcp-a", "mcp-b"], "{failure:?}");
     }
@@ -127,7 +127,7 @@ fn no_attempt_is_begun_that_cannot_end_in_time() {
             attempts.iter().all(|server| *server == "mcp-a") || !played.attempts[1].sent,
             "{failure:?}: {attempts:?}"
         );
-        assert_eq!(world.process.metric("dualpath_replay_refused_total.task.write.reason.no_time"), 1, "{failure:?}");
+        assert_eq!(world.metric("dualpath_replay_refused_total.task.write.reason.no_time"), 1, "{failure:?}");
         assert_ne!(played.reply().status(), 200, "{failure:?}");
     }
 }
@@ -217,7 +217,7 @@ fn a_probe_that_fails_is_not_repeated_as_a_probe() {
     registry["breaker"] = json!({"consecutive": 3, "base_open": "5s"});
     let world = World::under(&registry);
     let transitions = |from: &str, to: &str| {
-        world.process.metric(&format!("dualpath_breaker_transitions_total.server.api.from.{from}.to.{to}"))
+        world.metric(&format!("dualpath_breaker_transitions_total.server.api.from.{from}.to.{to}"))
     };
     world.call("write", all(&Behaviour::ConnectFailure));
     assert_eq!((transitions("closed", "open"), transitions("open", "half_open")), (1, 0));

@@ -30,7 +30,7 @@ fn an_open_period_is_as_long_whatever_the_wall_clock_says() {
             world.process.advance(Duration::from_millis(1_400));
             let after = world.call("search", healthy()).servers()[0].to_owned();
             world.worker.tick("gate");
-            assert_eq!(world.process.metric(&format!("{EVENTS}clock_backward")), 0);
+            assert_eq!(world.metric(&format!("{EVENTS}clock_backward")), 0);
             [at_once, before, after]
         };
         let seen = std::thread::scope(|scope| scope.spawn(first_server).join().expect("a worker"));

@@ -33,7 +33,7 @@ fn a_token_is_not_sent_any_more_from_the_second_in_which_it_expires() {
     world.process.advance(Duration::from_secs(1));
     assert_eq!(shown(&world.call("search", healthy())), ["Bearer secret-mcp-a-2"]);
     let switch = "dualpath_pat_switch_total.credential.pat-mcp-a.from.a.to.b.reason.expired";
-    assert_eq!(world.process.metric(switch), 1);
+    assert_eq!(world.metric(switch), 1);
 }
 
 #[test]

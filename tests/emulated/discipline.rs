@@ -106,7 +106,7 @@ fn no_secret_is_left_in_logs_metrics_shared_data_or_filter_state() {
     let world = World::new();
     let played = [grand_tour(&world), world.call("write", first(crate::fixture::json_answer(401, "{}")))];
     let mut traces: Vec<Vec<u8>> = world.process.log().into_iter().map(|(_, line)| line.into_bytes()).collect();
-    traces.extend(world.process.metric_names().into_iter().map(String::into_bytes));
+    traces.extend(world.metric_names().into_iter().map(String::into_bytes));
     traces.extend(world.process.shared_data().all().into_iter().flat_map(|(key, value)| [key.into_bytes(), value]));
     traces.extend(played.iter().flat_map(|played| played.filter_state.values().cloned()));
     traces.extend(played.iter().map(|played| played.reply().body.clone()));

@@ -112,7 +112,7 @@ fn the_direct_path_answers_in_the_mcp_shape() {
     assert!(answer["result"]["content"].is_array(), "{answer}");
     let length = played.reply().headers.get("content-length");
     assert!(length.is_none_or(|length| length == played.reply().body.len().to_string()));
-    assert_eq!(world.process.metric("cortex_fallback_total"), 1);
+    assert_eq!(world.metric("cortex_fallback_total"), 1);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_open_breaker_spares_the_dead_server() {
         assert_eq!(world.call("search", first(Behaviour::Reset)).servers(), ["mcp-a", "mcp-b"]);
     }
     assert_eq!(world.call("search", first(Behaviour::Reset)).servers(), ["mcp-b"]);
-    assert_eq!(world.process.metric("cortex_circuit_breaker_state.server.mcp-a"), 1);
+    assert_eq!(world.metric("cortex_circuit_breaker_state.server.mcp-a"), 1);
 }
 
 #[test]

@@ -65,6 +65,24 @@ impl World {
         play(&self.worker, "gate", &self.route, exchange)
     }
 
+    /// A counter's or gauge's value once a tick has told what is pending; 0 while nobody has defined it.
+    pub fn metric(&self, name: &str) -> u64 {
+        self.worker.tick("gate");
+        self.process.metric(name)
+    }
+
+    /// The sum of all counters whose name begins with `prefix`, likewise.
+    pub fn metric_sum(&self, prefix: &str) -> u64 {
+        self.worker.tick("gate");
+        self.process.metric_sum(prefix)
+    }
+
+    /// Names of all metrics defined, likewise.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.worker.tick("gate");
+        self.process.metric_names()
+    }
+
     /// A call of `tool` while the servers behave like this.
     pub fn call(&self, tool: &str, servers: [Behaviour; 3]) -> Played {
         self.play(exchange(&call_body(tool, "1"), servers))

@@ -69,7 +69,7 @@ fn an_answer_that_ends_with_trailers_is_settled_as_what_it_is() {
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
     let answer = Response { trailers: trailers(), ..Response::new(200, "application/json", body) };
     world.call("search", first(Behaviour::Answer(answer)));
-    assert_eq!(world.process.metric("dualpath_attempts_total.server.mcp-a.outcome.success"), 1);
+    assert_eq!(world.metric("dualpath_attempts_total.server.mcp-a.outcome.success"), 1);
 }
 
 #[test]

@@ -68,10 +68,10 @@ fn an_attempt_that_is_cut_off_anywhere_does_no_harm_and_is_settled_once() {
     {
         for request in beginnings(shapes(&headers, call.as_bytes())).iter().filter(|frames| !frames.is_empty()) {
             for answer in answers() {
-                let before = world.process.metric_sum("dualpath_attempts_total.");
+                let before = world.metric_sum("dualpath_attempts_total.");
                 let info = StreamInfo { filter_state: state.clone(), ..StreamInfo::default() };
                 interrupt(&world.worker, plugin, info, request, &answer);
-                let settled = world.process.metric_sum("dualpath_attempts_total.") - before;
+                let settled = world.metric_sum("dualpath_attempts_total.") - before;
                 let planned = matches!((plugin, std::ptr::eq(state, &spent)), ("attempt-mcp-b" | "attempt-api", false));
                 assert_eq!(settled, u64::from(planned), "{plugin} {request:?} {answer:?}");
             }

@@ -20,6 +20,7 @@ mod policy;
 mod prober;
 mod random;
 mod rest_first;
+mod statistics;
 mod workers;
 
 use dualpath as _;

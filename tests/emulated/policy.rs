@@ -19,15 +19,15 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 fn refused(world: &World, task: &str, reason: &str) -> u64 {
-    world.process.metric(&format!("dualpath_replay_refused_total.task.{task}.reason.{reason}"))
+    world.metric(&format!("dualpath_replay_refused_total.task.{task}.reason.{reason}"))
 }
 
 fn alerts(world: &World, server: &str, class: &str) -> u64 {
-    world.process.metric(&format!("dualpath_alerts_total.server.{server}.class.{class}"))
+    world.metric(&format!("dualpath_alerts_total.server.{server}.class.{class}"))
 }
 
 fn breaker_state(world: &World) -> u64 {
-    world.process.metric("cortex_circuit_breaker_state.server.mcp-a")
+    world.metric("cortex_circuit_breaker_state.server.mcp-a")
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_tool_call_that_nobody_vouches_for_is_executed_once_and_counted() {
     world.call("write", first(json_answer(429, "{}")));
     world.call("write", first(json_answer(200, r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"x"}}"#)));
     world.call("write", healthy());
-    assert_eq!(world.process.metric_sum("dualpath_replay_refused_total"), 4, "nothing else is a refused replay");
+    assert_eq!(world.metric_sum("dualpath_replay_refused_total"), 4, "nothing else is a refused replay");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_call_whose_last_server_failed_is_no_refused_replay() {
     let world = World::new();
     let servers = [Behaviour::ConnectFailure, Behaviour::ConnectFailure, json_answer(500, "{}")];
     assert_eq!(world.call("write", servers).servers(), ["api"]);
-    assert_eq!(world.process.metric_sum("dualpath_replay_refused_total"), 0);
+    assert_eq!(world.metric_sum("dualpath_replay_refused_total"), 0);
 }
 
 /// notra #1094 wants a 401 to fall back, routatic #108 wants it to end the call: it is the operator's to say. Neither
@@ -156,7 +156,7 @@ fn a_forbidden_call_stays_with_its_caller_unless_the_operator_says_otherwise() {
     for _ in 0..10 {
         assert_eq!(world.call("search", first(json_answer(403, "{}"))).servers(), ["mcp-a"]);
     }
-    assert_eq!((breaker_state(&world), world.process.metric_sum("dualpath_alerts_total")), (0, 0));
+    assert_eq!((breaker_state(&world), world.metric_sum("dualpath_alerts_total")), (0, 0));
     let on = json!({"authorization": {"failover": "when_replayable", "alert": true}});
     drop(world);
     let world = World::under(&with("/servers/0/on", on));

@@ -41,7 +41,7 @@ fn no_secret_leaks(world: &World, played: &Played) {
     }
     assert!(!played.logged_request.contain("x-dualpath-slot-"), "for the access log: {:?}", played.logged_request);
     let mut traces: Vec<Vec<u8>> = world.process.log().into_iter().map(|(_, line)| line.into_bytes()).collect();
-    traces.extend(world.process.metric_names().into_iter().map(String::into_bytes));
+    traces.extend(world.metric_names().into_iter().map(String::into_bytes));
     traces.extend(world.process.shared_data().all().into_iter().flat_map(|(key, value)| [key.into_bytes(), value]));
     traces.extend(played.filter_state.values().cloned());
     if let Some(reply) = &played.reply {
@@ -101,10 +101,10 @@ proptest! {
         }
         // A client that leaves before its message is whole has called nothing.
         let whole = history.iter().filter(|step| step.abort != Some(Abort::RequestHeaders)).count() as u64;
-        let counted = world.process.metric_sum("cortex_calls_total.");
+        let counted = world.metric_sum("cortex_calls_total.");
         prop_assert!((whole..=history.len() as u64).contains(&counted), "{counted} calls counted");
         let sent = attempts.iter().filter(|attempt| attempt.sent).count() as u64;
-        let settled = world.process.metric_sum("dualpath_attempts_total.");
+        let settled = world.metric_sum("dualpath_attempts_total.");
         prop_assert!((sent..=attempts.len() as u64).contains(&settled), "{settled} attempts settled: {attempts:?}");
     }
 }

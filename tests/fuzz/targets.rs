@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 
 use dualpath::breaker::codec::{Decoded, decode, encode};
-use dualpath::breaker::{
-    Breaker, CallResult, HostError, Moment, Outcome, Policy, Record, SetError, SharedData, Ticket,
-};
+use dualpath::breaker::{Breaker, CallResult, Moment, Outcome, Policy, Record, Ticket};
 use dualpath::jsonrpc::{Incoming, parse};
 use dualpath::mcp::Params;
 use dualpath::plan::Plan;
 use dualpath::registry::Registry;
+use dualpath::shared_data::{HostError, SetError, SharedData};
 use dualpath::sse::Scanner;
 use dualpath::translate::{answer, request};
 use serde_json::value::RawValue;

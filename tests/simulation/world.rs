@@ -3,9 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 
-use dualpath::breaker::{
-    Admission, Breaker, CallResult, HostError, Moment, Outcome, Policy, SetError, SharedData, State, Ticket,
-};
+use dualpath::breaker::{Admission, Breaker, CallResult, Moment, Outcome, Policy, State, Ticket};
+use dualpath::shared_data::{HostError, SetError, SharedData};
 
 /// Shared data in memory that counts its writes.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Vectors of the failover budget: retry budgets by share of the calls, and gRPC's throttle by balance.
 
-use dualpath::plan::{Budget, BudgetPolicy, TOKEN};
+use dualpath::budget::{Budget, BudgetPolicy, TOKEN};
 use serde_json::Value;
 
 use crate::{Run, expect, fail};

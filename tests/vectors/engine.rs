@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use dualpath::breaker::codec::{Decoded, decode};
 use dualpath::breaker::{
-    Admission, Breaker, CallResult, Counters, Mode, Moment, Outcome, Policy, Ramp, Record, SharedData, Slow, State,
-    Ticket, Transition,
+    Admission, Breaker, CallResult, Counters, Mode, Moment, Outcome, Policy, Ramp, Record, Slow, State, Ticket,
+    Transition,
 };
+use dualpath::shared_data::SharedData;
 use serde_json::{Value, json};
 
 use crate::pure::each_step;

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use dualpath::breaker::{HostError, SetError, SharedData};
+use dualpath::shared_data::{HostError, SetError, SharedData};
 
 /// A value with its token.
 pub type Entry = Option<(Vec<u8>, u32)>;

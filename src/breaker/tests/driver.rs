@@ -5,6 +5,7 @@ use super::super::codec::{Decoded, decode, encode};
 use super::super::*;
 use super::store::Store;
 use super::{FAILURE, NEUTRAL, SUCCESS, at, policy};
+use crate::shared_data::SetError;
 
 fn worker() -> Breaker {
     Breaker::new("server", policy())

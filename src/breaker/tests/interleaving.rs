@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use super::super::*;
 use super::store::Store;
 use super::{FAILURE, SUCCESS, at, policy};
+use crate::shared_data::{HostError, SetError, SharedData};
 
 #[derive(Clone, Copy)]
 enum Operation {

@@ -9,6 +9,7 @@ use super::super::step::{Decision, admit, judge};
 use super::super::*;
 use super::store::Store;
 use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, limited, policy};
+use crate::shared_data::SetError;
 
 #[derive(Debug, Clone, Copy)]
 enum Act {

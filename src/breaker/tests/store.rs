@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::super::*;
+use crate::shared_data::{HostError, SetError, SharedData};
 
 /// Shared data for one breaker: the record, and whatever else it keeps.
 #[derive(Debug, Default, Clone)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::state::Token;
 use crate::cli::metrics::Metrics;
-use crate::credential::Severity;
+use crate::credential::{Cause, Severity, Slot};
+use crate::telemetry::{Family, label, of};
 
 /// How long Envoy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,10 +36,8 @@ impl Seen {
 
     /// How urgently a credential needs a new token; `None` if it does not know.
     pub fn severity(&self, id: &str) -> Option<Severity> {
-        let alerts =
-            |severity| self.0.value("snowflake_pat_rotation_alerts", &[("credential", id), ("severity", severity)]);
-        let (alert, critical) = (alerts("alert")?, alerts("critical")?);
-        let known = ["a", "b"].iter().any(|slot| self.days_left(id, slot).is_some());
+        let (alert, critical) = (self.alerts(id, Severity::Alert)?, self.alerts(id, Severity::Critical)?);
+        let known = Slot::BOTH.iter().any(|slot| self.days_left(id, slot.as_str()).is_some());
         match (is_on(critical), is_on(alert)) {
             (true, _) => Some(Severity::Critical),
             (_, true) => Some(Severity::Alert),
@@ -46,29 +45,37 @@ impl Seen {
         }
     }
 
+    fn alerts(&self, id: &str, severity: Severity) -> Option<f64> {
+        self.0.value(of::PAT_ALERT.name, &[(label::CREDENTIAL, id), (label::SEVERITY, severity.as_str())])
+    }
+
     /// Whether a token of a credential breaks the policy; `None` if it does not know.
     pub fn violates_age(&self, id: &str) -> Option<bool> {
-        self.0.value("dualpath_pat_age_violation", &[("credential", id)]).map(is_on)
+        self.0.value(of::PAT_AGE_VIOLATION.name, &[(label::CREDENTIAL, id)]).map(is_on)
     }
 
     /// Whether a slot has a token.
     pub fn token(&self, id: &str, slot: &str) -> Token {
-        if self.0.value("snowflake_pat_rotation_alerts", &[("credential", id), ("severity", "alert")]).is_none() {
+        if self.alerts(id, Severity::Alert).is_none() {
             return Token::Unreadable("this Envoy has no metrics of this credential".to_owned());
         }
-        if self.is_present(id, slot) { Token::Present } else { Token::Missing("this Envoy has seen none".to_owned()) }
+        let present = self.of_slot(&of::PAT_PRESENT, id, slot).is_some_and(is_on);
+        if present { Token::Present } else { Token::Missing("this Envoy has seen none".to_owned()) }
     }
 
     /// Whole days until the end of a slot's token; `None` if it does not know.
     pub fn days_left(&self, id: &str, slot: &str) -> Option<u64> {
-        let known = self.0.value("dualpath_pat_expiry_known", &[("credential", id), ("slot", slot)]);
-        known.filter(|known| is_on(*known))?;
-        self.0.value("snowflake_pat_days_until_expiry", &[("credential", id), ("slot", slot)]).map(count)
+        self.of_slot(&of::PAT_EXPIRY_KNOWN, id, slot).filter(|known| is_on(*known))?;
+        self.of_slot(&of::PAT_DAYS, id, slot).map(count)
+    }
+
+    fn of_slot(&self, family: &Family, id: &str, slot: &str) -> Option<f64> {
+        self.0.value(family.name, &[(label::CREDENTIAL, id), (label::SLOT, slot)])
     }
 
     /// How often servers have refused a slot's token.
     pub fn rejected(&self, id: &str, slot: &str) -> u64 {
-        count(self.0.sum("dualpath_pat_rejected_total", &[("credential", id), ("slot", slot)]))
+        count(self.0.sum(of::PAT_REJECTED.name, &[(label::CREDENTIAL, id), (label::SLOT, slot)]))
     }
 
     /// How often Envoy could not take what an SDS file or a secret server has for a slot.
@@ -81,20 +88,17 @@ impl Seen {
     /// How often calls went on with the other slot, by direction and reason.
     pub fn switches(&self, id: &str) -> Vec<(String, u64)> {
         let mut found = Vec::new();
-        for (from, to) in [("a", "b"), ("b", "a")] {
-            for reason in ["newer", "rejected", "expired", "emptied"] {
-                let labels = [("credential", id), ("from", from), ("to", to), ("reason", reason)];
-                match count(self.0.sum("dualpath_pat_switch_total", &labels)) {
+        for from in Slot::BOTH {
+            let (from, to) = (from.as_str(), from.other().as_str());
+            for reason in [Cause::Newer, Cause::Rejected, Cause::Expired, Cause::Emptied].map(Cause::as_str) {
+                let labels = [(label::CREDENTIAL, id), (label::FROM, from), (label::TO, to), (label::REASON, reason)];
+                match count(self.0.sum(of::PAT_SWITCH.name, &labels)) {
                     0 => {}
                     times => found.push((format!("{from} to {to}, {reason}"), times)),
                 }
             }
         }
         found
-    }
-
-    fn is_present(&self, id: &str, slot: &str) -> bool {
-        self.0.value("dualpath_pat_present", &[("credential", id), ("slot", slot)]).is_some_and(is_on)
     }
 }
 

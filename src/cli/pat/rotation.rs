@@ -8,8 +8,9 @@ use super::sql::Token as SqlToken;
 use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use super::status_text;
 use crate::cli::check::socket;
-use crate::credential::date;
+use crate::credential::{Cause, date};
 use crate::registry::{Credential, Registry, Server, SlotSource};
+use crate::telemetry::of;
 
 /// Everything that the steps depend on.
 pub struct Plan<'p> {
@@ -170,14 +171,17 @@ impl<'p> Plan<'p> {
         let mut said = format!(
             "See that calls use it, at every Envoy:\n\n\
              dualpath pat status {registry} --admin {admin}\n\n\
-             Slot {slot} is present, and dualpath_pat_rejected_total{{credential=\"{id}\",slot=\"{slot}\"}} stays as it is."
+             Slot {slot} is present, and {rejected}{{credential=\"{id}\",slot=\"{slot}\"}} stays as it is.",
+            rejected = of::PAT_REJECTED.name
         );
         if old != slot && old != "?" {
             let _ = write!(
                 said,
                 "\nCalls change over at once if both tokens tell when they were issued (as JWTs, or by issued in the registry):\n\
-                 dualpath_pat_switch_total{{credential=\"{id}\",from=\"{old}\",to=\"{slot}\",reason=\"newer\"}} grows. Otherwise they\n\
-                 change within the first call whose old token is refused."
+                 {switched}{{credential=\"{id}\",from=\"{old}\",to=\"{slot}\",reason=\"{newer}\"}} grows. Otherwise they\n\
+                 change within the first call whose old token is refused.",
+                switched = of::PAT_SWITCH.name,
+                newer = Cause::Newer.as_str()
             );
         }
         Some(said)
@@ -220,10 +224,11 @@ impl<'p> Plan<'p> {
         }
         Some(format!(
             "If servers refuse the new token, calls go on with slot {} by themselves, each within itself, as long as the old\n\
-             token is valid; dualpath_pat_rejected_total{{credential=\"{id}\",slot=\"{slot}\"}} grows. Then repeat from step {} before\n\
+             token is valid; {rejected}{{credential=\"{id}\",slot=\"{slot}\"}} grows. Then repeat from step {} before\n\
              the old one ends.",
             old.slot,
             self.making(),
+            rejected = of::PAT_REJECTED.name,
         ))
     }
 }

@@ -9,7 +9,7 @@ use super::Verdict;
 use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use crate::cli::credentials::days_left;
 use crate::credential::{AgePolicy, Severity, date};
-use crate::registry::reader::show_duration;
+use crate::wire::show_duration;
 
 /// The status in a few lines per credential.
 pub fn text(status: &Status, verdict: Verdict) -> String {
@@ -148,12 +148,7 @@ fn slot_json(slot: &SlotStatus) -> Value {
 
 /// A severity in JSON; `unknown` where no end is known.
 fn severity(severity: Option<Severity>) -> &'static str {
-    match severity {
-        Some(Severity::None) => "none",
-        Some(Severity::Alert) => "alert",
-        Some(Severity::Critical) => "critical",
-        None => "unknown",
-    }
+    severity.map_or("unknown", Severity::as_str)
 }
 
 fn show(seconds: u64) -> String {

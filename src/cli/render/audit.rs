@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use crate::registry::Registry;
+use crate::wiring::state;
 
 /// The connection manager's access logs. A record says which tokens a call was sent with, by their fingerprints; who the
 /// caller was, as far as Envoy knows; and how to find the call elsewhere. It must name no header that carries a secret.
@@ -26,7 +27,7 @@ pub(super) fn access_log(registry: &Registry) -> Vec<Value> {
                     "status": "%RESPONSE_CODE%",
                     "duration_ms": "%DURATION%",
                     // A JSON array as text: what happened with the credentials of the call, in order.
-                    "decisions": "%FILTER_STATE(wasm.audit:PLAIN)%",
+                    "decisions": format!("%FILTER_STATE({}:PLAIN)%", state::in_envoy(state::AUDIT)),
                 },
             },
         }),

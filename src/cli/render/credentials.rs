@@ -9,19 +9,18 @@ use serde_json::{Value, json};
 use super::clusters;
 use super::extension::extension;
 use super::wasm_plugin::{self, Role};
+use crate::credential::Slot;
 use crate::registry::{Credential, Registry, Source};
-
-/// The slots of a credential: the suffix of the secret's name and the private header.
-pub(super) const SLOTS: [(&str, &str); 2] = [("a", "x-dualpath-slot-a"), ("b", "x-dualpath-slot-b")];
+use crate::wiring::{cluster, header};
 
 /// The injectors of `credential`, in the order of its slots. Slots from the environment need none.
 pub(super) fn injectors(credential: &Credential) -> Vec<Value> {
-    let slots = SLOTS.iter().zip(&credential.slots);
+    let slots = Slot::BOTH.into_iter().zip(header::SLOTS).zip(&credential.slots);
     slots
         .filter_map(|((slot, header), source)| {
             let config = match &source.as_ref()?.source {
                 Source::SdsFile(file) => sds_file(file),
-                Source::SdsGrpc(_) => sds_grpc(&cluster_name(credential, slot)),
+                Source::SdsGrpc(_) => sds_grpc(&cluster::secret(credential.id.as_str(), slot)),
                 Source::Environment(_) | Source::Endpoint(_) | Source::Inline(_) => return None,
             };
             Some(injector(credential, slot, header, &config))
@@ -29,17 +28,12 @@ pub(super) fn injectors(credential: &Credential) -> Vec<Value> {
         .collect()
 }
 
-/// The name of the cluster that a slot's secret comes from.
-fn cluster_name(credential: &Credential, slot: &str) -> String {
-    format!("dualpath-secret-{}-{slot}", credential.id)
-}
-
 /// The clusters that the prober asks about the credentials. No request leaves Envoy there: the keeper answers each.
 pub(super) fn keepers(registry: &Registry, wire: &Value) -> Vec<Value> {
     let keeper = |credential: &Credential| {
         let mut filters = injectors(credential);
         filters.push(wasm_plugin::filter(registry, wire, Role::Keeper(&credential.id)));
-        clusters::nowhere(&format!("dualpath-credential-{}", credential.id), filters)
+        clusters::nowhere(&cluster::credential(credential.id.as_str()), filters)
     };
     registry.credentials.iter().map(keeper).collect()
 }
@@ -47,19 +41,20 @@ pub(super) fn keepers(registry: &Registry, wire: &Value) -> Vec<Value> {
 /// The clusters of secret servers and token endpoints.
 pub(super) fn clusters(registry: &Registry) -> Vec<Value> {
     let slots = registry.credentials.iter().flat_map(|credential| {
-        SLOTS.iter().zip(&credential.slots).filter_map(move |((slot, _), source)| {
+        Slot::BOTH.into_iter().zip(&credential.slots).filter_map(move |(slot, source)| {
             let (url, http2) = match &source.as_ref()?.source {
                 Source::SdsGrpc(url) => (url, true),
                 Source::Endpoint(endpoint) => (&endpoint.url, false),
                 Source::SdsFile(_) | Source::Environment(_) | Source::Inline(_) => return None,
             };
-            Some(clusters::plain(&cluster_name(credential, slot), url, http2))
+            Some(clusters::plain(&cluster::secret(credential.id.as_str(), slot), url, http2))
         })
     });
     slots.collect()
 }
 
-fn injector(credential: &Credential, slot: &str, header: &str, config: &Value) -> Value {
+fn injector(credential: &Credential, slot: Slot, header: &str, config: &Value) -> Value {
+    let slot = slot.as_str();
     extension(
         &format!("dualpath.slot_{slot}"),
         "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",

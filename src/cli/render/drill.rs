@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::clusters::http_options;
 use super::extension::extension;
 use super::wasm_plugin::{self, Role};
-use crate::drill::CLUSTER;
 use crate::registry::Registry;
+use crate::wiring::cluster;
 
 /// The listener, if drills are on.
 pub(super) fn listener(registry: &Registry) -> Option<Value> {
@@ -33,19 +33,19 @@ pub(super) fn listener(registry: &Registry) -> Option<Value> {
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         manager,
     );
-    Some(json!({"name": CLUSTER, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}))
+    Some(json!({"name": cluster::DRILL, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}))
 }
 
 /// The cluster, if drills are on.
 pub(super) fn cluster(registry: &Registry, wire: &Value) -> Option<Value> {
     registry.drill.as_ref()?;
-    let address = json!({"envoy_internal_address": {"server_listener_name": CLUSTER}});
+    let address = json!({"envoy_internal_address": {"server_listener_name": cluster::DRILL}});
     Some(json!({
-        "name": CLUSTER,
+        "name": cluster::DRILL,
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": {
-            "cluster_name": CLUSTER,
+            "cluster_name": cluster::DRILL,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},

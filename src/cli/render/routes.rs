@@ -5,21 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::extension::extension;
-use super::{credentials, duration, runtime, size};
-use crate::drill;
+use super::{duration, runtime, size};
 use crate::registry::{Registry, Server, ServerKind};
-
-/// Filter state that names the server of the next attempt. Envoy puts `wasm.` before the property that the filter sets.
-const NEXT_SERVER: &str = "wasm.next";
-
-/// Filter state that says at which pace the router makes further attempts.
-const PACE: &str = "wasm.pace";
-
-/// Response header that says how many seconds the router is to wait before the next attempt.
-const WAIT: &str = "x-dualpath-wait";
-
-/// Response header with which the attempt filter asks for the next server.
-const FAILOVER: &str = "x-dualpath-failover";
+use crate::wiring::{cluster, header, route, state};
 
 /// What is retried without the filter asking for it: only what a server has certainly never seen.
 const RETRY_ON: &str = "connect-failure,refused-stream,reset-before-request,retriable-headers";
@@ -46,7 +34,7 @@ fn removed_headers() -> Vec<&'static str> {
     // The client's address, set by the connection manager: it is no concern of the servers.
     let mut removed = vec!["x-envoy-external-address"];
     // The injector of an empty slot leaves a header of this name alone: a client must not fill the slot.
-    removed.extend(credentials::SLOTS.map(|(_, header)| header));
+    removed.extend(header::SLOTS);
     removed
 }
 
@@ -71,7 +59,7 @@ fn mcp(registry: &Registry, pace: Pace) -> Value {
     let mut condition = condition(registry, pace);
     condition.insert("runtime_fraction".to_owned(), runtime::mcp_enabled());
     json!({
-        "name": name("mcp", pace),
+        "name": name(route::MCP, pace),
         "match": condition,
         "request_body_buffer_limit": size::request_buffer(&registry.limits),
         "route": action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace),
@@ -83,7 +71,7 @@ fn mcp(registry: &Registry, pace: Pace) -> Value {
 fn direct_only(registry: &Registry, pace: Pace) -> Value {
     let rest: Vec<_> = registry.servers.iter().filter(|server| server.kind == ServerKind::Rest).collect();
     let mut route = Map::new();
-    route.insert("name".to_owned(), json!(name("direct-only", pace)));
+    route.insert("name".to_owned(), json!(name(route::DIRECT_ONLY, pace)));
     route.insert("match".to_owned(), Value::Object(condition(registry, pace)));
     if rest.is_empty() {
         // Nothing to route to. What the gate does not answer itself ends here.
@@ -95,10 +83,10 @@ fn direct_only(registry: &Registry, pace: Pace) -> Value {
     Value::Object(route)
 }
 
-fn name(kind: &str, pace: Pace) -> String {
+fn name(route: &str, pace: Pace) -> String {
     match pace {
-        Pace::Instant => kind.to_owned(),
-        Pace::Patient => format!("{kind}-patient"),
+        Pace::Instant => route.to_owned(),
+        Pace::Patient => route::patient(route),
     }
 }
 
@@ -106,7 +94,8 @@ fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
     let mut condition = Map::new();
     condition.insert("path".to_owned(), json!(registry.listener.path));
     if pace == Pace::Patient {
-        condition.insert("filter_state".to_owned(), json!([{"key": PACE, "string_match": {"exact": "patient"}}]));
+        let patient = json!({"key": state::in_envoy(state::PACE), "string_match": {"exact": state::PATIENT}});
+        condition.insert("filter_state".to_owned(), json!([patient]));
     }
     condition
 }
@@ -129,7 +118,7 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     };
     let mut policy = json!({
         "retry_on": RETRY_ON,
-        "retriable_headers": [{"name": FAILOVER, "present_match": true}],
+        "retriable_headers": [{"name": header::FAILOVER, "present_match": true}],
         // The gate sets the exact number per call, with x-envoy-max-retries.
         "num_retries": servers.len().saturating_sub(1).max(1),
         // The gate sets a shorter one per call. It ends with the headers of the answer, which are held until the
@@ -143,7 +132,7 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
         // What the attempt filter asks to wait for a server that has asked for fewer calls.
         policy.insert(
             "rate_limited_retry_back_off".to_owned(),
-            json!({"reset_headers": [{"name": WAIT, "format": "SECONDS"}], "max_interval": duration(back_off.max)}),
+            json!({"reset_headers": [{"name": header::WAIT, "format": "SECONDS"}], "max_interval": duration(back_off.max)}),
         );
     }
     policy
@@ -151,7 +140,7 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
 
 /// The cluster is the one that the filter state names; without a plan, the direct path.
 fn by_filter_state(registry: &Registry, servers: &[&Server]) -> Value {
-    let ids = servers.iter().map(|server| server.id.as_str()).chain(registry.drill.as_ref().map(|_| drill::CLUSTER));
+    let ids = servers.iter().map(|server| server.id.as_str()).chain(registry.drill.as_ref().map(|_| cluster::DRILL));
     let map: Map<_, _> = ids.map(|id| (id.to_owned(), choose(id))).collect();
     let fallback = servers.iter().find(|server| server.kind == ServerKind::Rest).or(servers.first());
     extension(
@@ -163,7 +152,7 @@ fn by_filter_state(registry: &Registry, servers: &[&Server]) -> Value {
                     "input": extension(
                         "envoy.matching.inputs.filter_state",
                         "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
-                        json!({"key": NEXT_SERVER}),
+                        json!({"key": state::in_envoy(state::NEXT)}),
                     ),
                     "exact_match_map": {"map": map},
                 },

@@ -2,22 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Labels that the filter writes into its stat names.
-const LABELS: [&str; 13] = [
-    "mode",
-    "task",
-    "status",
-    "server",
-    "outcome",
-    "from",
-    "to",
-    "event",
-    "class",
-    "reason",
-    "credential",
-    "slot",
-    "severity",
-];
+use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
 
 /// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
 const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
@@ -27,7 +12,7 @@ pub(super) fn config() -> Value {
     json!({
         "stats_tags": LABELS.map(|label| json!({"tag_name": label, "regex": pattern(label)})),
         "histogram_bucket_settings": [
-            {"match": {"prefix": "wasmcustom.cortex_latency_ms"}, "buckets": LATENCY_BUCKETS},
+            {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::LATENCY.name)}, "buckets": LATENCY_BUCKETS},
         ],
     })
 }
@@ -35,5 +20,6 @@ pub(super) fn config() -> Value {
 /// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
 /// the first group out of the name and the second as the label's value.
 fn pattern(label: &str) -> String {
-    format!(r"^wasmcustom\.(?:cortex|dualpath|snowflake)_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
+    let namespaces = NAMESPACES.join("|");
+    format!(r"^{ENVOY_PREFIX}\.(?:{namespaces})_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{bootstrap, document, to_yaml};
 use crate::breaker::Policy;
 use crate::credential::{AgePolicy, Declared};
-use crate::drill::Network;
 use crate::failure::Overrides;
+use crate::network::Network;
 use crate::registry::{
     Audit, ClientAuthorization, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings,
     Id, Limits, Listener, ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,

@@ -7,40 +7,33 @@ use serde_json::{Map, Value, json};
 use super::extension::{extension, text};
 use super::json_text::readable;
 use crate::registry::{Id, ProberPlacement, Registry, Source};
+use crate::wiring::{self, MCP_SWITCH, PLUGIN, VM_ID, key};
 
-/// Name of the plugin in every role; Envoy's own stats about it are `wasm.dualpath.*`.
-const PLUGIN: &str = "dualpath";
-
-/// Scope of the shared data. All roles name the same one, so that they see the same breakers.
-const VM_ID: &str = "dualpath";
-
-/// Environment variable that takes the MCP servers out of use from the start when it is `false`.
-const MCP_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
-
-/// Where the module runs.
+/// Where the module runs, and for whom.
 #[derive(Clone, Copy)]
 pub(super) enum Role<'r> {
-    /// On the listener, once per request.
+    /// On the listener.
     Gate,
-    /// On the cluster of this server, once per attempt.
+    /// On the cluster of this server.
     Attempt(&'r Id),
-    /// On the cluster that stands for servers which are to fail.
+    /// On the drill's cluster.
     Drill,
-    /// On the cluster of this credential, once per question of the prober.
+    /// On the cluster of this credential.
     Keeper(&'r Id),
-    /// On the main thread, once per process; or on every thread, as the registry says.
+    /// On the main thread or on every thread, as the registry says.
     Prober,
 }
 
 impl Role<'_> {
     fn name(self) -> &'static str {
-        match self {
-            Role::Gate => "gate",
-            Role::Attempt(_) => "attempt",
-            Role::Drill => "drill",
-            Role::Keeper(_) => "keeper",
-            Role::Prober => "prober",
-        }
+        let role = match self {
+            Role::Gate => wiring::Role::Gate,
+            Role::Attempt(_) => wiring::Role::Attempt,
+            Role::Drill => wiring::Role::Drill,
+            Role::Keeper(_) => wiring::Role::Keeper,
+            Role::Prober => wiring::Role::Prober,
+        };
+        role.as_str()
     }
 }
 
@@ -71,17 +64,17 @@ pub(super) fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
 /// What the module reads when it starts.
 fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
     let mut configuration = Map::new();
-    configuration.insert("role".to_owned(), json!(role.name()));
+    configuration.insert(key::ROLE.to_owned(), json!(role.name()));
     if let Role::Attempt(server) = role {
-        configuration.insert("server".to_owned(), json!(server.as_str()));
+        configuration.insert(key::SERVER.to_owned(), json!(server.as_str()));
     }
     if let (Role::Prober, ProberPlacement::Listener) = (role, registry.envoy.prober) {
-        configuration.insert("placement".to_owned(), json!("listener"));
+        configuration.insert(key::PLACEMENT.to_owned(), json!(key::LISTENER));
     }
     if let Role::Keeper(credential) = role {
-        configuration.insert("credential".to_owned(), json!(credential.as_str()));
+        configuration.insert(key::CREDENTIAL.to_owned(), json!(credential.as_str()));
     }
-    configuration.insert("registry".to_owned(), wire.clone());
+    configuration.insert(key::REGISTRY.to_owned(), wire.clone());
     Value::Object(configuration)
 }
 

@@ -6,14 +6,15 @@ use super::Attempt;
 use crate::credential::Selection;
 use crate::credential::audit::{self, Decision, Event};
 use crate::failure::Class;
+use crate::wiring::state;
 
 impl Attempt {
     /// The request carries this slot's secret.
     pub(super) fn note_selection(&mut self, selection: Selection) {
         self.selection = Some(selection);
-        if let (Some(cause), Some(credential)) = (selection.switched, self.placement.credential()) {
-            let (id, to) = (credential.id.as_str(), selection.slot);
-            self.placement.vm.metrics.count(Metric::PatSwitch(id, to.other(), to, cause));
+        if let (Some(cause), Some(name)) = (selection.switched, self.placement.credential_name()) {
+            let to = selection.slot;
+            self.placement.vm.metrics.count(Metric::PatSwitch(name, to.other(), to, cause));
         }
         let again = self.plan.as_ref().is_some_and(|plan| plan.other_slot);
         self.record(if again { Event::Switched } else { Event::Selected }, selection);
@@ -32,8 +33,8 @@ impl Attempt {
             fingerprint: Some(selection.fingerprint),
             server: Some(self.server_id()),
         };
-        let before = host::filter_state("audit").unwrap_or_default();
-        host::set_filter_state("audit", &audit::appended(&before, &decision));
+        let before = host::filter_state(state::AUDIT).unwrap_or_default();
+        host::set_filter_state(state::AUDIT, &audit::appended(&before, &decision));
     }
 
     /// Whether the server's other slot could be tried after this one. It gets one try per call, whatever it says.
@@ -53,8 +54,8 @@ impl Attempt {
             Class::Credential => {
                 vm.credentials.refused(index, selection, now_ms);
                 self.record(Event::Rejected, selection);
-                if let Some(credential) = self.placement.credential() {
-                    vm.metrics.count(Metric::PatRejected(credential.id.as_str(), selection.slot));
+                if let Some(name) = self.placement.credential_name() {
+                    vm.metrics.count(Metric::PatRejected(name, selection.slot));
                 }
             }
             Class::Success | Class::ToolError => vm.credentials.worked(index, selection, now_ms),

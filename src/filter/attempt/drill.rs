@@ -13,6 +13,7 @@ use super::super::host::{self, Headers};
 use super::{Attempt, Placement};
 use crate::failure::Class;
 use crate::plan::Plan;
+use crate::wiring::state;
 
 /// The context of one drilled attempt.
 pub struct Drill {
@@ -30,7 +31,7 @@ impl Drill {
 
     /// The attempt that the plan orders.
     fn planned(&self) -> Option<Attempt> {
-        let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes))?;
+        let plan = host::filter_state(state::PLAN).and_then(|bytes| Plan::decode(&bytes))?;
         let (server, class) = (&plan.current()?.server, plan.drilled()?);
         let is_here = |placement: &&Rc<Placement>| placement.server().is_some_and(|here| here.id.as_str() == server);
         let placement = self.placements.iter().find(is_here)?;

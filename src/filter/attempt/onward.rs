@@ -6,6 +6,7 @@ use super::super::mark::{FAILOVER_MARK, WAIT_MARK};
 use super::Attempt;
 use crate::failure::{Class, Verdict, may_fail_over};
 use crate::plan::{Onward, Owner, Plan, Refusal, Stop};
+use crate::wiring::state;
 
 impl Attempt {
     /// Where the call would go after this outcome; `None` if this is its end.
@@ -39,8 +40,8 @@ impl Attempt {
             Onward::Again => Some(plan.clone().repeated()),
         };
         if let Some(plan) = here {
-            host::set_filter_state("next", plan.destination().unwrap_or_default().as_bytes());
-            host::set_filter_state("plan", &plan.encode());
+            host::set_filter_state(state::NEXT, plan.destination().unwrap_or_default().as_bytes());
+            host::set_filter_state(state::PLAN, &plan.encode());
         }
         if wait_s > 0 {
             Headers::Response.set(WAIT_MARK, wait_s.to_string().as_bytes());
@@ -70,7 +71,7 @@ impl Attempt {
             return false;
         };
         let lost = self.class_here(class).may_have_been_executed();
-        host::set_filter_state("plan", &plan.clone().stopped(Stop { why, lost }).encode());
+        host::set_filter_state(state::PLAN, &plan.clone().stopped(Stop { why, lost }).encode());
         true
     }
 

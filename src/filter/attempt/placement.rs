@@ -13,6 +13,7 @@ use crate::breaker::{Moment, Ticket};
 use crate::credential::Selection;
 use crate::plan::{Owner, Plan, is_touched_by_rest};
 use crate::registry::{Credential, Server, ServerIndex, Tool};
+use crate::telemetry::Name;
 
 /// What came of putting a credential into a request.
 pub(super) enum Authentication {
@@ -93,6 +94,11 @@ impl Placement {
     /// The server's credential, if it gets one.
     pub(super) fn credential(&self) -> Option<&Credential> {
         self.vm.registry.credential(self.server()?.credential?)
+    }
+
+    /// What the server's credential is counted under.
+    pub(super) fn credential_name(&self) -> Option<Name> {
+        self.server()?.credential.map(|at| self.vm.names.credential(at))
     }
 
     /// A ticket for another attempt of a call whose first one here has spent its own. Nobody else can answer the call, so

@@ -10,6 +10,7 @@ use super::rest::RestCall;
 use crate::failure::{Class, may_fail_over};
 use crate::plan::{Plan, Refusal, Stop};
 use crate::registry::ServerKind;
+use crate::wiring::state;
 
 /// Headers that Envoy adds to requests of its own, such as the prober's.
 const PROBE_LEAVINGS: [&str; 2] = ["x-envoy-internal", "x-envoy-expected-rq-timeout-ms"];
@@ -19,7 +20,7 @@ impl Attempt {
         let placement = std::rc::Rc::clone(&self.placement);
         let Some(server) = placement.server() else { return Action::Continue };
         let id = server.id.as_str();
-        let plan = host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes));
+        let plan = host::filter_state(state::PLAN).and_then(|bytes| Plan::decode(&bytes));
         self.began_ms = clock::now_ms();
         // A drill that the route doesn't know, as an older configuration has it, must not reach the server.
         let stray = |plan: &&Plan| plan.is_spent() || plan.drilled() != self.drill;
@@ -43,9 +44,9 @@ impl Attempt {
             // Now, because a failed attempt may end without another callback in which this could be said.
             let successor = plan.successor();
             if let Some(next) = successor.destination() {
-                host::set_filter_state("next", next.as_bytes());
+                host::set_filter_state(state::NEXT, next.as_bytes());
             }
-            host::set_filter_state("plan", &successor.encode());
+            host::set_filter_state(state::PLAN, &successor.encode());
         }
         #[cfg(all(feature = "test-module", target_os = "wasi"))]
         super::super::test_module::trap_if_told(id);
@@ -106,7 +107,7 @@ impl Attempt {
         let server = plan.previous().map_or(self.server_id(), |hop| hop.server.as_str()).to_owned();
         let mark = Mark { server, class, readable: false, attempt: plan.attempts };
         if plan.stop.is_some() {
-            host::set_filter_state("plan", &plan.clone().left().encode());
+            host::set_filter_state(state::PLAN, &plan.clone().left().encode());
         }
         let timeout = lost && !plan.time.allows_another(self.began_ms, 0);
         host::reply(

@@ -19,6 +19,7 @@ use crate::mcp::SessionId;
 use crate::plan::Kind;
 use crate::registry::ServerKind;
 use crate::sse::Scanner;
+use crate::wiring::header;
 
 /// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
 const ERROR_BODY: usize = 64 * 1024;
@@ -48,13 +49,13 @@ impl Attempt {
         self.answered_after_ms = Some(clock::now_ms().saturating_sub(self.began_ms));
         let headers = Headers::Response.all();
         let get = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
-        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("x-dualpath-") || name == "set-cookie") {
+        for (name, _) in headers.iter().filter(|(name, _)| name.starts_with(header::PREFIX) || name == "set-cookie") {
             // The first are for attempts to write; from a server they could have a call repeated that must not be. And
             // a cookie would come back to whichever server is next.
             Headers::Response.remove(name);
         }
         if let (Some(session), Some(server)) = (get("mcp-session-id"), self.placement.server()) {
-            Headers::Response.set("mcp-session-id", &SessionId::wrap(&server.id, session));
+            Headers::Response.set("mcp-session-id", &SessionId::wrap(server.id.as_str(), session));
         }
         let wall_ms = || u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX);
         let head = Head {

@@ -51,17 +51,17 @@ impl Attempt {
         let now_ms = clock::now_ms();
         self.settle_credential(class, now_ms);
         let (vm, index) = (&self.placement.vm, self.placement.index);
-        if let (Some(class), Some(server)) = (self.drill, self.placement.server()) {
+        let name = vm.names.server(index);
+        if let Some(class) = self.drill {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.
-            vm.metrics.count(Metric::Drills(server.id.as_str(), class));
+            vm.metrics.count(Metric::Drills(name, class));
+            vm.metrics.maintain(now_ms);
             return;
         }
-        if let Some(server) = self.placement.server() {
-            vm.metrics.count(Metric::Attempts(server.id.as_str(), class));
-        }
+        vm.metrics.count(Metric::Attempts(name, class));
         let decisions = self.decisions(class);
-        if let (true, Some(server)) = (decisions.alert, self.placement.server()) {
-            vm.metrics.count(Metric::Alerts(server.id.as_str(), class));
+        if decisions.alert {
+            vm.metrics.count(Metric::Alerts(name, class));
         }
         let outcome = match decisions.breaker {
             _ if self.was_hurried(class) => Outcome::Neutral,
@@ -78,6 +78,7 @@ impl Attempt {
         if let Some(Some(transition)) = told {
             vm.announce(index, &transition);
         }
+        vm.metrics.maintain(now_ms);
     }
 
     /// Whether the attempt ended because its client has less time than the operator gives the server, which is no fault of

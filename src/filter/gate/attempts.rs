@@ -4,6 +4,7 @@ use super::super::host;
 use super::super::mark::Mark;
 use crate::failure::judge_no_answer;
 use crate::plan::Plan;
+use crate::wiring::state;
 
 /// Envoy's response flags for a request that never left: no healthy host, no connection, too many requests under way, no
 /// route, no cluster.
@@ -11,7 +12,7 @@ const NOT_SENT: u64 = 0x2 | 0x20 | 0x80 | 0x100 | 0x100_0000;
 
 /// The plan as the last attempt left it: for the one after it, whether that is made or not.
 pub(super) fn plan_left() -> Option<Plan> {
-    host::filter_state("plan").and_then(|bytes| Plan::decode(&bytes))
+    host::filter_state(state::PLAN).and_then(|bytes| Plan::decode(&bytes))
 }
 
 /// The servers that were asked, in order, each once.

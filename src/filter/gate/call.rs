@@ -5,7 +5,8 @@ use crate::drill::Orders;
 use crate::jsonrpc::RequestId;
 use crate::mcp::local::LocalAnswer;
 use crate::plan::Kind;
-use crate::registry::{Registry, ServerIndex};
+use crate::registry::ServerIndex;
+use crate::telemetry::{Name, RegistryNames};
 
 use super::super::metrics::{Mode, Status};
 
@@ -23,11 +24,11 @@ pub enum Task {
 
 impl Task {
     /// The label's value.
-    pub fn as_str(self, registry: &Registry) -> &str {
+    pub fn name(self, names: &RegistryNames) -> Name {
         match self {
-            Task::Tool(index) => registry.tools.get(index).map_or("other", |tool| tool.task.as_str()),
-            Task::Protocol => "protocol",
-            Task::Other => "other",
+            Task::Tool(index) => names.task(index),
+            Task::Protocol => Name::PROTOCOL,
+            Task::Other => Name::OTHER,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::breaker::Ticket;
 use crate::failure::{Replay, may_follow_loss};
 use crate::plan::{ClientTime, HeaderList, Kind, Time, is_touched_by_rest, mcp_follows_rest, originals};
 use crate::registry::{Server, ServerIndex, Tool};
+use crate::wiring::state;
 
 /// The attempts that a call may need.
 pub(super) struct Attempts<'a> {
@@ -65,7 +66,7 @@ impl<'a> Attempts<'a> {
         }
         Headers::Request.set("x-envoy-upstream-rq-per-try-timeout-ms", time.per_try_ms.to_string().as_bytes());
         if patient {
-            host::set_filter_state("pace", b"patient");
+            host::set_filter_state(state::PACE, state::PATIENT.as_bytes());
         }
     }
 

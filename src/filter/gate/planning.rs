@@ -12,16 +12,13 @@ use super::asking::Asking;
 use super::call::{Session, Task};
 use super::controls::Attempts;
 use super::{Gate, Phase};
-use crate::annotations::Page;
 use crate::breaker::Ticket;
 use crate::failure::Replay;
 use crate::jsonrpc::{ErrorCode, Incoming, Request, parse};
-use crate::mcp::{Method, Params, local, replay};
+use crate::mcp::{Method, Page, Params, local, replay};
 use crate::plan::{ClientTime, Hop, Kind, Owner, Plan, Route, Terms, admit, chain};
 use crate::registry::{Replayable, ServerIndex, Tool};
-
-/// The name of the route that the kill switch leaves: it reaches REST servers only.
-const DIRECT_ONLY: &[u8] = b"direct-only";
+use crate::wiring::{route, state};
 
 /// What the plan says of the message, apart from its hops.
 struct Message<'r> {
@@ -47,7 +44,7 @@ impl Gate {
             }
         };
         if !matches!(self.call.task, Task::Tool(_)) {
-            let answer = local::answer(&incoming, local::offered_tools(&vm.registry));
+            let answer = local::answer(&incoming, vm.registry.offered_tools());
             self.call.local = (answer != local::LocalAnswer::NotLocal).then_some(answer);
         }
         self.send(&vm, &message)
@@ -93,7 +90,8 @@ impl Gate {
 
     fn send(&mut self, vm: &Vm, message: &Message<'_>) -> Action {
         self.call.kind = Some(message.kind);
-        let mcp_enabled = vm.mcp_enabled && host::attribute(&["xds", "route_name"]).as_deref() != Some(DIRECT_ONLY);
+        let direct_only = || host::attribute(&["xds", "route_name"]).is_some_and(|name| route::is_direct_only(&name));
+        let mcp_enabled = vm.mcp_enabled && !direct_only();
         let (owner, session) = match &self.call.session {
             Session::Server(owner, id) => (Some(*owner), Some(id.clone())),
             _ => (None, None),
@@ -157,8 +155,8 @@ impl Gate {
             originals: attempts.headers_to_restore(),
             authorization: self.call.authorization.take().filter(|_| attempts.show_client_authorization()),
         };
-        host::set_filter_state("next", plan.destination().unwrap_or_default().as_bytes());
-        host::set_filter_state("plan", &plan.encode());
+        host::set_filter_state(state::NEXT, plan.destination().unwrap_or_default().as_bytes());
+        host::set_filter_state(state::PLAN, &plan.encode());
         attempts.tell_router(&time, again, patient);
         vm.budget.borrow_mut().deposit(now);
         host::clear_route_cache();

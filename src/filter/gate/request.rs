@@ -13,6 +13,7 @@ use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::mcp::SessionId;
 use crate::mcp::local::LocalAnswer;
 use crate::registry::ClientAuthorization;
+use crate::wiring::header;
 
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
 const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
@@ -43,7 +44,7 @@ const NEVER_PASSED_ON: [&str; 4] = ["accept-encoding", "authorization", "cookie"
 
 /// Whether a client may not send this header through.
 fn is_reserved(name: &str) -> bool {
-    name.starts_with("x-dualpath-") || NEVER_PASSED_ON.contains(&name) || ROUTER_CONTROLS.contains(&name)
+    name.starts_with(header::PREFIX) || NEVER_PASSED_ON.contains(&name) || ROUTER_CONTROLS.contains(&name)
 }
 
 impl Gate {
@@ -101,7 +102,7 @@ impl Gate {
     /// that is not a client's to send.
     fn ordered_drill(&self, headers: &[(String, Vec<u8>)]) -> Result<Orders, Malformed> {
         let mut orders = Orders::default();
-        let mut values = headers.iter().filter(|(name, _)| name == drill::HEADER).map(|(_, value)| value).peekable();
+        let mut values = headers.iter().filter(|(name, _)| name == header::DRILL).map(|(_, value)| value).peekable();
         if values.peek().is_none() {
             return Ok(orders);
         }

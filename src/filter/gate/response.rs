@@ -15,6 +15,7 @@ use crate::jsonrpc::{self, Details};
 use crate::mcp::local::LocalAnswer;
 use crate::plan::Kind;
 use crate::registry::ServerKind;
+use crate::wiring::header;
 
 /// What becomes of the response's body.
 pub(super) enum Rewrite {
@@ -115,8 +116,8 @@ impl Gate {
     fn show_way(&self, mark: Option<&Mark>) {
         Headers::Response.remove(ANSWER_MARK);
         if let (true, Some(mark)) = (self.vm.registry.listener.expose_headers, mark) {
-            Headers::Response.set("x-dualpath-server", mark.server.as_bytes());
-            Headers::Response.set("x-dualpath-attempts", mark.attempt.to_string().as_bytes());
+            Headers::Response.set(header::SERVER, mark.server.as_bytes());
+            Headers::Response.set(header::ATTEMPTS, mark.attempt.to_string().as_bytes());
         }
     }
 
@@ -141,19 +142,19 @@ impl Gate {
 
     /// Counts a call that failed and was not sent on: because it may have been executed, or for want of budget or time.
     fn count_replay_refused(&self, class: Class, mark: Option<&Mark>) {
-        let (registry, task) = (&self.vm.registry, self.call.task);
+        let (registry, task) = (&self.vm.registry, self.call.task.name(&self.vm.names));
         let Some(plan) = attempts::plan_left() else { return };
         if let Some(stop) = plan.stop {
-            return self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), stop.why.as_str()));
+            return self.vm.metrics.count(Metric::ReplayRefused(task, stop.why.as_str()));
         }
         if plan.is_spent() || plan.repeats {
             return;
         }
         let server = mark.and_then(|mark| registry.server_by_id(&mark.server)).map(|(_, server)| &server.on);
-        let tool = if let Task::Tool(index) = task { registry.tools.get(index) } else { None };
+        let tool = if let Task::Tool(index) = self.call.task { registry.tools.get(index) } else { None };
         let failover = decide(class, tool.map(|tool| &tool.on), server).failover;
         if let Some(reason) = replay_refused(class, failover, plan.replay) {
-            self.vm.metrics.count(Metric::ReplayRefused(task.as_str(registry), reason));
+            self.vm.metrics.count(Metric::ReplayRefused(task, reason));
         }
     }
 
@@ -199,20 +200,20 @@ impl Gate {
             return;
         }
         let (mode, status) = self.call.end.unwrap_or((Mode::Gate, Status::Cancelled));
-        let task = self.call.task.as_str(&self.vm.registry);
+        let (task, now) = (self.call.task.name(&self.vm.names), clock::now_ms());
         self.vm.metrics.count(Metric::Calls(mode, task, status));
-        self.vm.metrics.record(Metric::Latency(mode, task), clock::now_ms().saturating_sub(self.call.started));
+        self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.call.started));
         if self.call.fell_back {
             self.vm.metrics.count(Metric::Fallback);
         }
+        self.vm.metrics.maintain(now);
     }
 }
 
 /// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
 /// local reply can bring one; and only a local reply ends where the body that it replaces does not.
 fn reply_instead(body: &[u8]) -> Action {
-    const KEPT: [&str; 5] =
-        ["content-type", "mcp-session-id", "retry-after", "x-dualpath-attempts", "x-dualpath-server"];
+    const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
     let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
     let headers: Vec<_> =
         KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();

@@ -44,7 +44,7 @@ pub(super) async fn measure(running: &Running, calls: usize) -> Result<Vec<Laten
 
 /// The stubs cannot be told apart by their answers, but Envoy's own statistics say what happened.
 async fn prove_failover(running: &Running, calls: usize) -> Result<(), Failure> {
-    let metrics = running.envoy.metrics().await?;
+    let metrics = running.envoy.metrics_settled().await?;
     let fallbacks = metrics.sum("cortex_fallback_total", &[]);
     let expected = (2 * calls) as f64;
     if fallbacks < expected {

@@ -3,8 +3,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::cell::{Cell, RefCell};
 
-use crate::breaker::{HostError, SetError, SharedData};
 use crate::probe::Candidate;
+use crate::shared_data::{HostError, SetError, SharedData};
 
 /// One key, as the host keeps it.
 #[derive(Default)]

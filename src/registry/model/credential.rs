@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Id, Url};
-use crate::credential::{AgePolicy, Declared, Secret};
+use super::Url;
+use crate::credential::{AgePolicy, Declared, Secret, secret_in};
+use crate::wire::Id;
 
 /// Position of a credential in [`Registry::credentials`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,4 +76,14 @@ pub struct Endpoint {
     pub every: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
+}
+
+impl Endpoint {
+    /// The secret in an answer.
+    ///
+    /// # Errors
+    /// Why there is none, as [`secret_in`] has it.
+    pub fn secret_in(&self, status: Option<u16>, body: &[u8]) -> Result<Vec<u8>, &'static str> {
+        secret_in(self.field.as_deref(), status, body)
+    }
 }

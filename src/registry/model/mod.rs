@@ -6,41 +6,15 @@ mod server;
 mod settings;
 mod tool;
 
-use std::fmt;
-
 pub use credential::*;
 pub use server::*;
 pub use settings::*;
 pub use tool::*;
 
-/// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(Box<str>);
+use serde_json::Value;
 
-impl Id {
-    /// The longest name allowed, in bytes.
-    pub const MAX_LEN: usize = 63;
-
-    /// A name, if it keeps the rule: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 in all.
-    pub fn new(text: &str) -> Option<Self> {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let mut bytes = text.bytes();
-        let first = bytes.next()?;
-        let fits = legal(first) && bytes.all(|b| legal(b) || b == b'-' || b == b'_') && text.len() <= Self::MAX_LEN;
-        fits.then(|| Id(text.into()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::failure::ServerKind;
+use crate::wire::Id;
 
 /// Everything one registry file says, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +99,11 @@ impl Registry {
     /// The tool with this MCP name, and its position in `tools`.
     pub fn indexed_tool(&self, name: &str) -> Option<(usize, &Tool)> {
         self.tools.iter().enumerate().find(|(_, tool)| tool.name == name)
+    }
+
+    /// The tools that the gate lists itself, as MCP `Tool` objects: those that it can answer calls of without MCP.
+    pub fn offered_tools(&self) -> impl Iterator<Item = &Value> {
+        self.tools.iter().filter(|tool| tool.rest.is_some()).map(|tool| &tool.listing)
     }
 
     /// All MCP servers in order of preference.

@@ -2,23 +2,15 @@
 
 use std::time::Duration;
 
-use super::{CredentialIndex, Id};
+use super::CredentialIndex;
 use crate::breaker::Policy;
-use crate::failure::{Overrides, Rule};
+use crate::failure::{Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
+use crate::wire::Id;
 
 /// Position of a server in [`Registry::servers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServerIndex(pub u16);
-
-/// What a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerKind {
-    /// MCP over Streamable HTTP.
-    Mcp,
-    /// A plain HTTP API, reached through a tool's mapping.
-    Rest,
-}
 
 /// Preference among servers of one kind; lower tiers are asked first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::drill::Network;
+use crate::budget::BudgetPolicy;
 use crate::failure::Rule;
-use crate::plan::BudgetPolicy;
+use crate::network::Network;
 
 /// The listener's socket and the path of the MCP endpoint on it.
 #[derive(Debug, Clone, PartialEq, Eq)]

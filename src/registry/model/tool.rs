@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Id, ServerIndex};
+use super::ServerIndex;
 use crate::failure::Overrides;
 use crate::translate::Mapping;
+use crate::wire::Id;
 
 /// Who says whether a tool's calls may be executed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::super::*;
 use super::{full, with, without};
 use crate::breaker::Mode;
 use crate::credential::{AgePolicy, Declared};
-use crate::drill::Network;
 use crate::mcp::ProtocolVersion;
+use crate::network::Network;
 
 fn read(registry: serde_json::Value) -> Registry {
     Registry::from_wire(&registry).unwrap_or_else(|problems| panic!("{problems:#?}"))

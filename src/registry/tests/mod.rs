@@ -1,6 +1,7 @@
 //! What a registry may say, what it may not, and how an operator is told.
 
 mod accepted;
+mod breaker;
 mod credentials;
 mod failure;
 mod mutation;

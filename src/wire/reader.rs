@@ -6,8 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::names::suggest;
+use super::id::Id;
 use super::problem::{Problem, Problems, Violation};
+use super::suggest::suggest;
+use super::units::{parse_bytes, parse_duration, show_duration};
+
+/// Bounds of every timeout.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// A value of the wire form together with its path.
 #[derive(Clone)]
@@ -150,6 +156,33 @@ impl<'v> Node<'v> {
         found
     }
 
+    /// One of `names`, as the value at the same position.
+    pub fn choose<T: Copy>(&self, names: &[&str], values: &[T]) -> Option<T> {
+        values.get(self.one_of(names)?).copied()
+    }
+
+    /// This value as an [`Id`].
+    pub fn id(&self) -> Option<Id> {
+        let id = Id::new(self.string()?);
+        if id.is_none() {
+            self.refuse(format!(
+                "must be a name of at most {} characters: a-z, 0-9, - and _, the first not - or _",
+                Id::MAX_LEN
+            ));
+        }
+        id
+    }
+
+    /// This value as the name of a file. That the file exists is not asked: it may be on another machine.
+    pub fn file_name(&self) -> Option<String> {
+        let name = self.string()?;
+        if name.chars().any(char::is_control) {
+            self.refuse("must be a file name without control characters");
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
     /// This value as a duration with its unit (`250ms`, `30s`, `5m`, `1h`, `90d`), within `min..=max`.
     pub fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
         match self.value.as_str().and_then(parse_duration) {
@@ -163,6 +196,11 @@ impl<'v> Node<'v> {
             }
             found => found,
         }
+    }
+
+    /// This value as a duration that somebody may wait for an answer.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.duration(SHORTEST, LONGEST)
     }
 
     /// This value as a size in bytes (`64KiB`, `1MiB`, or a whole number of bytes), within `min..=max`.
@@ -226,6 +264,13 @@ impl<'v> Table<'v> {
         found
     }
 
+    /// The required `key` as an [`Id`], and where it stands.
+    pub fn id(&self, key: &str) -> (Option<Id>, Option<Node<'v>>) {
+        let node = self.required(key).map(Node::unveiled);
+        let id = node.as_ref().and_then(Node::id);
+        (id, node)
+    }
+
     /// Every key with its value, for mappings whose keys are names of the operator's own.
     pub fn entries(&self) -> Vec<(&'v str, Node<'v>)> {
         self.map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect()
@@ -248,6 +293,11 @@ impl<'v> Table<'v> {
     fn child(&self, key: &str, value: &'v Value) -> Node<'v> {
         Node { path: join(&self.node.path, key), value, ..self.node.clone() }
     }
+}
+
+/// What `read` makes of the value, or the default where there is none.
+pub fn or<N, T>(node: Option<N>, default: T, read: impl FnOnce(&N) -> Option<T>) -> Option<T> {
+    node.map_or(Some(default), |node| read(&node))
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -275,34 +325,6 @@ fn shown(value: &Value) -> String {
     }
 }
 
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor).map(Duration::from_millis)
-}
-
-/// A duration in the largest unit that shows it whole.
-pub fn show_duration(duration: Duration) -> String {
-    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (unit, factor) = UNITS.iter().rev().find(|(_, f)| ms != 0 && ms.is_multiple_of(*f)).unwrap_or(&("ms", 1));
-    format!("{}{unit}", ms.checked_div(*factor).unwrap_or(ms))
-}
-
-fn parse_bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let factor = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -322,13 +344,6 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_shown_in_the_unit_they_are_written_in() {
-        for text in ["250ms", "30s", "5m", "1h", "90d"] {
-            assert_eq!(parse_duration(text).map(show_duration).as_deref(), Some(text));
-        }
-    }
-
-    #[test]
     fn every_unknown_key_is_noted_not_only_the_first() {
         let problems = Problems::default();
         let value = json!({"a": 1, "b": 2, "c": 3});
@@ -338,6 +353,7 @@ mod tests {
         let paths: Vec<_> = problems.into_vec().into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["b", "c"]);
     }
+
     #[test]
     fn a_veiled_value_is_not_shown_nor_is_anything_below_it() {
         let problems = Problems::default();

@@ -84,7 +84,7 @@ impl Problems {
 
     /// Every mapping that was read, in the order in which that was done.
     #[cfg(feature = "cli")]
-    pub(super) fn into_mappings(self) -> Vec<Mapping> {
+    pub fn into_mappings(self) -> Vec<Mapping> {
         self.1.into_inner()
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{LastResort, Mode, Policy, Ramp, Slow};
-use crate::registry::reader::{Node, Table, show_duration};
+use crate::breaker::{LastResort, Mode, Policy, Ramp, Slow};
+use crate::wire::{Node, Table, show_duration};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);

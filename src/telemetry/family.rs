@@ -1,0 +1,283 @@
+//! The families of metrics: what stands in the documentation, and what makes a stat's name.
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// The last value set.
+    Gauge,
+    /// A distribution of values.
+    Histogram,
+}
+
+impl Kind {
+    /// Its name in the documentation.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric with all its series.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// The names of its labels, in the order in which a stat's name carries them.
+    pub labels: &'static [&'static str],
+    /// What it tells, in one sentence of Markdown.
+    pub meaning: &'static str,
+    /// How many series it has at most, by what the registry names.
+    pub bound: &'static str,
+}
+
+/// The names of labels.
+pub mod label {
+    /// The path that a call's answer came by.
+    pub const MODE: &str = "mode";
+    /// The task of the called tool; `protocol` for the protocol's own methods, `other` for anything else.
+    pub const TASK: &str = "task";
+    /// How a call ended for its client.
+    pub const STATUS: &str = "status";
+    /// The id of a server.
+    pub const SERVER: &str = "server";
+    /// The failure class of an attempt or a probe.
+    pub const OUTCOME: &str = "outcome";
+    /// What it was before.
+    pub const FROM: &str = "from";
+    /// What it is now.
+    pub const TO: &str = "to";
+    /// What happened inside a breaker.
+    pub const EVENT: &str = "event";
+    /// A failure class.
+    pub const CLASS: &str = "class";
+    /// Why.
+    pub const REASON: &str = "reason";
+    /// The id of a credential.
+    pub const CREDENTIAL: &str = "credential";
+    /// One of a credential's two slots.
+    pub const SLOT: &str = "slot";
+    /// How urgently a credential needs a new token.
+    pub const SEVERITY: &str = "severity";
+}
+
+use label::{CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATUS, TASK, TO};
+
+/// Every label, in the order of the bootstrap's rules.
+pub const LABELS: [&str; 13] =
+    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
+
+/// Every family, in the order of the documentation.
+pub static FAMILIES: [&Family; 20] = [
+    &CALLS,
+    &LATENCY,
+    &FALLBACK,
+    &BREAKER_STATE,
+    &ATTEMPTS,
+    &DRILLS,
+    &DRILL_IGNORED,
+    &PROBES,
+    &ALERTS,
+    &REPLAY_REFUSED,
+    &PAT_DAYS,
+    &PAT_PRESENT,
+    &PAT_EXPIRY_KNOWN,
+    &PAT_ALERT,
+    &PAT_AGE_VIOLATION,
+    &PAT_REJECTED,
+    &PAT_SWITCH,
+    &TRANSITIONS,
+    &OPEN_PERIOD,
+    &BREAKER_EVENTS,
+];
+
+/// Calls, by how they ended.
+pub static CALLS: Family = Family {
+    name: "cortex_calls_total",
+    kind: Kind::Counter,
+    labels: &[MODE, TASK, STATUS],
+    meaning: "calls; mode `mcp`, `direct` or `gate`; task `protocol` for the protocol's own methods, `other` for tools \
+              that the registry doesn't name; status `success`, `fallback`, `error`, `failed`, `refused`, `cancelled`",
+    bound: "18 per task",
+};
+
+/// How long calls take.
+pub static LATENCY: Family = Family {
+    name: "cortex_latency_ms",
+    kind: Kind::Histogram,
+    labels: &[MODE, TASK],
+    meaning: "how long a call takes, from the request's headers to its end",
+    bound: "3 per task",
+};
+
+/// Calls that another server than the first choice has answered.
+pub static FALLBACK: Family = Family {
+    name: "cortex_fallback_total",
+    kind: Kind::Counter,
+    labels: &[],
+    meaning: "calls answered by another server than the operator's first choice",
+    bound: "1",
+};
+
+/// The state of a server's breaker.
+pub static BREAKER_STATE: Family = Family {
+    name: "cortex_circuit_breaker_state",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: "0 closed, 1 open, 2 half-open",
+    bound: "1 per server",
+};
+
+/// Attempts at servers.
+pub static ATTEMPTS: Family = Family {
+    name: "dualpath_attempts_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, OUTCOME],
+    meaning: "attempts by failure class",
+    bound: "11 per server",
+};
+
+/// Attempts that were made to fail.
+pub static DRILLS: Family = Family {
+    name: "dualpath_drill_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, CLASS],
+    meaning: "drilled attempts",
+    bound: "5 per server",
+};
+
+/// Orders for a drill that were not followed.
+pub static DRILL_IGNORED: Family = Family {
+    name: "dualpath_drill_ignored_total",
+    kind: Kind::Counter,
+    labels: &[REASON],
+    meaning: "orders for a drill from a `source` that may not give any, or with the drill `off`",
+    bound: "2",
+};
+
+/// The prober's probes.
+pub static PROBES: Family = Family {
+    name: "dualpath_probes_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, OUTCOME],
+    meaning: "the prober's probes by failure class",
+    bound: "11 per server",
+};
+
+/// Attempts and probes that somebody wants to hear of.
+pub static ALERTS: Family = Family {
+    name: "dualpath_alerts_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, CLASS],
+    meaning: "attempts of a class whose policy says `alert`; by default refused credentials",
+    bound: "11 per server",
+};
+
+/// Failed calls that were not sent on.
+pub static REPLAY_REFUSED: Family = Family {
+    name: "dualpath_replay_refused_total",
+    kind: Kind::Counter,
+    labels: &[TASK, REASON],
+    meaning: "failed calls that were not sent on because they may have been executed, or for want of tokens or time; \
+              reason `budget`, `no_time`, `not_replayable`, `unknown_annotation`, `pinned`, `batch`, `unreadable`, `policy`",
+    bound: "8 per task",
+};
+
+/// How long a slot's token lives on.
+pub static PAT_DAYS: Family = Family {
+    name: "snowflake_pat_days_until_expiry",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL, SLOT],
+    meaning: "whole days until a token ends; only where that is known; 0 once the slot is emptied, so alert where \
+              `dualpath_pat_present` is 1, or on `snowflake_pat_rotation_alerts`",
+    bound: "2 per credential",
+};
+
+/// Whether a slot has a token.
+pub static PAT_PRESENT: Family = Family {
+    name: "dualpath_pat_present",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL, SLOT],
+    meaning: "1 if the slot has a token, 0 if it is empty",
+    bound: "2 per credential",
+};
+
+/// Whether it is known how long a slot's token lives on.
+pub static PAT_EXPIRY_KNOWN: Family = Family {
+    name: "dualpath_pat_expiry_known",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL, SLOT],
+    meaning: "1 if the end of the slot's token is known, 0 if not",
+    bound: "2 per credential",
+};
+
+/// How urgently a credential needs a new token.
+pub static PAT_ALERT: Family = Family {
+    name: "snowflake_pat_rotation_alerts",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL, SEVERITY],
+    meaning: "1 while a new token is needed: `alert`, or `critical`, also when no slot has one that may be sent",
+    bound: "2 per credential",
+};
+
+/// Whether a token lives for too long.
+pub static PAT_AGE_VIOLATION: Family = Family {
+    name: "dualpath_pat_age_violation",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL],
+    meaning: "1 while a token lives for longer than the policy's `max_age`",
+    bound: "1 per credential",
+};
+
+/// Refused tokens.
+pub static PAT_REJECTED: Family = Family {
+    name: "dualpath_pat_rejected_total",
+    kind: Kind::Counter,
+    labels: &[CREDENTIAL, SLOT],
+    meaning: "tokens that a server refused",
+    bound: "2 per credential",
+};
+
+/// Calls that changed slots.
+pub static PAT_SWITCH: Family = Family {
+    name: "dualpath_pat_switch_total",
+    kind: Kind::Counter,
+    labels: &[CREDENTIAL, FROM, TO, REASON],
+    meaning: "calls that changed slots: `newer`, `rejected`, `expired`, `emptied`",
+    bound: "8 per credential",
+};
+
+/// Transitions of a breaker.
+pub static TRANSITIONS: Family = Family {
+    name: "dualpath_breaker_transitions_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, FROM, TO],
+    meaning: "transitions, each counted once per process",
+    bound: "9 per server",
+};
+
+/// How long breakers open for.
+pub static OPEN_PERIOD: Family = Family {
+    name: "dualpath_breaker_open_ms",
+    kind: Kind::Histogram,
+    labels: &[SERVER],
+    meaning: "open periods, as they begin",
+    bound: "1 per server",
+};
+
+/// What happens inside a breaker.
+pub static BREAKER_EVENTS: Family = Family {
+    name: "dualpath_breaker_events_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, EVENT],
+    meaning: "inside the breaker: refusals by reason (`refused_open`, ...), probes (`probe_granted`, `probe_ok`, ...), \
+              `last_resort`, `ramp_diverted`, `not_enforced`, stale results, write conflicts and the like",
+    bound: "22 per server",
+};

@@ -1,0 +1,181 @@
+//! One series of a metric, as a key that costs nothing to copy, compare and hash.
+
+use super::family::{self, Family};
+use super::names::{Name, Names};
+use crate::breaker::State;
+use crate::credential::{Cause, Severity, Slot};
+use crate::failure::Class;
+
+/// The path that a call's answer came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// From an MCP server.
+    Mcp,
+    /// From a REST API.
+    Direct,
+    /// From the gate itself.
+    Gate,
+}
+
+impl Mode {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Mcp => "mcp",
+            Mode::Direct => "direct",
+            Mode::Gate => "gate",
+        }
+    }
+}
+
+/// How a call ended for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Answered by the first server of the operator's order.
+    Success,
+    /// Answered, but by another server than that one.
+    Fallback,
+    /// Answered with an error that is about the call, not about the servers.
+    Error,
+    /// Not answered: no path was left.
+    Failed,
+    /// Turned away by the gate before any server was asked.
+    Refused,
+    /// The client left before there was an answer.
+    Cancelled,
+}
+
+impl Status {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Success => "success",
+            Status::Fallback => "fallback",
+            Status::Error => "error",
+            Status::Failed => "failed",
+            Status::Refused => "refused",
+            Status::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One series. A [`Name`] is a server's, a task's or a credential's; every other label is one of a fixed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// [`family::CALLS`]: mode, task, status.
+    Calls(Mode, Name, Status),
+    /// [`family::LATENCY`]: mode, task.
+    Latency(Mode, Name),
+    /// [`family::FALLBACK`].
+    Fallback,
+    /// [`family::BREAKER_STATE`]: server.
+    BreakerState(Name),
+    /// [`family::ATTEMPTS`]: server, outcome.
+    Attempts(Name, Class),
+    /// [`family::DRILLS`]: server, class.
+    Drills(Name, Class),
+    /// [`family::DRILL_IGNORED`]: reason.
+    DrillIgnored(&'static str),
+    /// [`family::PROBES`]: server, outcome.
+    Probes(Name, Class),
+    /// [`family::ALERTS`]: server, class.
+    Alerts(Name, Class),
+    /// [`family::REPLAY_REFUSED`]: task, reason.
+    ReplayRefused(Name, &'static str),
+    /// [`family::TRANSITIONS`]: server, from, to.
+    Transitions(Name, State, State),
+    /// [`family::OPEN_PERIOD`]: server.
+    OpenPeriod(Name),
+    /// [`family::BREAKER_EVENTS`]: server, event.
+    BreakerEvents(Name, &'static str),
+    /// [`family::PAT_REJECTED`]: credential, slot.
+    PatRejected(Name, Slot),
+    /// [`family::PAT_SWITCH`]: credential, from, to, reason.
+    PatSwitch(Name, Slot, Slot, Cause),
+    /// [`family::PAT_DAYS`]: credential, slot.
+    PatDays(Name, Slot),
+    /// [`family::PAT_PRESENT`]: credential, slot; 1 or 0.
+    PatPresent(Name, Slot),
+    /// [`family::PAT_EXPIRY_KNOWN`]: credential, slot; 1 or 0.
+    PatExpiryKnown(Name, Slot),
+    /// [`family::PAT_ALERT`]: credential, severity; 1 or 0.
+    PatAlert(Name, Severity),
+    /// [`family::PAT_AGE_VIOLATION`]: credential; 1 or 0.
+    PatAgeViolation(Name),
+}
+
+/// The most labels that a family has.
+const MOST: usize = 4;
+
+impl Metric {
+    /// The family that the series belongs to.
+    #[must_use]
+    pub fn family(self) -> &'static Family {
+        match self {
+            Metric::Calls(..) => &family::CALLS,
+            Metric::Latency(..) => &family::LATENCY,
+            Metric::Fallback => &family::FALLBACK,
+            Metric::BreakerState(_) => &family::BREAKER_STATE,
+            Metric::Attempts(..) => &family::ATTEMPTS,
+            Metric::Drills(..) => &family::DRILLS,
+            Metric::DrillIgnored(_) => &family::DRILL_IGNORED,
+            Metric::Probes(..) => &family::PROBES,
+            Metric::Alerts(..) => &family::ALERTS,
+            Metric::ReplayRefused(..) => &family::REPLAY_REFUSED,
+            Metric::Transitions(..) => &family::TRANSITIONS,
+            Metric::OpenPeriod(_) => &family::OPEN_PERIOD,
+            Metric::BreakerEvents(..) => &family::BREAKER_EVENTS,
+            Metric::PatRejected(..) => &family::PAT_REJECTED,
+            Metric::PatSwitch(..) => &family::PAT_SWITCH,
+            Metric::PatDays(..) => &family::PAT_DAYS,
+            Metric::PatPresent(..) => &family::PAT_PRESENT,
+            Metric::PatExpiryKnown(..) => &family::PAT_EXPIRY_KNOWN,
+            Metric::PatAlert(..) => &family::PAT_ALERT,
+            Metric::PatAgeViolation(_) => &family::PAT_AGE_VIOLATION,
+        }
+    }
+
+    /// The values of its family's labels, in their order, and empty text for those that it has not.
+    pub(super) fn values(self, names: &Names) -> [&str; MOST] {
+        let of = |name| names.text(name);
+        match self {
+            Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
+            Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
+            Metric::Fallback => ["", "", "", ""],
+            Metric::BreakerState(name) | Metric::OpenPeriod(name) | Metric::PatAgeViolation(name) => {
+                [of(name), "", "", ""]
+            }
+            Metric::Attempts(server, class)
+            | Metric::Drills(server, class)
+            | Metric::Probes(server, class)
+            | Metric::Alerts(server, class) => [of(server), class.as_str(), "", ""],
+            Metric::DrillIgnored(reason) => [reason, "", "", ""],
+            Metric::ReplayRefused(name, word) | Metric::BreakerEvents(name, word) => [of(name), word, "", ""],
+            Metric::Transitions(server, from, to) => [of(server), from.as_str(), to.as_str(), ""],
+            Metric::PatRejected(credential, slot)
+            | Metric::PatDays(credential, slot)
+            | Metric::PatPresent(credential, slot)
+            | Metric::PatExpiryKnown(credential, slot) => [of(credential), slot.as_str(), "", ""],
+            Metric::PatSwitch(credential, from, to, cause) => {
+                [of(credential), from.as_str(), to.as_str(), cause.as_str()]
+            }
+            Metric::PatAlert(credential, severity) => [of(credential), severity.as_str(), "", ""],
+        }
+    }
+
+    /// The name of its stat in Envoy, without [`ENVOY_PREFIX`](super::ENVOY_PREFIX). Made when the stat is defined and not
+    /// again.
+    #[must_use]
+    pub fn stat_name(self, names: &Names) -> String {
+        let family = self.family();
+        let mut stat = family.name.to_owned();
+        for (label, value) in family.labels.iter().zip(self.values(names)) {
+            for part in [".", label, ".", value] {
+                stat.push_str(part);
+            }
+        }
+        stat
+    }
+}

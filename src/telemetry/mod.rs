@@ -1,0 +1,35 @@
+//! The metrics: each with its name, its labels, its meaning, and what bounds the number of its series. They stand here
+//! once. The filter counts them, the renderer makes Envoy's label rules of them, `dualpath pat` reads them from a running
+//! Envoy, and the documentation's table is printed from them.
+//!
+//! Envoy knows no labels when a module defines a metric, so the name of a stat carries them as `.label.value` pairs, which
+//! the tag rules of the bootstrap take out again.
+
+mod document;
+mod family;
+mod metric;
+mod names;
+mod pending;
+#[cfg(test)]
+mod tests;
+
+pub use document::table;
+pub use family::{FAMILIES, Family, Kind, LABELS, label};
+pub use metric::{Metric, Mode, Status};
+pub use names::{Name, Names, RegistryNames};
+pub use pending::Pending;
+
+/// The metrics' families by name, for who reads one.
+pub mod of {
+    pub use super::family::{
+        ALERTS, ATTEMPTS, BREAKER_EVENTS, BREAKER_STATE, CALLS, DRILL_IGNORED, DRILLS, FALLBACK, LATENCY, OPEN_PERIOD,
+        PAT_AGE_VIOLATION, PAT_ALERT, PAT_DAYS, PAT_EXPIRY_KNOWN, PAT_PRESENT, PAT_REJECTED, PAT_SWITCH, PROBES,
+        REPLAY_REFUSED, TRANSITIONS,
+    };
+}
+
+/// What Envoy puts before the names of a module's stats.
+pub const ENVOY_PREFIX: &str = "wasmcustom";
+
+/// What the names of all families begin with, up to the first `_`.
+pub const NAMESPACES: [&str; 3] = ["cortex", "dualpath", "snowflake"];

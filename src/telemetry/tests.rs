@@ -1,0 +1,149 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::breaker::State;
+use crate::credential::{Cause, Severity, Slot};
+use crate::failure::Class;
+
+/// One series of every family.
+fn samples(name: Name) -> Vec<Metric> {
+    vec![
+        Metric::Calls(Mode::Mcp, name, Status::Success),
+        Metric::Latency(Mode::Direct, name),
+        Metric::Fallback,
+        Metric::BreakerState(name),
+        Metric::Attempts(name, Class::NotSent),
+        Metric::Drills(name, Class::Lost),
+        Metric::DrillIgnored("off"),
+        Metric::Probes(name, Class::Success),
+        Metric::Alerts(name, Class::Credential),
+        Metric::ReplayRefused(name, "budget"),
+        Metric::PatDays(name, Slot::A),
+        Metric::PatPresent(name, Slot::B),
+        Metric::PatExpiryKnown(name, Slot::A),
+        Metric::PatAlert(name, Severity::Critical),
+        Metric::PatAgeViolation(name),
+        Metric::PatRejected(name, Slot::B),
+        Metric::PatSwitch(name, Slot::A, Slot::B, Cause::Newer),
+        Metric::Transitions(name, State::HalfOpen, State::Closed),
+        Metric::OpenPeriod(name),
+        Metric::BreakerEvents(name, "probe_ok"),
+    ]
+}
+
+#[test]
+fn a_series_gives_a_value_to_each_label_of_its_family_and_to_no_other() {
+    let mut names = Names::default();
+    let name = names.intern("primary");
+    let samples = samples(name);
+    for metric in &samples {
+        let values = metric.values(&names);
+        let given = values.iter().filter(|value| !value.is_empty()).count();
+        assert_eq!(given, metric.family().labels.len(), "{metric:?}");
+        assert!(values[..given].iter().all(|value| !value.is_empty()), "{metric:?}");
+    }
+    let seen: Vec<_> = samples.iter().map(|metric| metric.family().name).collect();
+    assert_eq!(seen, FAMILIES.map(|family| family.name));
+}
+
+#[test]
+fn a_stat_is_named_as_the_rules_of_the_bootstrap_read_it() {
+    let mut names = Names::default();
+    let (task, server) = (names.intern("search"), names.intern("mcp-a"));
+    for (metric, expected) in [
+        (Metric::Calls(Mode::Mcp, task, Status::Fallback), "cortex_calls_total.mode.mcp.task.search.status.fallback"),
+        (
+            Metric::Calls(Mode::Gate, Name::PROTOCOL, Status::Success),
+            "cortex_calls_total.mode.gate.task.protocol.status.success",
+        ),
+        (Metric::Latency(Mode::Direct, Name::OTHER), "cortex_latency_ms.mode.direct.task.other"),
+        (Metric::Fallback, "cortex_fallback_total"),
+        (Metric::BreakerState(server), "cortex_circuit_breaker_state.server.mcp-a"),
+        (
+            Metric::Transitions(server, State::Closed, State::Open),
+            "dualpath_breaker_transitions_total.server.mcp-a.from.closed.to.open",
+        ),
+        (
+            Metric::PatSwitch(server, Slot::A, Slot::B, Cause::Expired),
+            "dualpath_pat_switch_total.credential.mcp-a.from.a.to.b.reason.expired",
+        ),
+        (Metric::PatAlert(server, Severity::Alert), "snowflake_pat_rotation_alerts.credential.mcp-a.severity.alert"),
+    ] {
+        assert_eq!(metric.stat_name(&names), expected);
+    }
+}
+
+#[test]
+fn every_label_and_namespace_has_its_rule_and_none_is_left_over() {
+    let used: BTreeSet<_> = FAMILIES.iter().flat_map(|family| family.labels).copied().collect();
+    assert_eq!(used, BTreeSet::from(LABELS));
+    let namespaces: BTreeSet<_> = FAMILIES.iter().filter_map(|family| family.name.split('_').next()).collect();
+    assert_eq!(namespaces, BTreeSet::from(NAMESPACES));
+}
+
+#[test]
+fn a_family_is_named_and_counted_once() {
+    let names: BTreeSet<_> = FAMILIES.iter().map(|family| family.name).collect();
+    assert_eq!(names.len(), FAMILIES.len());
+    for family in FAMILIES {
+        assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+        assert!(family.bound.starts_with(|first: char| first.is_ascii_digit()), "{}", family.name);
+    }
+}
+
+#[test]
+fn a_name_is_the_same_however_often_it_is_interned() {
+    let mut names = Names::default();
+    let first = names.intern("primary");
+    assert_ne!(names.intern("secondary"), first);
+    assert_eq!(names.intern("primary"), first);
+    assert_eq!(names.text(first), "primary");
+    assert_eq!((names.intern("other"), names.intern("protocol")), (Name::OTHER, Name::PROTOCOL));
+}
+
+#[test]
+fn names_beyond_the_last_number_are_counted_together() {
+    let mut names = Names::default();
+    let all: BTreeSet<_> = (0..70_000).map(|n| names.text_of_interned(&format!("s{n}"))).collect();
+    assert_eq!(all.len(), 65_536 - 2 + 1);
+    assert!(all.contains("other"));
+    assert_eq!(names.text_of_interned("s0"), "s0");
+}
+
+impl Names {
+    fn text_of_interned(&mut self, text: &str) -> String {
+        let name = self.intern(text);
+        self.text(name).to_owned()
+    }
+}
+
+#[test]
+fn what_is_pending_is_taken_once_and_whole() {
+    let mut pending = Pending::default();
+    let name = Names::default().intern("primary");
+    let (attempts, latency) = (Metric::Attempts(name, Class::Success), Metric::Latency(Mode::Mcp, name));
+    pending.add(attempts, 2);
+    pending.add(Metric::Fallback, 1);
+    pending.add(attempts, 3);
+    assert!(pending.record(latency, 7) && pending.record(latency, 9));
+    let take = |pending: &mut Pending| {
+        let (mut sums, mut values) = (Vec::new(), Vec::new());
+        pending.take(|metric, sum| sums.push((metric, sum)), |metric, value| values.push((metric, value)));
+        sums.sort_by_key(|(_, sum)| *sum);
+        (sums, values)
+    };
+    let (sums, values) = take(&mut pending);
+    assert_eq!(sums, [(Metric::Fallback, 1), (attempts, 5)]);
+    assert_eq!(values, [(latency, 7), (latency, 9)]);
+    assert_eq!(take(&mut pending), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_histogram_asks_to_be_taken_before_it_grows_without_bound() {
+    let mut pending = Pending::default();
+    let kept = (0..2000).take_while(|value| pending.record(Metric::OpenPeriod(Name::OTHER), *value)).count();
+    assert!(kept < 2000);
+    let mut values = 0;
+    pending.take(|_, _| (), |_, _| values += 1);
+    assert_eq!(values, kept + 1, "the value that filled it is kept, too");
+}

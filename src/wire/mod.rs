@@ -1,0 +1,16 @@
+//! Reading a tree of JSON values (whatever it was written in) with every problem noted: what the registry and the
+//! mappings of its tools are read with. Nothing here knows what is read.
+
+mod id;
+mod problem;
+mod reader;
+mod suggest;
+mod units;
+
+pub use id::Id;
+#[cfg(feature = "cli")]
+pub use problem::Mapping;
+pub use problem::{Problem, Problems, Violation};
+pub use reader::{Node, Table, or};
+pub use suggest::suggest;
+pub use units::show_duration;

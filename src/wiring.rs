@@ -1,0 +1,199 @@
+//! Every name that the rendered configuration and the module agree on. It stands here once: the renderer writes it, the
+//! filter reads it, and neither can drift from the other unseen.
+//!
+//! A name of this file is part of what is deployed. While an Envoy is updated, an old module may run under a new
+//! configuration, or the other way round, so a name is not changed lightly.
+
+use crate::credential::Slot;
+
+/// Scope of the shared data. All roles name the same one, so that they see the same breakers.
+pub const VM_ID: &str = "dualpath";
+
+/// Name of the plugin in every role; Envoy's own stats about it are `wasm.dualpath.*`.
+pub const PLUGIN: &str = "dualpath";
+
+/// Environment variable that takes the MCP servers out of use from the start, when it is `false`, `0`, `off` or `no`. The
+/// first users know it by this name.
+pub const MCP_SWITCH: &str = "MCP_SNOWFLAKE_ENABLED";
+
+/// The names of headers.
+pub mod header {
+    /// What all headers of Dualpath's own begin with. From a client they are taken off.
+    pub const PREFIX: &str = "x-dualpath-";
+
+    /// Request header that orders a drill.
+    pub const DRILL: &str = "x-dualpath-drill";
+
+    /// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
+    pub const SLOTS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];
+
+    /// Response header that makes Envoy's router send the call to the next server; the route's `retriable_headers` name it.
+    pub const FAILOVER: &str = "x-dualpath-failover";
+
+    /// Response header with the number of seconds that the router is to wait before the next attempt; the route's
+    /// `rate_limited_retry_back_off` names it.
+    pub const WAIT: &str = "x-dualpath-wait";
+
+    /// Response header in which the attempt tells the gate whose answer this is. Never reaches a client.
+    pub const ANSWER: &str = "x-dualpath-answer";
+
+    /// Response header that names the server that answered, where clients may see that.
+    pub const SERVER: &str = "x-dualpath-server";
+
+    /// Response header that says how many attempts the answer took, where clients may see that.
+    pub const ATTEMPTS: &str = "x-dualpath-attempts";
+}
+
+/// Filter state of a request: what the module keeps with it and Envoy's configuration reads.
+pub mod state {
+    /// The cluster of the next attempt; the route's matcher reads it.
+    pub const NEXT: &str = "next";
+
+    /// What the gate has planned for the call.
+    pub const PLAN: &str = "plan";
+
+    /// At which pace the router makes further attempts; routes are chosen by it. Unset = at once.
+    pub const PACE: &str = "pace";
+
+    /// The value of [`PACE`] for a call whose attempts all go to one server, which needs time.
+    pub const PATIENT: &str = "patient";
+
+    /// What happened with the credentials of the call; the access log writes it.
+    pub const AUDIT: &str = "audit";
+
+    /// The name that Envoy's configuration knows a module's filter state by.
+    #[must_use]
+    pub fn in_envoy(name: &str) -> String {
+        format!("wasm.{name}")
+    }
+}
+
+/// The names of routes.
+pub mod route {
+    /// The route that may use every server.
+    pub const MCP: &str = "mcp";
+
+    /// The route that the kill switch leaves: it reaches REST servers only.
+    pub const DIRECT_ONLY: &str = "direct-only";
+
+    const PATIENT: &str = "-patient";
+
+    /// The name of the twin of `route` that waits before each further attempt.
+    #[must_use]
+    pub fn patient(route: &str) -> String {
+        format!("{route}{PATIENT}")
+    }
+
+    /// Whether a route of this name, patient or not, reaches REST servers only.
+    #[must_use]
+    pub fn is_direct_only(name: &[u8]) -> bool {
+        let rest = name.strip_prefix(DIRECT_ONLY.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest == PATIENT.as_bytes())
+    }
+}
+
+/// The names of clusters. A server's own cluster is named by the server's id.
+pub mod cluster {
+    use super::Slot;
+
+    /// Where a drilled attempt goes instead of to its server, and the listener behind it.
+    pub const DRILL: &str = "dualpath-drill";
+
+    /// Where the secret of a slot comes from: a secret server or a token endpoint.
+    #[must_use]
+    pub fn secret(credential: &str, slot: Slot) -> String {
+        format!("dualpath-secret-{credential}-{}", slot.as_str())
+    }
+
+    /// Where the prober asks about a credential.
+    #[must_use]
+    pub fn credential(credential: &str) -> String {
+        format!("dualpath-credential-{credential}")
+    }
+}
+
+/// Where the module runs, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// On the listener, once per request.
+    Gate,
+    /// On a server's cluster, once per attempt.
+    Attempt,
+    /// On the cluster that stands for servers which are to fail.
+    Drill,
+    /// On the cluster of a credential, once per question of the prober.
+    Keeper,
+    /// On the main thread, once per process; or on every thread, as the registry says.
+    Prober,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 5] = [Role::Gate, Role::Attempt, Role::Drill, Role::Keeper, Role::Prober];
+
+    /// Its name in plugin configurations.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Gate => "gate",
+            Role::Attempt => "attempt",
+            Role::Drill => "drill",
+            Role::Keeper => "keeper",
+            Role::Prober => "prober",
+        }
+    }
+
+    /// The role of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// The keys of a plugin's configuration.
+pub mod key {
+    /// Its [`Role`](super::Role).
+    pub const ROLE: &str = "role";
+
+    /// The whole registry, as it was written.
+    pub const REGISTRY: &str = "registry";
+
+    /// Of an attempt: the server whose cluster it stands on.
+    pub const SERVER: &str = "server";
+
+    /// Of a keeper: the credential whose cluster it stands on.
+    pub const CREDENTIAL: &str = "credential";
+
+    /// Of a prober: [`LISTENER`] where it is one of many.
+    pub const PLACEMENT: &str = "placement";
+
+    /// The value of [`PLACEMENT`] for a prober among a listener's filters.
+    pub const LISTENER: &str = "listener";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_for_rest_only_is_known_in_both_of_its_paces_and_no_other_is_taken_for_one() {
+        assert!(route::is_direct_only(route::DIRECT_ONLY.as_bytes()));
+        assert!(route::is_direct_only(route::patient(route::DIRECT_ONLY).as_bytes()));
+        for other in [route::MCP, "mcp-patient", "", "direct", "direct-only-2", "direct-only-patient-2"] {
+            assert!(!route::is_direct_only(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_role_is_read_back_by_its_name() {
+        assert!(Role::ALL.into_iter().all(|role| Role::parse(role.as_str()) == Some(role)));
+        assert_eq!(Role::parse("Gate"), None);
+    }
+
+    #[test]
+    fn all_headers_of_our_own_are_recognised_by_their_prefix() {
+        use header::{ANSWER, ATTEMPTS, DRILL, FAILOVER, PREFIX, SERVER, SLOTS, WAIT};
+        let all = [DRILL, FAILOVER, WAIT, ANSWER, SERVER, ATTEMPTS];
+        assert!(all.iter().chain(&SLOTS).all(|name| name.starts_with(PREFIX)));
+    }
+}
