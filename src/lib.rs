@@ -1,6 +1,6 @@
 //! Dualpath keeps MCP tool calls answered inside an Envoy sidecar.
 //!
-//! The core (everything but `filter`, `cli` and `lab`) is pure: it takes the time and an event and returns a decision.
+//! The core (everything but `filter` and `cli`) is pure: it takes the time and an event and returns a decision.
 //! `filter` is the host shell, the only place that names `proxy_wasm`.
 
 // A trap in the module takes every request of its worker with it, so nothing that ships may be able to panic.
@@ -47,6 +47,3 @@ pub mod wiring;
 
 #[cfg(feature = "filter")]
 mod filter;
-
-#[cfg(feature = "lab")]
-pub mod lab;

@@ -1,6 +1,6 @@
 //! Bytes that somebody else wrote, changed at random: nothing may panic, and each reader has something that always holds.
 //!
-//! `cargo test` spends a moment on each reader; `make fuzz` as long as SECONDS says, from another seed each time (SEED
+//! `cargo test` spends a moment on each reader; `make fuzz` as long as FUZZ_SECONDS says, from another seed each time (SEED
 //! repeats one). An input that breaks something is written to `build/fuzz/`.
 
 #[path = "fuzz/mutator.rs"]
@@ -37,9 +37,9 @@ fn fuzz(target: &Target, seed: u64, time: Duration) -> Result<u64, Vec<u8>> {
 }
 
 fn main() -> ExitCode {
-    let time = number("SECONDS").map_or(Duration::from_millis(700), Duration::from_secs);
+    let time = number("FUZZ_SECONDS").map_or(Duration::from_millis(700), Duration::from_secs);
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let seed = number("SEED").unwrap_or_else(|| if number("SECONDS").is_some() { now() } else { 1 });
+    let seed = number("SEED").unwrap_or_else(|| if number("FUZZ_SECONDS").is_some() { now() } else { 1 });
     let only = std::env::var("TARGET").unwrap_or_default();
     let mut broken = 0;
     for target in TARGETS.iter().filter(|target| only.is_empty() || target.name == only) {

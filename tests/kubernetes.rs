@@ -1,5 +1,5 @@
 //! The manifests of `envoy/kubernetes` fit each other, the registry beside them and what Envoy asks for. Kubernetes' own
-//! schemas are checked by `.make/kubernetes`.
+//! schemas are checked by `make test`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,8 +2,16 @@
 //! that never come, a clock that ticks in between. All decisions and bytes are the shipped code's.
 //!
 //! Checked in every state: only legal changes of state, each with the next epoch (I1); at most one probe (I2), and only it
-//! decides (I3); opened with evidence and as soon as there is (I4); no result lost (I5); no probe before its time (I6). And
-//! from every state the breaker can still close. Then bugs of the field are put back, and must be found.
+//! decides (I3); opened with evidence and as soon as there is (I4); no result lost (I5); no probe before its time (I6); after
+//! a failure of its own a worker looks (I7); and nobody takes a breaker to be closed that was opened longer ago than a view
+//! lasts (I8). And from every state the breaker can still close. Then bugs are put back, those of the field first, and must
+//! be found.
+//!
+//! A worker that has seen a healthy record admits calls without a look for `VIEW_MS`. What that can cost is the calls that
+//! it sends for so long to a server that another worker has opened, or opened and closed, since: no more than that. They
+//! carry the epoch of the view, so that their results are dropped as stale, and they never hold a lease; so all that is
+//! checked about results, probes and recovery holds with them as without. The tick is a little shorter than `VIEW_MS`: a
+//! view is at most one tick old.
 //!
 //! Not modelled: batching, the failure rate, growing periods, the ramp; tests and the simulation cover those. `cargo test`
 //! explores small bounds, `make model` large ones.
@@ -122,6 +130,9 @@ fn main() -> ExitCode {
         (Variant::BlindResults, true),
         (Variant::BlindProbe, true),
         (Variant::UnfencedLease, true),
+        (Variant::EternalView, true),
+        (Variant::ViewDespiteFailure, true),
+        (Variant::ViewOfAnyState, true),
         (Variant::NeutralKeepsLease, false),
     ];
     for (variant, caught) in bugs {

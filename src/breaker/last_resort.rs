@@ -3,6 +3,7 @@
 //! Refusing all of them for certain would be worse than letting some fail, so they are shed smoothly. Everything here is one
 //! worker's own: it needs no write while the server is down, and a trap takes it along.
 
+use super::draws::Draw;
 use super::policy::Policy;
 use super::results::{CallResult, Delta};
 use super::step::{Moment, Refusal};
@@ -10,14 +11,14 @@ use super::window::{Counts, Window};
 
 /// One worker's calls of last resort to one server.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastResort {
+pub(super) struct LastResortCalls {
     /// How they ended; `None` before the first.
     window: Option<Window>,
     /// When those that are under way began.
     under_way: Vec<u64>,
 }
 
-impl LastResort {
+impl LastResortCalls {
     /// Lets a call go, or says why not. It should be [ended](Self::end); one that never is counts as under way for as long
     /// as a probe's lease.
     pub fn admit(&mut self, policy: &Policy, moment: Moment) -> Result<(), Refusal> {
@@ -26,7 +27,7 @@ impl LastResort {
             return Err(Refusal::Crowded);
         }
         let counts = self.window.as_ref().map_or(Counts::default(), |window| window.counts(moment.now_ms));
-        if policy.sheds(counts, moment.draw()) {
+        if policy.sheds(counts, Draw::Shedding.of(moment)) {
             return Err(Refusal::Shed);
         }
         self.under_way.push(moment.now_ms);

@@ -7,10 +7,14 @@
 //! a result of an older epoch is dropped, so that a late answer decides nothing. The probe of a half-open breaker is a
 //! lease that runs out, so that a call which never reports (its VM trapped, its client left) cannot block recovery.
 //!
+//! A healthy server costs no host call per call: a worker relies on what it saw for [`VIEW_MS`], see [`CachedView`].
+//!
 //! Whatever goes wrong in here, the call is let through: a broken breaker must not be an outage of its own.
 
+mod cached_view;
 pub mod codec;
 mod counters;
+mod draws;
 mod driver;
 mod last_resort;
 mod policy;
@@ -20,11 +24,12 @@ mod shared_record;
 pub mod step;
 mod window;
 
-pub use counters::Counters;
+pub use cached_view::{CachedView, VIEW_MS};
+pub use counters::{Counters, Event};
 pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, Look};
 pub use policy::{LastResort, Mode, Policy, Ramp, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
-pub use results::{CallResult, Delta, Outcome, Verdict};
+pub use results::{CallResult, Delta, Outcome, ProbeResult};
 pub use step::{Moment, Refusal, Transition, View};
 pub use window::{Bucket, Counts, Window};
 

@@ -31,6 +31,17 @@ pub struct CallResult {
     pub took_ms: u64,
 }
 
+impl CallResult {
+    /// Whether the server did badly: it failed, refused for load, or was slow.
+    pub(super) fn is_adverse(self, policy: &Policy) -> bool {
+        match self.outcome {
+            Outcome::Neutral | Outcome::Alive => false,
+            Outcome::Success => policy.is_slow(self.took_ms),
+            Outcome::Failure | Outcome::Limited { .. } => true,
+        }
+    }
+}
+
 /// Results of normal calls, added up until they are written. All of one epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
@@ -88,7 +99,7 @@ impl Delta {
 
 /// How a probe ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ProbeResult {
     /// The epoch that issued the lease.
     pub epoch: u32,
     /// The lease.

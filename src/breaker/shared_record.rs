@@ -1,7 +1,8 @@
 //! The record in the host's shared data: read, decide, write by compare-and-swap.
 
+use super::cached_view::CachedView;
 use super::codec::{self, Decoded};
-use super::counters::{Counters, bump};
+use super::counters::{Counters, Event};
 use super::policy::Policy;
 use super::record::{Record, State};
 use super::step::{Moment, Step};
@@ -21,6 +22,8 @@ pub(super) struct SharedRecord {
     /// Whether that record had a run of failures.
     pub(super) seen_run: bool,
     pub(super) counters: Counters,
+    /// That record, if no look is needed for a while.
+    view: Option<CachedView>,
     last_ms: u64,
     /// Begin of the period in which repairs are counted, and their number.
     repairs: (u64, u32),
@@ -58,9 +61,21 @@ impl SharedRecord {
             seen_epoch: 0,
             seen_run: false,
             counters: Counters::default(),
+            view: None,
             last_ms: 0,
             repairs: (0, 0),
         }
+    }
+
+    /// The record as this worker saw it last, if it may still rely on that. No host call.
+    pub(super) fn cached(&mut self, now_ms: u64) -> Option<CachedView> {
+        self.note_time(now_ms);
+        self.view.filter(|view| view.holds(now_ms))
+    }
+
+    /// Makes the next call look at the record.
+    pub(super) fn forget_view(&mut self) {
+        self.view = None;
     }
 
     /// The record as it is; a closed one if there is none.
@@ -76,7 +91,7 @@ impl SharedRecord {
         moment: Moment,
         tries: u32,
         epoch: u32,
-        change: impl Fn(&Record) -> Step<A>,
+        mut change: impl FnMut(&Record) -> Step<A>,
     ) -> Result<Step<A>, Failed> {
         for _ in 0..tries {
             let loaded = self.load(store, moment.now_ms, epoch)?;
@@ -89,19 +104,21 @@ impl SharedRecord {
             if loaded.found == Found::Garbage {
                 self.note_repair(moment.now_ms)?;
             }
-            match store.set(&self.key, &codec::encode(next), loaded.token) {
+            let written = store.set(&self.key, &codec::encode(next), loaded.token);
+            self.view = None;
+            match written {
                 Ok(()) => {
-                    self.note_seen(next);
+                    self.note_seen(next, moment.now_ms);
                     return Ok(step);
                 }
-                Err(SetError::CasMismatch) => bump(&mut self.counters.write_conflicts, 1),
+                Err(SetError::CasMismatch) => self.counters.count(Event::WriteConflict),
                 Err(SetError::Host) => {
-                    bump(&mut self.counters.host_errors, 1);
+                    self.counters.count(Event::HostError);
                     return Err(Failed::Host);
                 }
             }
         }
-        bump(&mut self.counters.writes_given_up, 1);
+        self.counters.count(Event::WriteGivenUp);
         Err(Failed::Conflict)
     }
 
@@ -117,28 +134,26 @@ impl SharedRecord {
     /// The record, or a new one of `epoch` where there is none. A corrupt value is replaced with the token it was read
     /// with, so that a good record written meanwhile survives.
     fn load(&mut self, store: &impl SharedData, now_ms: u64, epoch: u32) -> Result<Loaded, Failed> {
-        if now_ms < self.last_ms {
-            bump(&mut self.counters.clock_backward, 1);
-        }
-        self.last_ms = now_ms;
+        self.note_time(now_ms);
+        self.view = None;
         let Ok(found) = store.get(&self.key) else {
-            bump(&mut self.counters.host_errors, 1);
+            self.counters.count(Event::HostError);
             return Err(Failed::Host);
         };
         let (bytes, token) = found.unwrap_or((Vec::new(), CREATE));
         let record = match codec::decode(&bytes) {
             Decoded::Ok(record) if self.fits(&record) => record,
             Decoded::Newer(record) if self.fits(&record) => {
-                bump(&mut self.counters.newer_records, 1);
+                self.counters.count(Event::NewerRecord);
                 record
             }
             unusable => {
                 let found = if unusable == Decoded::Absent { Found::Nothing } else { Found::Garbage };
-                bump(&mut self.counters.corrupt_records, (found == Found::Garbage).into());
+                self.counters.add(Event::CorruptRecord, (found == Found::Garbage).into());
                 return Ok(Loaded { record: Record::new(epoch, &self.policy, now_ms), token, found });
             }
         };
-        self.note_seen(&record);
+        self.note_seen(&record, now_ms);
         Ok(Loaded { record, token, found: Found::Record })
     }
 
@@ -153,11 +168,21 @@ impl SharedRecord {
         if now_ms.abs_diff(*since_ms) >= REPAIR_PERIOD_MS {
             (*since_ms, *count) = (now_ms, 0);
         }
-        bump(count, 1);
+        *count = count.saturating_add(1);
         if *count > MAX_REPAIRS { Err(Failed::Foreign) } else { Ok(()) }
     }
 
-    fn note_seen(&mut self, record: &Record) {
+    /// Notices a clock that went back. Nothing that was seen before holds then.
+    fn note_time(&mut self, now_ms: u64) {
+        if now_ms < self.last_ms {
+            self.counters.count(Event::ClockBackward);
+            self.view = None;
+        }
+        self.last_ms = now_ms;
+    }
+
+    fn note_seen(&mut self, record: &Record, now_ms: u64) {
+        self.view = CachedView::of(record, &self.policy, now_ms);
         self.seen_epoch = record.epoch;
         self.seen_run = record.state == State::Closed && record.run > 0;
     }

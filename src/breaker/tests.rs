@@ -1,6 +1,8 @@
 //! What the breaker promises, and the bugs of other breakers that it must not have.
 
+mod cached_view;
 mod codec;
+mod draws;
 mod driver;
 mod field_bugs;
 mod interleaving;

@@ -8,22 +8,20 @@ use std::process::Command;
 use crate::blocks::{Block, blocks, documents, fits, root};
 
 /// Blocks that no test runs, and why.
-const NOT_RUN: [(&str, &str); 7] = [
-    ("make lint", "runs this very test; make test runs all of it"),
-    ("make wasm", "the stage e2e of make test runs all of them"),
+const NOT_RUN: [(&str, &str); 5] = [
     ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
     (
         "dualpath render registry.yaml -o bootstrap.yaml",
         "needs a cluster; make test checks the manifests against Kubernetes' schemas",
     ),
-    ("resources:", "an SDS file, no registry; tests/e2e/rotation.rs moves such files under load"),
+    ("resources:", "an SDS file, no registry; the end-to-end tests of rotation move such files under load"),
     (
         "dualpath pat status envoy/registry.yaml --admin http://127.0.0.1:9901   # as a running Envoy sees them",
         "needs an Envoy with this registry and a new token; tests/pat.rs runs both",
     ),
     (
         "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",
-        "starts an Envoy that does not end; tests/e2e/gate.rs starts one with this variable",
+        "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",
     ),
 ];
 

@@ -92,7 +92,7 @@ fn metrics_are_those_of_the_source() {
 /// Figures of runs that take minutes: the words around the numbers are those that the program prints.
 #[test]
 fn measured_outputs_have_the_programs_words() {
-    let printed = without_numbers(&source(&root().join("src/lab")).replace("\\\n", "").replace("\\n", "\n"));
+    let printed = without_numbers(&source(&root().join("tests/lab/src")).replace("\\\n", "").replace("\\n", "\n"));
     for block in documents().iter().flat_map(blocks).filter(|block| block.info == "measured") {
         for line in block.text.lines() {
             assert!(printed.contains(&without_numbers(line)), "{}: no program prints {line}", block.place);

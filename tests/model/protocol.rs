@@ -4,10 +4,11 @@
 use dualpath::breaker::codec::encode;
 use dualpath::breaker::step::{Decision, Effect, Step, admit, count, judge, view};
 use dualpath::breaker::{
-    CallResult, Delta, Moment, Outcome, Policy, Ramp, Record, State as Breaker, Ticket, Transition, Verdict,
+    CachedView, CallResult, Delta, Moment, Outcome, Policy, ProbeResult, Ramp, Record, State as Breaker, Ticket,
+    Transition,
 };
 
-use crate::state::{NOW, OLDEST, Operation, State, TICK, Work, record};
+use crate::state::{Memory, NOW, OLDEST, Operation, State, TICK, TOO_LATE, Work, record};
 
 /// The protocol as shipped, or with a bug of the field put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub enum Variant {
     BlindProbe,
     /// Any lease of the epoch is good.
     UnfencedLease,
+    /// A worker relies on what it saw however long ago that was.
+    EternalView,
+    /// A worker relies on what it saw although a call of its own has failed since.
+    ViewDespiteFailure,
+    /// A worker relies on what it saw whatever the state was.
+    ViewOfAnyState,
     /// A probe without a verdict does not give its lease back.
     NeutralKeepsLease,
 }
@@ -64,6 +71,7 @@ pub fn successors(state: &State, bounds: Bounds, variant: Variant) -> Vec<Result
     if state.workers.iter().filter_map(|worker| worker.operation.as_ref()).all(|operation| operation.age < OLDEST) {
         let mut later = state.clone();
         later.tick();
+        forget(&mut later, variant);
         next.push(Ok(later));
     }
     let under_way: usize =
@@ -77,7 +85,10 @@ pub fn successors(state: &State, bounds: Bounds, variant: Variant) -> Vec<Result
         };
         match &worker.operation {
             Some(operation) => next.push(proceed(state, at, operation, variant)),
-            None if under_way < bounds.calls => next.push(Ok(with(Work::Admit(0)))),
+            None if under_way < bounds.calls => {
+                next.push(Ok(with(Work::Admit(0))));
+                next.extend(worker.memory.as_ref().map(|memory| admit_unseen(state, at, memory)));
+            }
             None => {}
         }
         if worker.operation.is_none() {
@@ -108,12 +119,42 @@ pub fn successors(state: &State, bounds: Bounds, variant: Variant) -> Vec<Result
     next
 }
 
+/// The worker admits a call without looking at the record.
+fn admit_unseen(state: &State, at: usize, memory: &Memory) -> Result<State, Violation> {
+    if memory.failed {
+        return Err("I7: admitted without a look after a failure of its own");
+    }
+    if state.breaker() != Breaker::Closed && state.away >= TOO_LATE {
+        return Err("I8: admitted without a look when it had long been opened");
+    }
+    let mut next = state.clone();
+    next.workers[at].calls.push(Ticket { epoch: memory.view.epoch, ..Ticket::default() });
+    Ok(next)
+}
+
+/// What the worker keeps in mind after an operation on `seen`, `failed` if that told of a failure or of a probe.
+fn remember(seen: &Record, moment: Moment, failed: bool, variant: Variant) -> Option<Memory> {
+    let view = match variant {
+        Variant::ViewOfAnyState => Some(CachedView { epoch: seen.epoch, seen_ms: moment.now_ms }),
+        _ => CachedView::of(seen, &policy(), moment.now_ms),
+    };
+    view.filter(|_| !failed || variant == Variant::ViewDespiteFailure).map(|view| Memory { view, failed })
+}
+
+/// What is too old to be relied on is as good as forgotten.
+fn forget(state: &mut State, variant: Variant) {
+    for worker in state.workers.iter_mut().filter(|_| variant != Variant::EternalView) {
+        worker.memory.take_if(|memory| !memory.view.holds(NOW));
+    }
+}
+
 /// The worker decides on what it read, and writes.
 fn proceed(state: &State, at: usize, operation: &Operation, variant: Variant) -> Result<State, Violation> {
     let policy = policy();
     let moment = Moment { now_ms: NOW - TICK * u64::from(operation.age), random: 0 };
     let read = operation.read.as_deref().map_or_else(|| Record::new(0, &policy, moment.now_ms), record);
     let mut next = state.clone();
+    next.workers[at].memory = None;
     let again = |work: Work| Some(Operation { work, read: state.stored.clone(), current: true, age: operation.age });
     match operation.work {
         Work::Peek => {
@@ -138,6 +179,8 @@ fn proceed(state: &State, at: usize, operation: &Operation, variant: Variant) ->
                     return Err("I6: admitted before the deadline");
                 }
                 next.workers[at].operation = None;
+                let seen = step.record.as_ref().unwrap_or(&read);
+                next.workers[at].memory = remember(seen, moment, false, variant);
                 if let Decision::Admit(ticket) = step.answer {
                     next.workers[at].calls.push(ticket);
                 }
@@ -159,6 +202,9 @@ fn proceed(state: &State, at: usize, operation: &Operation, variant: Variant) ->
                 }
                 check_trip(&mut next, step.transition)?;
                 next.workers[at].operation = None;
+                let failed = outcome == Outcome::Failure || ticket.lease.is_some();
+                let seen = step.record.as_ref().unwrap_or(&read);
+                next.workers[at].memory = remember(seen, moment, failed, variant);
             } else {
                 next.workers[at].operation = again(Work::Report(ticket, outcome));
             }
@@ -177,9 +223,9 @@ fn report(
     variant: Variant,
 ) -> Step<Effect> {
     let result = CallResult { outcome, took_ms: 0 };
-    let mut verdict = ticket.lease.map(|lease| Verdict { epoch: ticket.epoch, lease, result });
+    let mut verdict = ticket.lease.map(|lease| ProbeResult { epoch: ticket.epoch, lease, result });
     if variant == Variant::StragglersDecide && read.state == Breaker::HalfOpen && read.lease.is_live() {
-        verdict = Some(Verdict { epoch: read.epoch, lease: read.lease, result });
+        verdict = Some(ProbeResult { epoch: read.epoch, lease: read.lease, result });
     }
     match verdict {
         Some(mut verdict) => {
@@ -230,6 +276,7 @@ fn write<A>(
         return Err("I2: a lease's number comes again");
     }
     next.stored = Some(encode(new));
+    next.away = if before.state == Breaker::Closed || new.state == Breaker::Closed { 0 } else { next.away };
     for operation in next.workers.iter_mut().filter_map(|worker| worker.operation.as_mut()) {
         operation.current = false;
     }

@@ -7,14 +7,16 @@
 use std::collections::BTreeSet;
 
 use dualpath::breaker::codec::{Decoded, decode, encode};
-use dualpath::breaker::{Bucket, Lease, Outcome, Reason, Record, State as Breaker, Ticket};
+use dualpath::breaker::{Bucket, CachedView, Lease, Outcome, Reason, Record, State as Breaker, Ticket, VIEW_MS};
 
-/// One tick of the clock, ms.
-pub const TICK: u64 = 1_000;
+/// One tick of the clock, ms: a worker's view of a healthy record holds in the next tick, and not in the one after.
+pub const TICK: u64 = VIEW_MS - 1;
 /// The time, always.
 pub const NOW: u64 = 1_000_000;
 /// Ticks that may pass between a worker's read and its write.
 pub const OLDEST: u8 = 1;
+/// So many ticks after the breaker was last closed no worker may take it to be closed.
+pub const TOO_LATE: u8 = 2;
 
 /// What a worker is doing between two calls of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +41,19 @@ pub struct Operation {
     pub age: u8,
 }
 
+/// What a worker remembers of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    pub view: CachedView,
+    /// Whether a failure of its own has come after it.
+    pub failed: bool,
+}
+
 /// One worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Worker {
+    /// Kept for as long as the protocol may use it.
+    pub memory: Option<Memory>,
     pub operation: Option<Operation>,
     /// Calls under way.
     pub calls: Vec<Ticket>,
@@ -54,6 +66,8 @@ pub struct State {
     pub stored: Option<Vec<u8>>,
     /// Failures in a row as a list of all written results would have them.
     pub run: u16,
+    /// Ticks since the breaker was last closed; no more are counted than a view may last.
+    pub away: u8,
     pub workers: Vec<Worker>,
 }
 
@@ -84,6 +98,10 @@ impl State {
             operation.age += 1;
             operation.read.iter_mut().for_each(earlier);
         }
+        for memory in self.workers.iter_mut().filter_map(|worker| worker.memory.as_mut()) {
+            memory.view.seen_ms = memory.view.seen_ms.saturating_sub(TICK);
+        }
+        self.away = if self.breaker() == Breaker::Closed { 0 } else { (self.away + 1).min(TOO_LATE) };
     }
 
     /// Brings the state to its normal form and answers that as bytes.
@@ -97,8 +115,13 @@ impl State {
             worker.calls.iter().copied().chain(reporting)
         });
         let tickets: Vec<Ticket> = tickets.collect();
-        let epochs: BTreeSet<u32> =
-            records.iter().map(|record| record.epoch).chain(tickets.iter().map(|ticket| ticket.epoch)).collect();
+        let views = self.workers.iter().filter_map(|worker| Some(worker.memory.as_ref()?.view.epoch));
+        let epochs: BTreeSet<u32> = records
+            .iter()
+            .map(|record| record.epoch)
+            .chain(tickets.iter().map(|ticket| ticket.epoch))
+            .chain(views)
+            .collect();
         let leases: BTreeSet<u32> = records
             .iter()
             .map(|record| record.lease.0 >> 1)
@@ -139,6 +162,10 @@ impl State {
                     rename(ticket);
                 }
             }
+            if let Some(memory) = &mut worker.memory {
+                memory.view.epoch = epoch(memory.view.epoch);
+                memory.view.seen_ms = memory.view.seen_ms.max(NOW - TICK * u64::from(TOO_LATE));
+            }
             worker.calls.iter_mut().for_each(rename);
             worker.calls.sort_by_key(|ticket| ticket.to_bits());
         }
@@ -147,7 +174,12 @@ impl State {
             worker.write(&mut bytes);
             bytes
         });
+        // Only somebody who takes it to be closed cares since when it is not.
+        if self.workers.iter().all(|worker| worker.memory.is_none() && worker.operation.is_none()) {
+            self.away = if self.breaker() == Breaker::Closed { 0 } else { TOO_LATE };
+        }
         let mut bytes = self.run.to_le_bytes().to_vec();
+        bytes.push(self.away);
         write_record(&self.stored, &mut bytes);
         self.workers.iter().for_each(|worker| worker.write(&mut bytes));
         bytes
@@ -168,6 +200,11 @@ impl Worker {
     fn write(&self, out: &mut Vec<u8>) {
         out.push(self.calls.len() as u8);
         out.extend(self.calls.iter().flat_map(|ticket| ticket.to_bits().to_le_bytes()));
+        out.push(self.memory.is_some().into());
+        if let Some(Memory { view, failed }) = &self.memory {
+            out.extend(view.epoch.to_le_bytes());
+            out.extend([((NOW - view.seen_ms) / TICK) as u8, (*failed).into()]);
+        }
         let Some(operation) = &self.operation else { return out.push(0) };
         out.extend([1, operation.current.into(), operation.age]);
         match operation.work {

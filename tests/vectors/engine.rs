@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use dualpath::breaker::codec::{Decoded, decode};
 use dualpath::breaker::{
-    Admission, Breaker, CallResult, Counters, Mode, Moment, Outcome, Policy, Ramp, Record, Slow, State, Ticket,
-    Transition,
+    Admission, Breaker, CallResult, Event, Mode, Moment, Outcome, Policy, Ramp, Record, Slow, State, Ticket, Transition,
 };
 use dualpath::shared_data::SharedData;
 use serde_json::{Value, json};
@@ -161,9 +160,9 @@ impl Process {
                 }
             }
             "admit" => match self.admit(step) {
-                Admission::Admit { ticket, probe, .. } => {
+                Admission::Admit { ticket, .. } => {
                     expect(step, "allow", true)?;
-                    expect(step, "why", if probe { "probe" } else { "ok" })?;
+                    expect(step, "why", if ticket.lease.is_some() { "probe" } else { "ok" })?;
                     self.tickets.insert(id.to_owned(), ticket);
                 }
                 Admission::Refuse { reason, .. } => {
@@ -223,12 +222,12 @@ impl Process {
 
     /// A tick follows every step, so that no success still waits to be counted.
     fn check(&mut self, step: &Value) -> Run {
-        let mut counters = Counters::default();
+        let (mut stale, mut fenced) = (0, 0);
         for worker in self.workers.values_mut() {
             self.transitions.extend(worker.flush(&self.store, moment(step)));
             let new = worker.take_counters();
-            counters.stale_results += new.stale_results;
-            counters.fenced_verdicts += new.fenced_verdicts;
+            stale += new.get(Event::StaleResult);
+            fenced += new.get(Event::FencedVerdict);
         }
         let record = self.record(step);
         let state = match self.policy.mode {
@@ -239,7 +238,7 @@ impl Process {
         expect(step, "state", state)?;
         expect(step, "events", self.transitions.iter().map(|t| t.reason.as_str()).collect::<Vec<_>>())?;
         expect(step, "opened", self.transitions.iter().filter(|t| t.to == State::Open).count())?;
-        expect(step, "effect", effect(step, counters))?;
+        expect(step, "effect", effect(step, stale, fenced))?;
         if step["op"] != "deny" {
             let left = self.act(step, |breaker, store| breaker.peek(store.store, moment(step).now_ms).retry_after_ms);
             expect(step, "retry_after", left)?;
@@ -270,10 +269,10 @@ impl Process {
     }
 }
 
-fn effect(step: &Value, counters: Counters) -> &'static str {
-    match counters {
-        Counters { stale_results: 1.., .. } => "stale",
-        Counters { fenced_verdicts: 1.., .. } => "fenced",
+fn effect(step: &Value, stale: u32, fenced: u32) -> &'static str {
+    match (stale, fenced) {
+        (1.., _) => "stale",
+        (_, 1..) => "fenced",
         _ if step["outcome"] == "ignored" => "released",
         _ => "counted",
     }

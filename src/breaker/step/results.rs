@@ -3,7 +3,7 @@
 use super::{Moment, Step};
 use crate::breaker::policy::Policy;
 use crate::breaker::record::{Reason, Record, State};
-use crate::breaker::results::{Delta, Outcome, Verdict};
+use crate::breaker::results::{Delta, Outcome, ProbeResult};
 
 /// So many probes in a row that the server answered without a verdict close the breaker.
 const ALIVE: u16 = 3;
@@ -36,7 +36,7 @@ pub fn count(record: &Record, delta: &Delta, moment: Moment, policy: &Policy) ->
 }
 
 /// Takes the verdict of a probe. Only the holder of the current lease has one.
-pub fn judge(record: &Record, verdict: &Verdict, moment: Moment, policy: &Policy) -> Step<Effect> {
+pub fn judge(record: &Record, verdict: &ProbeResult, moment: Moment, policy: &Policy) -> Step<Effect> {
     if record.epoch != verdict.epoch {
         return Step::unchanged(Effect::Stale);
     }

@@ -34,13 +34,13 @@ fn opened() -> (Store, Breaker) {
 }
 
 #[test]
-fn a_success_on_a_healthy_record_costs_no_host_call_and_its_admission_one_read() {
+fn a_success_on_a_healthy_record_costs_no_host_call_and_its_admission_one_read_at_most() {
     let (store, mut worker) = (Store::default(), worker());
     call(&mut worker, &store, 0, SUCCESS);
     let before = store.calls.get();
-    let ticket = admit(&mut worker, &store, 1);
+    let ticket = admit(&mut worker, &store, VIEW_MS);
     assert_eq!(store.calls.get(), before + 1);
-    worker.report(&store, at(1), ticket, SUCCESS);
+    worker.report(&store, at(VIEW_MS), ticket, SUCCESS);
     assert_eq!(store.calls.get(), before + 1);
 }
 
@@ -63,8 +63,8 @@ fn a_success_breaks_a_run_of_other_workers_at_once() {
     let (store, mut first, mut second) = (Store::default(), worker(), worker());
     let ticket = admit(&mut first, &store, 0);
     call(&mut second, &store, 0, FAILURE);
-    admit(&mut first, &store, 0);
-    first.report(&store, at(0), ticket, SUCCESS);
+    admit(&mut first, &store, VIEW_MS);
+    first.report(&store, at(VIEW_MS), ticket, SUCCESS);
     assert_eq!(store.record().run, 0);
 }
 
@@ -84,6 +84,32 @@ fn a_probe_that_is_not_sent_is_released() {
     let probe = admit(&mut worker, &store, 1_000);
     worker.release(&store, at(1_000), probe);
     assert!(admit(&mut worker, &store, 1_000).lease.is_some());
+}
+
+#[test]
+fn releasing_changes_nothing_once_the_probe_has_reported() {
+    let (store, mut worker) = opened();
+    let probe = admit(&mut worker, &store, 1_000);
+    store.faults.borrow_mut().push(SetError::Host);
+    worker.report(&store, at(1_001), probe, SUCCESS);
+    worker.release(&store, at(1_002), probe);
+    assert_eq!(worker.flush(&store, at(1_003)).map(|t| t.to), Some(State::Closed), "the report still counts");
+    let (before, calls) = (store.record(), store.calls.get());
+    worker.take_counters();
+    worker.release(&store, at(1_004), probe);
+    assert_eq!((store.record(), store.calls.get()), (before, calls));
+    assert_eq!(worker.take_counters(), Counters::default());
+}
+
+#[test]
+fn releasing_a_call_that_is_no_probe_costs_nothing() {
+    let (store, mut worker) = (Store::default(), worker());
+    let ticket = admit(&mut worker, &store, 0);
+    let before = store.calls.get();
+    worker.release(&store, at(1), ticket);
+    worker.release(&store, at(1), Ticket { last_resort: true, ..ticket });
+    worker.flush(&store, at(300));
+    assert_eq!(store.calls.get(), before);
 }
 
 #[test]
@@ -112,7 +138,7 @@ fn a_host_that_fails_lets_every_call_through_and_is_counted() {
     store.unreadable.set(true);
     admit(&mut worker, &store, 1);
     assert!(worker.peek(&store, 1).admits);
-    assert_eq!(worker.take_counters().host_errors, 2);
+    assert_eq!(worker.take_counters().get(Event::HostError), 2);
     store.unreadable.set(false);
     store.faults.borrow_mut().push(SetError::Host);
     assert_eq!(admit(&mut worker, &store, 1_000).lease, None, "nobody holds a lease that was not written");
@@ -124,7 +150,7 @@ fn results_that_cannot_be_written_are_kept_for_the_tick() {
     call(&mut worker, &store, 0, FAILURE);
     store.faults.borrow_mut().extend([SetError::CasMismatch; 4]);
     assert_eq!(call(&mut worker, &store, 0, FAILURE), None);
-    assert_eq!(worker.take_counters().writes_given_up, 1);
+    assert_eq!(worker.take_counters().get(Event::WriteGivenUp), 1);
     assert_eq!(worker.flush(&store, at(1)).map(|t| t.to), Some(State::Open));
     assert_eq!(worker.flush(&store, at(1)), None);
 }
@@ -147,11 +173,11 @@ fn stale_and_fenced_results_are_counted() {
         call(&mut worker, &store, 0, FAILURE);
     }
     worker.report(&store, at(1), late, FAILURE);
-    assert_eq!(worker.take_counters().stale_results, 1);
+    assert_eq!(worker.take_counters().get(Event::StaleResult), 1);
     let lost = admit(&mut worker, &store, 1_000);
     admit(&mut worker, &store, 1_500);
     worker.report(&store, at(1_501), lost, SUCCESS);
-    assert_eq!(worker.take_counters().fenced_verdicts, 1);
+    assert_eq!(worker.take_counters().get(Event::FencedVerdict), 1);
 }
 
 #[test]
@@ -165,7 +191,7 @@ fn the_loser_of_a_race_to_probe_looks_again_and_refuses() {
 fn a_corrupt_value_is_replaced_and_the_call_admitted() {
     let (store, mut worker) = (Store::holding(b"somebody else's value, long enough to be a header", 9), worker());
     let ticket = admit(&mut worker, &store, 0);
-    assert_eq!((worker.take_counters().corrupt_records, store.record().epoch), (1, ticket.epoch));
+    assert_eq!((worker.take_counters().get(Event::CorruptRecord), store.record().epoch), (1, ticket.epoch));
 }
 
 #[test]
@@ -194,7 +220,7 @@ fn a_record_of_a_newer_minor_keeps_its_extra_bytes_through_a_write() {
     newer.run = 1;
     newer.window.add(Counts { ok: 0, fail: 1, slow: 0 }, 0);
     assert_eq!(decode(&store.entry.borrow().clone().unwrap().0), Decoded::Newer(newer));
-    assert!(worker.take_counters().newer_records > 0);
+    assert!(worker.take_counters().get(Event::NewerRecord) > 0);
 }
 
 #[test]

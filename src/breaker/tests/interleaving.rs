@@ -95,9 +95,9 @@ impl Worker {
     fn run(&mut self, operation: Operation, store: &impl SharedData, moment: Moment) {
         match operation {
             Operation::Admit => match self.breaker.admit(store, moment) {
-                Admission::Admit { ticket, probe, transition, .. } => {
+                Admission::Admit { ticket, transition, .. } => {
                     self.ticket = Some(ticket);
-                    self.probes += usize::from(probe);
+                    self.probes += usize::from(ticket.lease.is_some());
                     self.transitions.extend(transition);
                 }
                 Admission::Refuse { transition, .. } => {

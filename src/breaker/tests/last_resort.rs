@@ -1,7 +1,9 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::super::draws::Draw;
 use super::super::*;
+use super::draws::{drawing, evenly};
 use super::store::Store;
 use super::{FAILURE, SUCCESS, at, policy};
 
@@ -10,17 +12,18 @@ fn worker(concurrency: u32) -> Breaker {
     Breaker::new("server", Policy { last_resort, ..policy() })
 }
 
+fn never_shed() -> Moment {
+    drawing(Draw::Shedding, u32::MAX, 0)
+}
+
 /// Lets `calls` calls end like `result`; answers how many of 1000 further ones with evenly spread draws are shed.
 fn shed_after(calls: usize, result: CallResult) -> usize {
     let (store, mut worker) = (Store::default(), worker(u32::MAX));
     for _ in 0..calls {
-        let ticket =
-            worker.admit_last_resort(Moment { now_ms: 0, random: u32::MAX }).expect("the draw that is never shed");
+        let ticket = worker.admit_last_resort(never_shed()).expect("the draw that is never shed");
         worker.report(&store, at(0), ticket, result);
     }
-    (0..1_000u32)
-        .filter(|n| worker.admit_last_resort(Moment { now_ms: 1, random: n * (u32::MAX / 1_000) }).is_err())
-        .count()
+    evenly(Draw::Shedding, 1).filter(|moment| worker.admit_last_resort(*moment).is_err()).count()
 }
 
 #[test]
@@ -41,7 +44,7 @@ fn what_calls_of_last_resort_learn_is_not_in_the_record() {
     let ticket = worker.admit_last_resort(at(0)).unwrap();
     worker.report(&store, at(0), ticket, FAILURE);
     worker.flush(&store, at(300));
-    assert_eq!((store.calls.get(), worker.take_counters().last_resort), (0, 1));
+    assert_eq!((store.calls.get(), worker.take_counters().get(Event::LastResort)), (0, 1));
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn so_many_are_under_way_at_once_and_no_more() {
     worker.end_last_resort(2);
     assert!(worker.admit_last_resort(at(3)).is_ok(), "one has ended, however often it says so");
     assert_eq!(worker.admit_last_resort(at(3)), Err(Refusal::Crowded));
-    assert_eq!(worker.take_counters().refused_crowded, 2);
+    assert_eq!(worker.take_counters().get(Event::RefusedCrowded), 2);
 }
 
 #[test]
@@ -70,10 +73,11 @@ fn a_call_whose_end_is_never_heard_of_does_not_take_a_place_for_ever() {
 fn calls_are_let_go_again_once_the_failures_are_old() {
     let (store, mut worker) = (Store::default(), worker(9));
     for _ in 0..5 {
-        let ticket = worker.admit_last_resort(Moment { now_ms: 0, random: u32::MAX }).unwrap();
+        let ticket = worker.admit_last_resort(never_shed()).unwrap();
         worker.report(&store, at(0), ticket, FAILURE);
         worker.end_last_resort(0);
     }
-    assert_eq!(worker.admit_last_resort(at(1)), Err(Refusal::Shed));
-    assert!(worker.admit_last_resort(at(10_000)).is_ok());
+    let low = |now_ms| drawing(Draw::Shedding, 0, now_ms);
+    assert_eq!(worker.admit_last_resort(low(1)), Err(Refusal::Shed));
+    assert!(worker.admit_last_resort(low(10_000)).is_ok());
 }

@@ -1,7 +1,9 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::super::draws::Draw;
 use super::super::*;
+use super::draws::evenly;
 use super::store::Store;
 use super::{FAILURE, SUCCESS, at, call, policy};
 
@@ -26,7 +28,7 @@ fn a_breaker_that_is_forced_open_refuses_for_ever_and_writes_nothing() {
         assert_eq!(worker.peek(&store, now_ms).state, State::Open);
     }
     assert_eq!(store.calls.get(), 0);
-    assert_eq!(worker.take_counters().refused_forced_open, 3);
+    assert_eq!(worker.take_counters().get(Event::RefusedForcedOpen), 3);
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn a_breaker_for_metrics_only_changes_its_state_and_refuses_nothing() {
     assert_eq!(worker.peek(&store, 0).state, State::Open);
     assert!(worker.look(&store, at(0)).admits);
     let counters = worker.take_counters();
-    assert_eq!((counters.not_enforced, counters.refused_open), (4, 0));
+    assert_eq!((counters.get(Event::NotEnforced), counters.get(Event::RefusedOpen)), (4, 0));
     assert!(call(&mut worker, &store, 1_000, SUCCESS), "the probe");
     assert_eq!(worker.peek(&store, 1_000).state, State::Closed);
 }
@@ -56,10 +58,8 @@ fn a_breaker_for_metrics_only_changes_its_state_and_refuses_nothing() {
 fn so_many_per_cent_of_the_refusals_hold() {
     let store = opened();
     let mut worker = Breaker::new("server", Policy { enforce_percent: 30, ..policy() });
-    let refused = (0..1_000u32).filter(|n| {
-        let moment = Moment { now_ms: 1, random: n * (u32::MAX / 1_000) };
-        matches!(worker.admit(&store, moment), Admission::Refuse { .. })
-    });
+    let refused =
+        evenly(Draw::Enforcement, 1).filter(|moment| matches!(worker.admit(&store, *moment), Admission::Refuse { .. }));
     assert!(refused.count().abs_diff(300) <= 1);
 }
 

@@ -1,7 +1,7 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::super::results::Verdict;
+use super::super::results::ProbeResult;
 use super::super::step::{Decision, Effect, Step, admit, count, judge};
 use super::super::*;
 use super::{ALIVE, FAILURE, NEUTRAL, SUCCESS, at, limited, policy};
@@ -55,7 +55,7 @@ impl Server {
     fn report(&mut self, now_ms: u64, ticket: Ticket, result: CallResult) -> Effect {
         let step = match ticket.lease {
             Some(lease) => {
-                judge(&self.record, &Verdict { epoch: ticket.epoch, lease, result }, at(now_ms), &self.policy)
+                judge(&self.record, &ProbeResult { epoch: ticket.epoch, lease, result }, at(now_ms), &self.policy)
             }
             None => {
                 let mut delta = Delta::new(ticket.epoch);
@@ -340,7 +340,7 @@ fn every_reason_of_a_refusal_has_a_counter_of_its_name() {
     use super::super::counters::Counters;
     for reason in [Refusal::Open, Refusal::ProbeInFlight, Refusal::ForcedOpen, Refusal::Shed, Refusal::Crowded] {
         let mut counters = Counters::default();
-        counters.count_refusal(reason);
+        counters.count(reason);
         let counted: Vec<_> = counters.named().into_iter().filter(|(_, times)| *times > 0).collect();
         assert_eq!(counted, [(format!("refused_{}", reason.as_str()).as_str(), 1)]);
     }

@@ -1,0 +1,34 @@
+//! What a worker remembers of the record that it read or wrote last, to spare the next calls a read.
+//!
+//! Only a healthy server is remembered, and only for [`VIEW_MS`]. The price: for that long a worker may send calls to a
+//! server whose breaker another worker has just opened. Their results show the epoch of the view, so they are dropped as
+//! stale and decide nothing. Whatever a worker learns of a failure itself makes it look again at once.
+
+use super::policy::Policy;
+use super::record::{Record, State};
+
+/// How long a record that was seen closed is taken to be so still, ms.
+pub const VIEW_MS: u64 = 20;
+
+/// A record that needs no look for a while: closed, with all calls back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachedView {
+    /// The epoch that calls are admitted in.
+    pub epoch: u32,
+    /// When the record was looked at, ms.
+    pub seen_ms: u64,
+}
+
+impl CachedView {
+    /// What may be remembered of a record seen at `now_ms`. Nothing of one that is open or half-open, where every call
+    /// needs a decision, nor of a server that is coming back: its share of the calls grows.
+    pub fn of(record: &Record, policy: &Policy, now_ms: u64) -> Option<Self> {
+        let healthy = record.state == State::Closed && record.ramping_ms(policy, now_ms).is_none();
+        healthy.then_some(CachedView { epoch: record.epoch, seen_ms: now_ms })
+    }
+
+    /// Whether it may be relied on. Not if the clock went back since.
+    pub fn holds(&self, now_ms: u64) -> bool {
+        now_ms.checked_sub(self.seen_ms).is_some_and(|age_ms| age_ms < VIEW_MS)
+    }
+}

@@ -1,0 +1,91 @@
+//! The client's own `Authorization` on the real Envoy: it goes where the operator lets it, and nowhere else.
+
+use dualpath_lab::stub::{Behaviour, Stub};
+use serde_json::json;
+
+use crate::world::{SECONDARY_PAT, World};
+
+const OWN: &str = "token-of-the-client-77aa01";
+
+/// A world in which only the secondary has a credential. The primary and the REST API know the client's token.
+async fn world(policy: &str) -> World {
+    let mut world = World::start_with(|options| {
+        options.set("/listener/client_authorization", json!(policy));
+        options.set("/drill", json!({"enabled": true}));
+        options.set("/servers/0/credential", json!(null));
+        options.set("/servers/2/credential", json!(null));
+        options.primary.tokens = vec![OWN.to_owned()];
+        options.rest.tokens = vec![OWN.to_owned()];
+    })
+    .await;
+    world.client = world.client.clone().header("authorization", &format!("Bearer {OWN}"));
+    world
+}
+
+/// Every value of `authorization` that the stub has been shown in calls, each once.
+fn shown(stub: &Stub) -> Vec<Option<String>> {
+    let calls = stub
+        .received()
+        .into_iter()
+        .filter(|request| request.header("user-agent").is_none_or(|agent| !agent.starts_with("dualpath-prober")));
+    let mut shown: Vec<_> = calls.map(|request| request.header("authorization").map(str::to_owned)).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    shown
+}
+
+#[tokio::test]
+async fn each_server_sees_the_clients_token_or_its_own_whatever_the_way_of_the_call() {
+    let world = world("pass").await;
+    let by = async |expected: &str| {
+        let reply = world.client.search("q").await;
+        assert_eq!(reply.served_by().as_deref(), Some(expected), "{}", reply.answer.text());
+    };
+    by("primary").await;
+    world.primary.set(Behaviour::status(503));
+    by("secondary").await;
+    world.secondary.set(Behaviour::ResetBeforeHeaders);
+    by("rest").await;
+    world.stop_mcp().await;
+    by("rest").await;
+    world.primary.set(Behaviour::Normal);
+    world.secondary.set(Behaviour::Normal);
+    world.primary.resume().expect("resume");
+    world.secondary.resume().expect("resume");
+    by("primary").await;
+    for (fail, server) in [("fail=primary", "secondary"), ("fail=primary; fail=secondary", "rest")] {
+        let reply = world.client.clone().header("x-dualpath-drill", fail).search("q").await;
+        assert_eq!(reply.served_by().as_deref(), Some(server), "{fail}: {}", reply.answer.text());
+    }
+    let own = [Some(format!("Bearer {OWN}"))];
+    assert_eq!(shown(&world.primary), own);
+    assert_eq!(shown(&world.secondary), [Some(format!("Bearer {SECONDARY_PAT}"))]);
+    assert_eq!(shown(&world.rest), own);
+}
+
+#[tokio::test]
+async fn a_token_that_its_server_refuses_is_the_clients_to_renew() {
+    let world = world("pass").await;
+    world.primary.accept(&["another"]);
+    let reply = world.client.search("q").await;
+    assert_eq!(reply.status(), 401, "{}", reply.answer.text());
+    assert!(reply.answer.header("www-authenticate").is_some(), "{:?}", reply.answer.headers);
+    assert!(reply.answer.text().contains("394400"), "as the server says it: {}", reply.answer.text());
+    assert_eq!(world.calls()[1..], [0, 0], "no other server answers in its place");
+    world.primary.accept(&[OWN]);
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"), "nothing rests");
+    let metrics = world.envoy.metrics_settled().await.expect("metrics");
+    assert_eq!(metrics.sum("dualpath_alerts_total", &[]), 0.0);
+    assert_eq!(metrics.sum("dualpath_attempts_total", &[("server", "primary"), ("outcome", "authorization")]), 1.0);
+}
+
+#[tokio::test]
+async fn the_direct_path_alone_gets_the_token_where_the_operator_says_so() {
+    let world = world("rest_only").await;
+    world.primary.accept(&[]);
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"));
+    world.stop_mcp().await;
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("rest"));
+    assert_eq!(shown(&world.primary), [None]);
+    assert_eq!(shown(&world.rest), [Some(format!("Bearer {OWN}"))]);
+}
