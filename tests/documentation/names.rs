@@ -36,6 +36,17 @@ fn links_lead_somewhere() {
     }
 }
 
+#[test]
+fn files_of_the_source_exist() {
+    for document in documents() {
+        let named =
+            spans(&document).into_iter().filter(|span| ["src/", "tests/"].iter().any(|top| span.starts_with(top)));
+        for path in named.filter(|span| !span.contains(' ')) {
+            assert!(root().join(&path).exists(), "{}: there is no {path}", document.name);
+        }
+    }
+}
+
 /// A page that no other one leads to is not read.
 #[test]
 fn every_page_of_the_guide_is_in_its_index() {
