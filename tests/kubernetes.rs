@@ -68,7 +68,7 @@ fn the_sidecar_finds_every_file_where_the_registry_says() {
 }
 
 #[test]
-fn each_key_of_the_secret_is_an_sds_file_with_the_name_that_envoy_asks_for() {
+fn each_key_of_the_secret_is_an_sds_file_with_the_name_envoy_asks_for() {
     let by_hand = manifest("secret.yaml")["Secret"]["stringData"].clone();
     let filled = manifest("external-secrets.yaml")["ExternalSecret"]["spec"].clone();
     let template = &filled["target"]["template"]["data"];

@@ -418,7 +418,7 @@ fn a_rotation_uses_the_slot_that_can_spare_its_token() {
 }
 
 #[test]
-fn the_statement_is_safe_to_copy_and_asks_for_no_more_overlap_than_there_is() {
+fn the_statement_is_safe_to_copy_and_asks_for_no_more_overlap_than_is() {
     let place = Place::new("statement");
     let text = sds("pat-a", json!({"inline_string": jwt("2026-11-01", "2026-11-28")}));
     let registry = snowflake(

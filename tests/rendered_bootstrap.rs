@@ -117,7 +117,7 @@ fn envoy_accepts_the_sidecar_of_kubernetes() {
 }
 
 #[test]
-fn the_environment_of_the_command_line_is_the_one_that_is_rendered_and_that_the_module_reads() {
+fn the_command_lines_environment_is_rendered_and_read_by_the_module() {
     let directory = scratch("environment");
     let registry = directory.join("registry.yaml");
     let text = "version: 1\n\

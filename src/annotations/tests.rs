@@ -135,7 +135,7 @@ fn a_list_that_cannot_be_read_leaves_nothing_known() {
 }
 
 #[test]
-fn what_is_known_is_forgotten_after_its_time_and_later_pages_do_not_prolong_it() {
+fn what_is_known_ends_with_its_time_whatever_later_pages_say() {
     let (mut worker, store) = (worker(), Store::default());
     worker.learn(&store, ONE, Page::First, &read_only(&["a"]), 0);
     worker.learn(&store, ONE, Page::Later, &read_only(&["b"]), HOUR_MS / 2);

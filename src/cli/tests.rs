@@ -51,7 +51,7 @@ fn the_summary_shows_tools_with_their_paths_in_order() {
 }
 
 #[test]
-fn a_clients_authorization_that_nobody_gets_is_warned_of_and_who_gets_it_is_shown() {
+fn a_clients_authorization_is_warned_of_if_nobody_gets_it_else_shown() {
     let registry = |credential: Option<&str>| {
         let server = json!({"id": "s", "kind": "mcp", "url": "https://host.example", "credential": credential});
         let mut tree = json!({"version": 1, "listener": {"client_authorization": "pass"}, "servers": [server],

@@ -238,7 +238,7 @@ fn after_the_first_byte_of_an_answer_there_is_no_failover() {
 }
 
 #[test]
-fn a_call_that_is_not_replayable_goes_elsewhere_only_if_it_was_not_executed() {
+fn an_unreplayable_call_goes_elsewhere_only_if_it_was_not_executed() {
     let refusals =
         [Replay::NotReplayable, Replay::UnknownAnnotation, Replay::Pinned, Replay::Batch, Replay::Unreadable];
     for replay in refusals {

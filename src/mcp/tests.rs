@@ -27,7 +27,7 @@ fn stateless() -> Value {
 }
 
 #[test]
-fn protocol_methods_are_replayable_and_tool_calls_only_by_the_operators_word() {
+fn protocol_methods_are_replayable_tool_calls_only_if_the_operator_says() {
     let of = |name: &str, tool| replay(Method::of(name), false, || tool);
     for name in ["initialize", "ping", "server/discover", "tools/list", "resources/templates/list", "prompts/get"] {
         assert_eq!(of(name, Replay::NotReplayable), Replay::Allowed, "{name}");
@@ -92,7 +92,7 @@ fn the_protocol_version_of_a_stateless_call_is_found() {
 }
 
 #[test]
-fn initialize_echoes_a_known_version_and_else_offers_the_newest_with_a_handshake() {
+fn initialize_echoes_a_known_version_else_offers_the_newest_handshake() {
     for (asked, given) in [
         ("2024-11-05", "2024-11-05"),
         ("2025-03-26", "2025-03-26"),

@@ -121,7 +121,7 @@ fn what_is_no_answer_to_the_probe_is_a_failure() {
 }
 
 #[test]
-fn a_lost_session_and_a_refused_credential_are_no_verdict_about_the_server() {
+fn a_lost_session_or_a_refused_credential_says_nothing_about_the_server() {
     let session = r#"{"jsonrpc":"2.0","id":"dualpath-probe","error":{"code":-32600,"message":"Missing session ID"}}"#;
     for (status, body, class) in [
         (401, r#"{"code":"394400"}"#, Class::Credential),

@@ -51,7 +51,7 @@ fn refusal(challenge: &str) -> Behaviour {
 }
 
 #[test]
-fn whatever_the_way_of_a_call_each_server_sees_its_own_or_the_clients_and_no_other() {
+fn on_every_way_a_server_sees_its_own_credential_or_the_clients_only() {
     let cases = [("drop", None, None), ("pass", Some(OWN), Some(OWN)), ("rest_only", None, Some(OWN))];
     for (policy, mcp, rest) in cases {
         // There, to a server with a credential, and back to one without.
@@ -86,7 +86,7 @@ fn a_credential_of_another_header_does_not_stand_in_the_way() {
 }
 
 #[test]
-fn a_refusal_of_the_clients_own_token_reaches_the_client_and_nobody_else_is_bothered() {
+fn a_refusal_of_a_clients_own_token_reaches_it_and_bothers_nobody_else() {
     let world = world("pass");
     for with in [true, false] {
         let challenge = r#"Bearer resource_metadata="https://a.example/.well-known/oauth-protected-resource""#;

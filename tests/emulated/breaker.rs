@@ -67,7 +67,7 @@ fn the_direct_path_relieves_a_returning_server_and_falls_back_on_it() {
 }
 
 #[test]
-fn a_call_that_must_not_be_repeated_is_not_risked_on_a_server_that_the_prober_asks_anyway() {
+fn an_unreplayable_call_is_not_risked_where_the_prober_asks_anyway() {
     let probed = |probed: bool| {
         let mut registry = registry();
         registry["servers"][0]["probe"] = json!({"enabled": probed});
@@ -132,7 +132,7 @@ fn calls_of_last_resort_that_have_ended_take_no_place() {
 }
 
 #[test]
-fn a_credential_that_every_probe_is_refused_for_does_not_keep_the_server_half_open() {
+fn a_credential_refused_in_every_probe_keeps_no_server_half_open() {
     let world = world(json!({"ramp": "0s"}));
     for _ in 0..5 {
         world.call("search", first(Behaviour::Reset));

@@ -48,7 +48,7 @@ fn a_token_that_was_issued_in_the_future_waits_for_its_time() {
 }
 
 #[test]
-fn a_server_whose_tokens_have_all_expired_is_passed_over_and_its_call_is_not_lost() {
+fn a_server_whose_tokens_all_expired_is_passed_over_and_no_call_is_lost() {
     let mut registry = registry();
     for slot in ["a", "b"] {
         registry["credentials"][0]["slots"][slot]["expires"] = json!("2026-01-01");
@@ -74,7 +74,7 @@ fn a_refused_token_is_shown_once_until_it_has_rested() {
 }
 
 #[test]
-fn when_every_token_is_refused_the_attempts_are_bounded_and_the_cause_is_named() {
+fn when_every_token_is_refused_attempts_are_bounded_and_the_cause_named() {
     let world = World::new();
     let mut attempts = 0;
     for _ in 0..100 {

@@ -64,7 +64,7 @@ fn only_a_replayable_call_is_sent_again_after_a_server_error() {
 }
 
 #[test]
-fn a_refused_credential_tries_the_other_slot_first_and_never_shows_the_client_a_401() {
+fn a_refused_credential_tries_the_other_slot_and_never_shows_a_401() {
     let played = World::new().call("write", first(json_answer(401, "{}")));
     assert_eq!(played.servers(), ["mcp-a", "mcp-a", "mcp-b"]);
     let sent: Vec<_> = played.attempts.iter().filter_map(|attempt| attempt.headers.get("authorization")).collect();

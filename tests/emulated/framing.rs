@@ -113,7 +113,7 @@ fn of_an_api_error_too_long_to_be_held_nothing_follows_the_translation() {
 }
 
 #[test]
-fn a_session_with_the_gate_opens_whether_the_failed_answer_had_a_body_or_not() {
+fn a_session_with_the_gate_opens_if_the_failed_answer_had_a_body_or_not() {
     let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
     let bodiless = Behaviour::Answer(Response { headers: Headers::new(&[(":status", "503")]), ..Response::default() });
     for behaviour in [bodiless, json_answer(503, "{}"), Behaviour::ConnectFailure] {

@@ -186,7 +186,7 @@ fn a_missing_key_accepts_any_token() {
 }
 
 #[test]
-fn mutations_of_request_headers_persist_over_attempts_and_those_of_the_body_do_not() {
+fn mutations_of_request_headers_outlive_an_attempt_of_the_body_do_not() {
     let played = played(exchange(Behaviour::ConnectFailure, answer("done")));
     assert_eq!(played.servers(), ["two"]);
     assert_eq!(played.attempts[1].headers.count("x-mark"), 2);
@@ -196,7 +196,7 @@ fn mutations_of_request_headers_persist_over_attempts_and_those_of_the_body_do_n
 }
 
 #[test]
-fn a_marked_answer_is_discarded_and_the_next_cluster_is_that_of_the_filter_state() {
+fn a_marked_answer_is_discarded_and_filter_state_names_the_next_cluster() {
     let played = played(exchange(answer("fail 1"), answer("fail 2")));
     assert_eq!(played.servers(), ["one", "two", "direct"]);
     assert_eq!(played.reply().text(), "direct");

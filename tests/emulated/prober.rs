@@ -78,7 +78,7 @@ fn a_lost_connection_opens_the_breaker_again() {
 }
 
 #[test]
-fn a_probe_that_had_no_credential_to_send_says_nothing_and_is_not_repeated_at_once() {
+fn a_probe_without_a_credential_says_nothing_and_is_not_repeated_at_once() {
     let process = due();
     let prober = prober(&process);
     for _ in 0..4 {

@@ -65,7 +65,7 @@ fn an_mcp_server_gets_the_same_request_after_rest_as_without_it() {
 }
 
 #[test]
-fn every_mcp_server_behind_rest_gets_its_own_credential_and_the_whole_request() {
+fn every_mcp_server_behind_rest_gets_its_credential_and_the_whole_request() {
     let direct = World::new().play(call("search", servers(rest_answer(), Behaviour::Reset)));
     let behind = rest_first().play(call("search", servers(Behaviour::Reset, Behaviour::Reset)));
     let asked: Vec<_> = behind.attempts.iter().map(|attempt| attempt.server.as_str()).collect();
@@ -81,7 +81,7 @@ fn every_mcp_server_behind_rest_gets_its_own_credential_and_the_whole_request() 
 }
 
 #[test]
-fn a_call_that_may_not_be_repeated_goes_from_rest_to_mcp_only_if_it_was_not_executed() {
+fn an_unreplayable_call_goes_from_rest_to_mcp_only_if_not_executed() {
     let [alone, ..] = healthy();
     let way = |rest: Behaviour| {
         let played = rest_first().play(call("write", servers(rest, alone.clone())));

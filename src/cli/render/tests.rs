@@ -280,7 +280,7 @@ fn buffers_hold_more_than_the_limits() {
 }
 
 #[test]
-fn a_name_without_an_address_is_a_refused_connection_and_not_a_cluster_without_hosts() {
+fn a_name_without_an_address_is_a_refused_connection_not_an_empty_cluster() {
     let tree = rendered(&registry());
     let endpoints = at(&tree, "/static_resources/clusters/0/load_assignment/endpoints");
     assert!(endpoints[0].get("priority").is_none());
@@ -406,7 +406,7 @@ fn a_server_without_a_credential_has_no_injector() {
 }
 
 #[test]
-fn the_module_sees_the_environment_variables_of_slots_and_the_switch_each_once() {
+fn the_module_sees_each_variable_of_slots_and_switch_once() {
     let mut registry = registry();
     let credential = registry.credentials[0].clone();
     registry.credentials.push(credential);

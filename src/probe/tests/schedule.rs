@@ -44,7 +44,7 @@ fn a_probe_that_decided_nothing_is_not_repeated_at_once() {
 }
 
 #[test]
-fn an_idle_server_is_probed_every_interval_while_no_call_shows_that_it_is_well() {
+fn an_idle_server_is_probed_every_interval_unless_a_call_shows_it_well() {
     let idle = view(State::Closed, 0);
     let busy = View { counts: Counts { ok: 1, ..Counts::default() }, ..idle };
     let failing = View { counts: Counts { fail: 1, ..Counts::default() }, ..idle };

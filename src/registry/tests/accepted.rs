@@ -46,7 +46,7 @@ fn what_is_left_out_has_the_documented_default() {
 }
 
 #[test]
-fn a_client_s_authorization_goes_only_where_no_credential_stands_in_its_header() {
+fn a_clients_authorization_goes_only_where_no_credential_uses_its_header() {
     let receivers = |policy: &str, header: &str| {
         let mut full = full();
         full["listener"]["client_authorization"] = json!(policy);
@@ -83,7 +83,7 @@ fn names_become_positions() {
 }
 
 #[test]
-fn a_tools_servers_are_in_order_of_tier_then_file_whatever_the_order_it_names_them_in() {
+fn a_tools_servers_are_in_order_of_tier_then_file_however_it_names_them() {
     let registry = read(full());
     assert_eq!(registry.tools[0].mcp, [ServerIndex(1), ServerIndex(0)]);
     assert_eq!(registry.tools[1].mcp, registry.mcp_servers(), "a tool that names none has all of them");
@@ -109,7 +109,7 @@ fn a_tool_is_listed_as_mcp_writes_it() {
 }
 
 #[test]
-fn a_header_other_than_authorization_has_no_bearer_prefix_unless_it_is_asked_for() {
+fn only_authorization_has_a_bearer_prefix_unless_it_is_asked_for() {
     let api_key = without(with(full(), "/credentials/0/header", json!("x-api-key")), "/credentials/0/prefix");
     assert_eq!(read(api_key).credentials[0].prefix, "");
 }
@@ -170,7 +170,7 @@ fn probe(server: usize, keys: serde_json::Value) -> Option<Probe> {
 }
 
 #[test]
-fn an_mcp_server_is_probed_by_its_protocol_and_a_rest_server_only_by_the_operators_word() {
+fn an_mcp_server_is_probed_by_protocol_a_rest_server_only_if_told() {
     let request = |keys| probe(0, keys).map(|probe| probe.request);
     let handshake = |version| Some(ProbeRequest::Initialize(version));
     assert_eq!(request(json!({})), handshake(ProtocolVersion::V2025_11_25));

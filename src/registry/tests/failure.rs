@@ -58,7 +58,7 @@ fn every_class_but_success_can_be_overridden() {
 }
 
 #[test]
-fn a_call_that_may_have_been_executed_is_sent_on_regardless_only_by_the_word_of_its_tool() {
+fn only_its_tools_word_sends_on_a_call_that_may_have_been_executed() {
     for class in Class::ALL.into_iter().filter(|class| class.may_have_been_executed()) {
         if matches!(class, Class::Success | Class::Cancelled) {
             continue;

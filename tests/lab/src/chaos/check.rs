@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_two_servers_executed_is_a_duplicate_unless_it_is_replayable() {
+    fn a_call_executed_by_two_servers_is_a_duplicate_unless_replayable() {
         for (sort, duplicates) in [(Sort::Once, 1), (Sort::Replayable, 0)] {
             let call = outcome(sort, Fate::Result);
             let (own, token) = (secret("primary"), call.call.token.clone());

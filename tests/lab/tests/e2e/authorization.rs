@@ -35,7 +35,7 @@ fn shown(stub: &Stub) -> Vec<Option<String>> {
 }
 
 #[tokio::test]
-async fn each_server_sees_the_clients_token_or_its_own_whatever_the_way_of_the_call() {
+async fn each_server_sees_the_clients_token_or_its_own_on_every_way() {
     let world = world("pass").await;
     let by = async |expected: &str| {
         let reply = world.client.search("q").await;

@@ -119,7 +119,7 @@ async fn the_last_server_of_a_chain_never_gets_no_calls_at_all() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_only_slow_is_taken_out_of_service_if_the_operator_says_what_slow_is() {
+async fn a_slow_server_is_taken_out_if_the_operator_says_what_slow_is() {
     let breaker = json!({
         "consecutive": 0, "failure_rate": 0, "slow": "100ms", "slow_rate": 0.5, "min_calls": 3, "base_open": "20s",
         "max_open": "30s",

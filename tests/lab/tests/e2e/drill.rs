@@ -54,7 +54,7 @@ async fn a_replayable_call_goes_to_the_next_server_whatever_the_drill() {
 }
 
 #[tokio::test]
-async fn a_call_that_may_not_be_repeated_fails_over_only_where_it_was_not_executed() {
+async fn an_unreplayable_call_fails_over_only_where_it_was_not_executed() {
     let world = world().await;
     for (class, fails_over) in
         [("server", false), ("lost", false), ("not_sent", true), ("overload", true), ("credential", true)]

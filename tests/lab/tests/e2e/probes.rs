@@ -101,7 +101,7 @@ async fn an_idle_dead_server_recovers_with_no_users_call_risked() {
 }
 
 #[tokio::test]
-async fn a_dead_server_is_probed_once_per_open_period_however_many_workers_there_are() {
+async fn a_dead_server_is_probed_once_per_open_period_of_all_workers() {
     for placement in PLACEMENTS {
         let world = world(|options| {
             options.set("/envoy/prober", json!(placement));

@@ -31,7 +31,7 @@ async fn until_used(world: &World, token: &str) {
 }
 
 #[tokio::test]
-async fn a_pushed_token_takes_effect_under_load_and_survives_the_end_of_its_server() {
+async fn a_pushed_token_takes_effect_under_load_and_outlives_its_server() {
     let server = SecretServer::start(0).expect("a secret server");
     server.set("pat-primary-a", OLD);
     let world = World::start_with(|options| served(options, &server.url())).await;

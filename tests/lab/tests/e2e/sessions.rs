@@ -107,7 +107,7 @@ async fn a_forged_session_id_reaches_no_server_as_it_is() {
 }
 
 #[tokio::test]
-async fn while_no_server_answers_the_gate_has_a_session_of_its_own_and_ends_it_when_mcp_returns() {
+async fn the_gate_has_its_own_session_while_no_server_answers_and_no_longer() {
     let world = World::start_with(|options| {
         options.primary = options.primary.clone().sessions(Sessions::NotFound);
         options.secondary = options.secondary.clone().sessions(Sessions::NotFound);

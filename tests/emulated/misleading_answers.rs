@@ -25,7 +25,7 @@ fn a_stream_that_is_done_before_it_said_anything_is_no_answer() {
 }
 
 #[test]
-fn a_stream_that_ends_early_is_an_answer_only_if_its_client_can_come_back_for_the_rest() {
+fn a_stream_that_ends_early_is_an_answer_only_if_it_can_be_resumed() {
     for (stream, servers) in [
         ("id: 7\ndata:\n\n", &["mcp-a"][..]),
         ("data:\n\n", &["mcp-a", "mcp-b"]),

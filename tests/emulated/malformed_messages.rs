@@ -1,4 +1,4 @@
-//! Input nobody asked for. A trap aborts the test binary, so a played stream is itself the assertion.
+//! Messages that are malformed, odd or too long. A trap aborts the test binary, so a played stream is itself the assertion.
 
 use crate::fixture::{World, call_body, exchange, first, healthy, json_answer};
 use crate::host::{Abort, Behaviour, Headers, Response};

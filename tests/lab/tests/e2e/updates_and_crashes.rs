@@ -53,7 +53,7 @@ fn events(metrics: &Metrics, event: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn a_vm_that_dies_with_the_probe_keeps_the_server_out_for_its_lease_and_no_longer() {
+async fn a_vm_that_dies_with_the_probe_keeps_the_server_out_only_for_its_lease() {
     let module = test_module();
     let world = world(policy("300ms"), |options| options.set("/envoy/wasm_file", json!(module))).await;
     open(&world).await;

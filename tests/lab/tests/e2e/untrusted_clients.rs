@@ -21,7 +21,7 @@ async fn a_web_page_that_is_not_allowed_gets_403_and_reaches_no_server() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_call_along_and_leaves_the_breaker_alone() {
+async fn a_client_that_leaves_takes_its_call_along_and_not_the_breaker() {
     let world = World::start_with(|options| {
         options.set("/breaker", json!({"consecutive": 1, "failure_rate": 0, "base_open": "20s"}));
         options.set("/servers/0/timeout", json!("20s"));

@@ -77,7 +77,7 @@ fn an_operator_may_have_a_tool_sent_on_that_is_not_replayable() {
 }
 
 #[test]
-fn no_policy_has_a_call_repeated_that_continues_an_exchange_or_belongs_to_a_task() {
+fn no_policy_repeats_a_call_that_continues_an_exchange_or_is_of_a_task() {
     let on = json!({"server": {"failover": "always"}, "lost": {"failover": "always"}});
     let extras = [
         r#""requestState":"s""#,
@@ -151,7 +151,7 @@ fn a_refused_credential_ends_the_call_where_the_operator_says_so() {
 }
 
 #[test]
-fn a_forbidden_call_stays_with_its_caller_unless_the_operator_says_otherwise() {
+fn a_forbidden_call_stays_with_its_caller_unless_the_operator_objects() {
     let world = World::new();
     for _ in 0..10 {
         assert_eq!(world.call("search", first(json_answer(403, "{}"))).servers(), ["mcp-a"]);
