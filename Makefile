@@ -34,7 +34,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@tests/make/get envoy
 
-.PHONY: demo run bench chaos soak render
+.PHONY: demo run bench chaos soak render guide
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -53,6 +53,9 @@ soak: wasm lab ## outages and updates under load: does memory stay flat?
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml
+
+guide: toolchain ## the guide's tables that are made from the source
+	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation made_tables
 
 .PHONY: test quick unit e2e lint vectors test-core-wasm reproducible
 test: ## every test, in stages, with a summary

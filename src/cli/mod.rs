@@ -5,6 +5,7 @@
 mod check;
 mod credentials;
 mod explain;
+mod keys;
 mod load;
 pub mod metrics;
 mod pat;
@@ -29,7 +30,8 @@ const UNUSABLE: u8 = 2;
 /// Keeps MCP tool calls answered inside an Envoy sidecar.
 ///
 /// A registry file says which MCP and REST servers there are, how to authenticate to them and which tools they answer.
-/// This tool checks a registry; envoy/registry.yaml in the source tree is a commented example that explains every key.
+/// This tool checks a registry. envoy/registry.yaml in the source tree is a commented example, and `dualpath keys` lists
+/// every key.
 #[derive(Debug, Parser)]
 #[command(name = "dualpath", version, after_help = EXIT_STATUS)]
 struct Cli {
@@ -48,6 +50,7 @@ pat has its own: see dualpath pat --help";
 enum Command {
     Check(check::Args),
     Explain(explain::Args),
+    Keys(keys::Args),
     Render(render_command::Args),
     Pat(pat::Args),
 }
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Render(args) => render_command::run(&args),
         Command::Pat(args) => pat::run(&args),
     }

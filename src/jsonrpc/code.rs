@@ -33,6 +33,22 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code; the guide has a section for each.
+    pub const ALL: [ErrorCode; 12] = [
+        ErrorCode::InvalidParams,
+        ErrorCode::OriginNotAllowed,
+        ErrorCode::SessionEnded,
+        ErrorCode::BodyTooLarge,
+        ErrorCode::DrillMalformed,
+        ErrorCode::NoPath,
+        ErrorCode::CredentialUnavailable,
+        ErrorCode::UpstreamFailed,
+        ErrorCode::OutcomeUnknown,
+        ErrorCode::AnswerUnusable,
+        ErrorCode::Internal,
+        ErrorCode::TimeOver,
+    ];
+
     /// The `code` of the error.
     pub fn number(self) -> i32 {
         match self {

@@ -15,3 +15,5 @@ pub use crate::failure::ServerKind;
 pub use crate::wire::{Id, Problem};
 pub use model::*;
 pub use named::{HasName, Named};
+#[cfg(feature = "cli")]
+pub use read::mappings;

@@ -147,15 +147,3 @@ fn a_histogram_asks_to_be_taken_before_it_grows_without_bound() {
     pending.take(|_, _| (), |_, _| values += 1);
     assert_eq!(values, kept + 1, "the value that filled it is kept, too");
 }
-
-#[test]
-fn the_readme_has_the_table_of_the_metrics_as_it_is() {
-    let (start, end) = ("<!-- metrics -->\n", "<!-- end of metrics -->");
-    let readme = include_str!("../../README.md");
-    let told = readme.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(told, _)| told);
-    assert_eq!(
-        told,
-        Some(table().as_str()),
-        "README.md: what is between the marks must be what telemetry::table() makes"
-    );
-}

@@ -8,6 +8,8 @@ mod suggest;
 mod units;
 
 pub use id::Id;
+#[cfg(feature = "cli")]
+pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};
 pub use reader::{Node, Table, or};
 pub use suggest::suggest;

@@ -53,7 +53,17 @@ impl Violation {
 
 /// Collects every problem of one registry, so that all are shown at once.
 #[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<Problem>>);
+pub struct Problems(RefCell<Vec<Problem>>, #[cfg(feature = "cli")] RefCell<Vec<Mapping>>);
+
+/// A mapping that was read, and the keys that the reader asked it for.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where it stands; empty for the whole registry.
+    pub path: String,
+    /// The keys that it may have.
+    pub keys: Vec<String>,
+}
 
 impl Problems {
     /// Adds one problem.
@@ -64,6 +74,19 @@ impl Problems {
     /// Whether nothing was found so far.
     pub fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
+    }
+
+    /// Notes which keys a mapping may have: what `dualpath keys` and the guide's tables are made from.
+    #[cfg(feature = "cli")]
+    pub(super) fn may_have(&self, path: &str, keys: &[std::borrow::Cow<'_, str>]) {
+        let keys = keys.iter().map(|key| key.to_string()).collect();
+        self.1.borrow_mut().push(Mapping { path: path.to_owned(), keys });
+    }
+
+    /// Every mapping that was read, in the order in which that was done.
+    #[cfg(feature = "cli")]
+    pub fn into_mappings(self) -> Vec<Mapping> {
+        self.1.into_inner()
     }
 
     /// The problems, in the order in which they were found.

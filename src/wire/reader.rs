@@ -304,6 +304,8 @@ impl<'v> Table<'v> {
     /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
     pub fn done(self) {
         let (known, refused) = (self.read.borrow(), self.refused.borrow());
+        #[cfg(feature = "cli")]
+        self.node.problems.may_have(&self.node.path(), &known);
         for (key, value) in self.map {
             if !known.iter().any(|known| known == key) && !refused.iter().any(|refused| refused == key) {
                 let node = Node { value, ..self.node };

@@ -53,6 +53,14 @@ impl Registry {
     }
 }
 
+/// The mappings of this registry and the keys that each may have, as the reader itself asks for them.
+#[cfg(feature = "cli")]
+pub fn mappings(value: &Value) -> Vec<crate::wire::Mapping> {
+    let problems = Problems::default();
+    read(&Node::root(value, &problems));
+    problems.into_mappings()
+}
+
 /// `None` only if at least one problem has been noted.
 fn read(root: &Node) -> Option<Registry> {
     let table = root.table()?;

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When a call failed, or something that the story tells did not happen.
 pub async fn run(program: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
-    let mut stage = Stage::raise(program, module).await?;
+    let mut stage = Stage::raise(program, module, None).await?;
     let story = Story(Instant::now());
     story.tell(format_args!(
         "Envoy with the filter serves at {}, servers: primary, secondary (MCP), rest",

@@ -39,6 +39,8 @@ pub struct Settings {
     pub log_format: Option<String>,
     /// How long what an update has replaced may take to drain; Envoy's ten minutes if there is none.
     pub drain_seconds: Option<u32>,
+    /// The ports of listener and admin interface, if both are free; others if there are none.
+    pub ports: Option<(u16, u16)>,
 }
 
 impl Default for Settings {
@@ -49,6 +51,7 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             log_format: None,
             drain_seconds: None,
+            ports: None,
         }
     }
 }
@@ -104,7 +107,8 @@ impl Envoy {
     pub async fn launch(registry: &Builder, scratch: &Arc<Scratch>, settings: &Settings) -> Result<Envoy, StartError> {
         let mut tries = 0;
         loop {
-            let (listener, admin) = free_ports()?;
+            let wanted = settings.ports.filter(|(listener, admin)| tries == 0 && is_free(*listener) && is_free(*admin));
+            let (listener, admin) = wanted.map_or_else(free_ports, Ok)?;
             let bootstrap = render(&registry.clone().ports(listener, admin))?.to_string();
             match Envoy::start(&bootstrap, Arc::clone(scratch), (listener, admin), settings).await {
                 Err(StartError::PortTaken) if tries < 3 => tries += 1,
@@ -261,6 +265,10 @@ pub(super) fn render(builder: &Builder) -> Result<Value, StartError> {
         StartError::Registry(problems.join("\n"))
     })?;
     Ok(render::bootstrap(&registry, wire))
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// Two ports that nobody listens on. They are only known to have been free: a start that finds one taken is repeated.

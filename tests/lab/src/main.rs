@@ -13,6 +13,9 @@ use dualpath_lab::soak;
 use dualpath_lab::stage::Stage;
 use dualpath_lab::stub::{Config, Framing, Kind, Sessions, run_process};
 
+/// Listener and admin interface as the documents' commands have them, so that these can be pasted as they are.
+const READMES_PORTS: (u16, u16) = (10000, 9901);
+
 #[derive(Parser)]
 #[command(about = "Stub servers and Envoy with the Dualpath filter, to watch and to try")]
 struct Arguments {
@@ -147,7 +150,7 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             }
         }
         Command::Run(module) => {
-            let stage = Stage::raise(&program, &module.path()).await?;
+            let stage = Stage::raise(&program, &module.path(), Some(READMES_PORTS)).await?;
             println!("{}\n\nCtrl-C stops everything.", stage.directions());
             Ok(told_to_stop().await?)
         }

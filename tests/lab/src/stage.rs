@@ -1,11 +1,14 @@
 //! The set-up of `demo` and `run`: three stubs as child processes, Envoy with the module in front of them.
 
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
+
+use dualpath::cli::render::to_yaml;
 
 use super::client::Client;
 use super::envoy::{Envoy, Settings};
@@ -24,6 +27,8 @@ pub struct Stage {
     pub rest: Server,
     /// Envoy with the module.
     pub envoy: Envoy,
+    /// The registry that it runs, as an operator writes it.
+    pub registry: String,
 }
 
 /// A stub that can die and be started again on the same port.
@@ -69,11 +74,11 @@ impl Server {
 }
 
 impl Stage {
-    /// Starts everything. `program` is `dualpath-lab` itself, `module` the .wasm.
+    /// Starts everything. `program` is `dualpath-lab` itself, `module` the .wasm, `ports` those that Envoy takes if it can.
     ///
     /// # Errors
     /// When a process cannot be started, or Envoy does not get ready.
-    pub async fn raise(program: &Path, module: &Path) -> Result<Stage, Box<dyn Error>> {
+    pub async fn raise(program: &Path, module: &Path, ports: Option<(u16, u16)>) -> Result<Stage, Box<dyn Error>> {
         let module = module.canonicalize().map_err(|e| format!("the module {}: {e}", module.display()))?;
         let scratch = Arc::new(Scratch::new()?);
         let primary = Server::start(program, Config::mcp("primary").token("demo-pat-of-primary"))?;
@@ -82,6 +87,7 @@ impl Stage {
         // The secondary's secret comes from a file, the others' from the environment, so that both ways are seen.
         let file = scratch.write_secret("pat-secondary.json", "secondary-pat-a", "demo-pat-of-secondary")?;
         let registry = Builder::new(&module)
+            .set("/drill", json!({"enabled": true}))
             .set("/breaker", json!({"consecutive": 5, "base_open": "1s", "max_open": "10s", "ramp": "1s"}))
             .credential("primary-pat", json!({"a": {"env": "DEMO_PAT_PRIMARY"}}))
             .credential("secondary-pat", json!({"a": {"sds_file": file}}))
@@ -92,8 +98,11 @@ impl Stage {
             .stub_tools(Some("rest"));
         let env = [("DEMO_PAT_PRIMARY", "demo-pat-of-primary"), ("DEMO_PAT_REST", "demo-pat-of-rest")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let envoy = Envoy::launch(&registry, &scratch, &Settings { env, ..Settings::default() }).await?;
-        Ok(Stage { primary, secondary, rest, envoy })
+        let envoy = Envoy::launch(&registry, &scratch, &Settings { env, ports, ..Settings::default() }).await?;
+        let registry = registry.ports(envoy.addr().port(), envoy.admin_addr().port());
+        let registry = to_yaml(registry.tree())?;
+        fs::write(scratch.path().join("registry.yaml"), &registry)?;
+        Ok(Stage { primary, secondary, rest, envoy, registry })
     }
 
     /// A client of Envoy.
@@ -106,8 +115,10 @@ impl Stage {
         let endpoint = self.envoy.url("/mcp");
         let admin = self.envoy.admin_addr();
         let stub = |server: &Server| format!("  {:<10}{}\n", server.name(), server.url("/_received"));
+        let files = self.envoy.scratch().path().display();
         format!(
-            "MCP endpoint  {endpoint}\n\
+            "The registry ({files}/registry.yaml):\n\n{}\n\
+             MCP endpoint  {endpoint}\n\
              admin         http://{admin}/stats/prometheus\n\
              stubs (what each has received; steer one with POST /_control {{\"behaviour\": {{\"do\": \"status\", \"status\": 503}}}}):\n\
              {}{}{}\
@@ -116,11 +127,11 @@ impl Stage {
              -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"search\",\"arguments\":{{\"query\":\"snow\"}}}}}}'\n\
              the kill switch:\n  \
              curl -X POST 'http://{admin}/runtime_modify?dualpath.mcp_enabled=0'\n\
-             files and log: {}",
+             bootstrap and log: {files}",
+            self.registry.lines().map(|line| format!("  {line}\n")).collect::<String>(),
             stub(&self.primary),
             stub(&self.secondary),
             stub(&self.rest),
-            self.envoy.scratch().path().display(),
         )
     }
 }

@@ -209,6 +209,7 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
         log_level: "warning".to_owned(),
         log_format: Some(timeline::LOG_FORMAT.to_owned()),
         drain_seconds: None,
+        ..Settings::default()
     };
     Ok(Envoy::launch(&registry, scratch, &settings).await?)
 }

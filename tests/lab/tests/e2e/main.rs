@@ -9,6 +9,7 @@ mod budgets;
 mod byte_identity;
 mod chaos;
 mod credentials;
+mod documentation;
 mod drill;
 mod envoy_handle;
 mod failover;

@@ -1,0 +1,167 @@
+//! The table of keys. That a key exists, what it must be and whether it may be left out is learned from the reader, by
+//! having it read a registry that has every key, whole and spoilt. Only meanings and defaults are written down.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::registry::{Registry, mappings};
+
+pub(super) const SPECIMEN: &str = include_str!("specimen.yaml");
+pub(super) const WORDS: &str = include_str!("words.yaml");
+
+/// Mappings whose keys are those of another one, which has them in the table.
+const ALIKE: [(&str, &str); 4] = [
+    ("credentials[].environments.NAME.slots.", "credentials[].slots."),
+    ("servers[].breaker.", "breaker."),
+    ("servers[].rules[].", "failure.rules[]."),
+    ("tools[].on.", "servers[].on."),
+];
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Its path, with `[]` for any entry of a list.
+    pub key: String,
+    /// The rule for its value, in the reader's words.
+    pub must_be: String,
+    /// What holds where it is left out; `None` = its keys have their defaults.
+    pub default: Option<String>,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// Whether `key` is `wanted` or below it.
+pub(super) fn is_at_or_below(key: &str, wanted: &str) -> bool {
+    let rest = key.strip_prefix(wanted.trim_end_matches("[]"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Every key that is `wanted`, in the order of the words.
+pub(super) fn rows(wanted: impl Fn(&str) -> bool) -> Vec<Row> {
+    let (specimen, known) = (specimen(), known());
+    let row = |(key, word): (&String, &Value)| {
+        let places = known.get(key)?;
+        let place = places.iter().find(|place| at(&specimen, place).is_some())?;
+        Some(Row {
+            key: key.clone(),
+            must_be: must_be(&specimen, place),
+            default: default(word, is_required(&specimen, place)),
+            meaning: word["is"].as_str()?.to_owned(),
+        })
+    };
+    words().iter().filter(|(key, _)| wanted(key)).filter_map(row).collect()
+}
+
+/// The registry with every key.
+pub(super) fn specimen() -> Value {
+    yaml(SPECIMEN)
+}
+
+/// What is written down of the keys.
+pub(super) fn words() -> Map<String, Value> {
+    match yaml(WORDS) {
+        Value::Object(words) => words,
+        _ => Map::new(),
+    }
+}
+
+/// Both files are part of the program, and a test reads them.
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_default()
+}
+
+/// Every key that the reader asks for, with the places in the specimen where it does.
+pub(super) fn known() -> BTreeMap<String, Vec<String>> {
+    let specimen = specimen();
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mapping in mappings(&specimen) {
+        for key in &mapping.keys {
+            let place = if mapping.path.is_empty() { key.clone() } else { format!("{}.{key}", mapping.path) };
+            known.entry(general(&specimen, &place)).or_default().push(place);
+        }
+    }
+    known
+}
+
+/// The key at this place of the specimen, as the table names it.
+fn general(specimen: &Value, place: &str) -> String {
+    let mut general: Vec<String> = Vec::new();
+    for segment in place.split('.') {
+        let name = segment.split_once('[').map_or(segment.to_owned(), |(name, _)| format!("{name}[]"));
+        general.push(match general.last().map(String::as_str) {
+            Some("slots") => "SLOT".to_owned(),
+            Some("on") => "CLASS".to_owned(),
+            Some("environments") => "NAME".to_owned(),
+            _ => name,
+        });
+    }
+    let general = general.join(".");
+    // The constants of a preset are its own.
+    if let (Some((rest, _)), Some(key)) = (place.split_once(".with."), general.strip_prefix("tools[].rest.with.")) {
+        let preset = at(specimen, &format!("{rest}.preset")).and_then(Value::as_str);
+        return preset.map_or("tools[].rest.with.NAME".to_owned(), |preset| format!("{preset}.with.{key}"));
+    }
+    let alike = ALIKE.iter().find_map(|(from, to)| Some(format!("{to}{}", general.strip_prefix(from)?)));
+    alike.unwrap_or(general)
+}
+
+/// What the reader says of values that can't be right here, without its "must be".
+fn must_be(specimen: &Value, place: &str) -> String {
+    // The first is a duration out of every bound, and no number, name of a choice, mapping or list; the second breaks the
+    // rules of names and texts.
+    let wrong = [json!("99999999d"), json!("\u{1} !"), json!(true), json!([])];
+    let rule = wrong.into_iter().find_map(|value| {
+        let mut spoilt = specimen.clone();
+        *at_mut(&mut spoilt, place)? = value;
+        rule_at(&spoilt, place)
+    });
+    rule.map_or("any value".to_owned(), |rule| rule.strip_prefix("must be ").unwrap_or(&rule).to_owned())
+}
+
+fn is_required(specimen: &Value, place: &str) -> bool {
+    let mut without = specimen.clone();
+    take_away(&mut without, place);
+    rule_at(&without, place).is_some_and(|rule| rule == "is required")
+}
+
+/// The rule that the reader sees broken at this place.
+fn rule_at(registry: &Value, place: &str) -> Option<String> {
+    let problems = Registry::from_wire(registry).err()?;
+    problems.into_iter().find(|problem| problem.path == place).map(|problem| problem.rule)
+}
+
+fn default(word: &Value, required: bool) -> Option<String> {
+    if required {
+        return Some("required".to_owned());
+    }
+    let value = |value: &Value| match value {
+        Value::String(text) => format!("`{text}`"),
+        other => format!("`{other}`"),
+    };
+    word.get("default").map(value).or_else(|| Some(word.get("usually")?.as_str()?.to_owned()))
+}
+
+/// The value at a place such as `servers[0].probe.path`.
+pub(super) fn at<'v>(registry: &'v Value, place: &str) -> Option<&'v Value> {
+    registry.pointer(&pointer(place))
+}
+
+/// As [`at`], to be changed.
+pub(super) fn at_mut<'v>(registry: &'v mut Value, place: &str) -> Option<&'v mut Value> {
+    registry.pointer_mut(&pointer(place))
+}
+
+/// Takes the key at this place away.
+pub(super) fn take_away(registry: &mut Value, place: &str) {
+    let (parent, key) = place.rsplit_once('.').unwrap_or(("", place));
+    if let Some(mapping) = at_mut(registry, parent).and_then(Value::as_object_mut) {
+        mapping.shift_remove(key);
+    }
+}
+
+/// The JSON pointer of a place. No key of the specimen has a character that would have to be escaped.
+fn pointer(place: &str) -> String {
+    let plain = place.replace('[', ".").replace(']', "");
+    plain.split('.').filter(|segment| !segment.is_empty()).map(|segment| format!("/{segment}")).collect()
+}

@@ -1,0 +1,138 @@
+//! The commands, and what they print.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::blocks::{Block, blocks, documents, fits, root};
+
+/// Blocks that no test runs, and why.
+const NOT_RUN: [(&str, &str); 5] = [
+    ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
+    (
+        "dualpath render registry.yaml -o bootstrap.yaml",
+        "needs a cluster; make test checks the manifests against Kubernetes' schemas",
+    ),
+    ("resources:", "an SDS file, no registry; the end-to-end tests of rotation move such files under load"),
+    (
+        "dualpath pat status envoy/registry.yaml --admin http://127.0.0.1:9901   # as a running Envoy sees them",
+        "needs an Envoy with this registry and a new token; tests/pat.rs runs both",
+    ),
+    (
+        "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",
+        "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",
+    ),
+];
+
+/// A folder as a reader has it: the example, the built tool, an SDS file to look at.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("build")).expect("a folder");
+        fs::create_dir_all(folder.join("envoy")).expect("a folder");
+        for file in ["registry.yaml", "bootstrap.yaml"] {
+            fs::copy(root().join("envoy").join(file), folder.join("envoy").join(file)).expect("the example");
+        }
+        symlink(env!("CARGO_BIN_EXE_dualpath"), folder.join("build/dualpath")).expect("a link");
+        Folder(folder)
+    }
+
+    /// Runs a block; answers its exit status and what it wrote, errors first to last as a terminal shows them.
+    fn run(&self, script: &str) -> (i32, String) {
+        let path = format!("{}:{}", self.0.join("build").display(), std::env::var("PATH").unwrap_or_default());
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{script}")])
+            .current_dir(&self.0)
+            .env("PATH", path)
+            .env_remove("SNOWFLAKE_PAT")
+            .output()
+            .expect("bash");
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+#[test]
+fn commands_do_what_the_documents_say() {
+    let folder = Folder::new("documentation");
+    for document in documents() {
+        let blocks = blocks(&document);
+        for (block, next) in blocks.iter().zip(blocks.iter().skip(1).map(Some).chain([None])) {
+            if block.language != "sh" || block.option("run").is_some() {
+                continue;
+            }
+            let (status, output) = folder.run(&block.text);
+            let expected = block.option("exit").map_or(0, |exit| exit.parse().expect("a number"));
+            assert_eq!(status, expected, "{}: {}\n{output}", block.place, block.text);
+            if let Some(shown) = next.filter(|next| next.language == "text" && next.info.is_empty()) {
+                assert!(fits(&shown.text, &output), "{}: it prints\n{output}", shown.place);
+            }
+        }
+    }
+}
+
+/// Tables between `<!-- made by: COMMAND -->` and `<!-- end -->`. `make guide` writes them anew.
+#[test]
+fn made_tables_are_up_to_date() {
+    let folder = Folder::new("documentation-tables");
+    for document in documents() {
+        let mut text = String::new();
+        let mut rest = document.text.as_str();
+        while let Some((before, after)) = rest.split_once("<!-- made by: ") {
+            let (command, after) = after.split_once(" -->").expect("the end of the command");
+            let (_, after) = after.split_once("<!-- end -->").expect("the end of the table");
+            let output = if command == "telemetry::table()" {
+                dualpath::telemetry::table()
+            } else {
+                let (status, output) = folder.run(command);
+                assert_eq!(status, 0, "{command}: {output}");
+                output
+            };
+            text += &format!("{before}<!-- made by: {command} -->\n\n{output}\n<!-- end -->");
+            rest = after;
+        }
+        text += rest;
+        if std::env::var_os("DUALPATH_WRITE_GUIDE").is_some() {
+            fs::write(root().join(&document.name), text).expect("the document");
+        } else {
+            assert_eq!(text, document.text, "{}: run `make guide`", document.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_run_says_why_and_is_listed() {
+    let all = documents().iter().flat_map(blocks).collect::<Vec<_>>();
+    let not_run = all.iter().filter(|block| block.option("run") == Some("no"));
+    let not_run: Vec<_> = not_run
+        .map(|block| {
+            (block.text.lines().next().unwrap_or_default(), block.option("reason").unwrap_or("says no reason"))
+        })
+        .collect();
+    assert_eq!(not_run, NOT_RUN);
+}
+
+#[test]
+fn every_block_is_of_a_kind_that_a_test_knows() {
+    for block in documents().iter().flat_map(blocks) {
+        let Block { place, language, info, .. } = &block;
+        let known = match (language.as_str(), block.option("run")) {
+            ("sh", None | Some("make" | "sidecar" | "no")) | ("yaml", None | Some("no")) => true,
+            ("text", None) => info.is_empty() || ["picture", "sidecar", "demo", "measured"].contains(&info.as_str()),
+            ("json", None) => true,
+            _ => false,
+        };
+        assert!(known, "{place}: {language} {info}");
+    }
+}
+
+#[test]
+fn json_is_json() {
+    for block in documents().iter().flat_map(blocks).filter(|block| block.language == "json") {
+        serde_json::from_str::<serde_json::Value>(&block.text)
+            .unwrap_or_else(|error| panic!("{}: {error}", block.place));
+    }
+}
