@@ -11,7 +11,6 @@ use std::cell::RefCell;
 
 use super::abi;
 use super::shared_data::EnvoySharedData;
-use super::vm::fnv1a_64;
 use crate::shared_data::{CREATE, SetError, SharedData};
 
 /// For so long after a change calls are written down, in ms. Envoy drains what it replaces for 10 minutes at most, if its
@@ -76,7 +75,7 @@ pub struct Watch {
 impl Watch {
     /// Announces what is of `registry` and of this build.
     pub fn begun(registry: u64, now_ms: u64) -> Self {
-        let identity = registry ^ fnv1a_64(BUILD.as_bytes());
+        let identity = registry ^ u64::from_str_radix(BUILD, 16).unwrap_or_default();
         change(Some(identity), now_ms);
         let watch = Watch { key: RefCell::default() };
         watch.tick(now_ms);

@@ -12,7 +12,7 @@ use proxy_wasm::types::Action;
 
 use super::host::{self, Headers};
 use super::shared_data::EnvoySharedData;
-use super::vm::Vm;
+use super::vm::{self, Vm};
 use crate::call::credentials::report_key;
 use crate::registry::CredentialIndex;
 use crate::shared_data::{CREATE, SharedData};
@@ -33,8 +33,11 @@ impl Keeper {
     /// Leaves the report, unless it is there already. A lost race is repeated with the next question.
     fn leave_report(&self) {
         let Some(credential) = self.vm.registry.credential(self.credential) else { return };
+        // Tokens that Envoy does not inject are with the gate.
+        let vm = vm::of_gate(&self.vm);
+        let Some(at) = vm.registry.credential_by_id(credential.id.as_str()) else { return };
         let read = |header: &str| Headers::Request.get(header);
-        let report = self.vm.credentials.report(self.credential, read).encode();
+        let report = vm.credentials.report(at, read).encode();
         let key = report_key(credential);
         let Ok(found) = EnvoySharedData.get(&key) else { return };
         let (before, token) = found.unwrap_or((Vec::new(), CREATE));

@@ -54,7 +54,10 @@ impl Root {
             problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
         })?;
         self.role = Some(match text(key::ROLE).and_then(wiring::Role::parse) {
-            Some(wiring::Role::Gate) => Role::Gate(Rc::clone(&vm), Endpoints::new(vm)),
+            Some(wiring::Role::Gate) => {
+                vm.is_gates.set(true);
+                Role::Gate(Rc::clone(&vm), Endpoints::new(vm))
+            }
             Some(wiring::Role::Attempt) => {
                 let id = text(key::SERVER).ok_or("server: is required for the role attempt")?;
                 let found = vm.registry.server_by_id(id).map(|(server, _)| server);

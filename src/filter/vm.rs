@@ -14,7 +14,7 @@ use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
 use crate::call::credentials::Credentials;
 use crate::credential::FingerprintKey;
-use crate::registry::{Problem, Registry, ServerIndex};
+use crate::registry::{Problem, Registry, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
 use crate::telemetry::RegistryNames;
 use crate::wiring::MCP_SWITCH;
@@ -43,6 +43,8 @@ pub struct Vm {
     pub budget: RefCell<Budget>,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
+    /// Whether a gate works under it, so that it has the whole registry, and every token.
+    pub is_gates: Cell<bool>,
     /// Whether the registry's resets have been looked after.
     resets_done: Cell<bool>,
 }
@@ -81,7 +83,7 @@ impl Vm {
     /// The state for `registry`, made now unless another root context of this VM has made it. `identity` tells registries
     /// apart where this is only a part of one.
     pub fn of(registry: &Value, identity: Option<u64>) -> Result<Rc<Vm>, Vec<Problem>> {
-        let text = fnv1a_64(registry.to_string().as_bytes());
+        let text = slice::identity(registry);
         VMS.with_borrow_mut(|vms| {
             vms.retain(|(_, vm)| vm.strong_count() > 0);
             if let Some(vm) = vms.iter().find(|(known, _)| *known == text).and_then(|(_, vm)| vm.upgrade()) {
@@ -109,6 +111,7 @@ impl Vm {
             annotations: RefCell::new(Annotations::new(&registry)),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
             breakers: RefCell::new(breakers),
+            is_gates: Cell::new(false),
             resets_done: Cell::new(false),
             authorities: registry.servers.iter().map(|server| server.url.authority()).collect(),
             crossing: crossing::Watch::begun(identity, clock::now_ms()),
@@ -194,14 +197,18 @@ impl Vm {
     }
 }
 
+/// The state that a gate of this VM works under, of which `part` has a part.
+pub fn of_gate(part: &Rc<Vm>) -> Rc<Vm> {
+    if part.is_gates.get() {
+        return Rc::clone(part);
+    }
+    let is_it = |vm: &Rc<Vm>| vm.identity == part.identity && vm.is_gates.get();
+    let found = VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).find(is_it));
+    found.unwrap_or_else(|| Rc::clone(part))
+}
+
 /// Writes what the breakers of all registries of this VM have kept to write together.
 pub fn flush_all(now_ms: u64) {
     let vms: Vec<_> = VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).collect());
     vms.iter().for_each(|vm| vm.flush_breakers(now_ms));
-}
-
-/// FNV-1a, to tell texts apart.
-pub fn fnv1a_64(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

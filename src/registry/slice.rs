@@ -6,8 +6,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Credential, CredentialIndex, Registry, Server, ServerIndex};
+use super::{CredentialIndex, Registry, Server, ServerIndex};
 use crate::wire::show_duration;
+
+/// Tells registries apart: a number made from the text, the same for all slices of one.
+pub fn identity(wire: &Value) -> u64 {
+    // FNV-1a.
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    wire.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
 
 /// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
@@ -16,9 +23,8 @@ const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker"
 /// calls it must judge differently. `wire` is what `registry` was read from.
 pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Value {
     let mut slice = common(wire);
-    copy(wire, &mut slice, "drill");
     let own = registry.server(server).and_then(|server| server.credential);
-    slice.insert("credentials".to_owned(), named_headers(registry, wire, own));
+    slice.insert("credentials".to_owned(), credential(wire, own));
     slice.insert("servers".to_owned(), servers(registry, wire, |at| at == server));
     let tools = registry.tools.iter().zip(entries(wire, "tools")).filter_map(|(tool, wire)| {
         let direct = tool.rest.as_ref().is_some_and(|direct| direct.server == server);
@@ -31,21 +37,6 @@ pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Va
         }
     });
     slice.insert("tools".to_owned(), tools.collect());
-    slice.into()
-}
-
-/// What the drill's filter needs, which stands for any server: all of them, and the tools whose calls are judged
-/// differently.
-pub fn for_drill(registry: &Registry, wire: &Value) -> Value {
-    let mut slice = common(wire);
-    copy(wire, &mut slice, "drill");
-    copy(wire, &mut slice, "credentials");
-    slice.insert("servers".to_owned(), servers(registry, wire, |_| true));
-    // A tool must have somebody to answer it; where no server speaks MCP, that is its direct path.
-    let rest = registry.mcp_servers().is_empty();
-    let keys: &[&str] = if rest { &["name", "task", "on", "rest"] } else { &["name", "task", "on"] };
-    let judged = entries(wire, "tools").iter().filter(|tool| tool.get("on").is_some());
-    slice.insert("tools".to_owned(), judged.map(|tool| picked(tool, keys)).collect());
     slice.into()
 }
 
@@ -62,8 +53,7 @@ pub fn for_keeper(registry: &Registry, wire: &Value, credential: CredentialIndex
     let mut slice = Map::new();
     copy(wire, &mut slice, "version");
     copy(wire, &mut slice, "environment");
-    let own = entries(wire, "credentials").get(usize::from(credential.0)).cloned();
-    slice.insert("credentials".to_owned(), own.into_iter().collect());
+    slice.insert("credentials".to_owned(), self::credential(wire, Some(credential)));
     let user = registry.indexed_servers().find(|(_, server)| server.credential == Some(credential)).map(|(at, _)| at);
     // A registry has a server in any case; one that does not use the credential must not name another.
     let keys: &[&str] = if user.is_some() { &["id", "kind", "url", "credential"] } else { &["id", "kind", "url"] };
@@ -95,27 +85,9 @@ fn with_lease(server: &Server, wire: &Value) -> Value {
     with(wire.clone(), "breaker", with(breaker, "lease", lease.into()))
 }
 
-/// The credential `own`, and of the others as many as name every header that one of them sets: an attempt takes off what
-/// another server's attempt has put on, whatever server that was.
-fn named_headers(registry: &Registry, wire: &Value, own: Option<CredentialIndex>) -> Value {
-    let mut covered = Vec::new();
-    let all = || (0u16..).map(CredentialIndex).zip(&registry.credentials).zip(entries(wire, "credentials"));
-    if let Some(credential) = own.and_then(|own| registry.credential(own)) {
-        covered.extend(header_names(credential));
-    }
-    let mut needed = |at: CredentialIndex, credential| {
-        let names: Vec<_> = header_names(credential).filter(|name| !covered.contains(name)).collect();
-        covered.extend(&names);
-        own == Some(at) || !names.is_empty()
-    };
-    all().filter(|((at, credential), _)| needed(*at, credential)).map(|(_, wire)| wire.clone()).collect()
-}
-
-/// The headers of a credential, and the one in which Envoy hands over what it has injected.
-fn header_names(credential: &Credential) -> impl Iterator<Item = &str> {
-    let injected = credential.slots.iter().flatten().any(|slot| slot.source.is_injected());
-    let names = credential.headers.iter().map(|(name, _)| name.as_str());
-    names.chain([credential.header.as_str()]).chain(injected.then_some("(injected)"))
+fn credential(wire: &Value, own: Option<CredentialIndex>) -> Value {
+    let own = own.and_then(|own| entries(wire, "credentials").get(usize::from(own.0)));
+    own.cloned().into_iter().collect()
 }
 
 fn entries<'w>(wire: &'w Value, section: &str) -> &'w [Value] {

@@ -12,7 +12,8 @@ use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
     Audit, ClientAuthorization, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings,
-    Id, Limits, Listener, ProberPlacement, Registry, Server, ServerKind, SlotSource, Source, Tier, Url,
+    Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex, ServerKind, SlotSource, Source, Tier, Url,
+    slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -164,7 +165,8 @@ fn a_prober_on_the_listener_ticks_without_being_in_any_requests_way() {
     let filter = at(&tree, &format!("{MANAGER}/http_filters/0"));
     assert_eq!((&filter["name"], &filter["disabled"]), (&json!("dualpath.prober"), &json!(true)));
     let plugin = at(filter, "/typed_config/config");
-    assert_eq!(configuration(plugin), json!({"role": "prober", "placement": "listener", "registry": wire()}));
+    let read = configuration(plugin);
+    assert_eq!((&read["role"], &read["placement"]), (&json!("prober"), &json!("listener")));
     let gate = at(&tree, &format!("{MANAGER}/http_filters/1/typed_config/config"));
     assert_ne!(at(plugin, "/vm_config"), at(gate, "/vm_config"), "its probes run through attempts");
     assert_eq!(at(plugin, "/vm_config/vm_id"), at(gate, "/vm_config/vm_id"), "one shared-data space");
@@ -190,17 +192,21 @@ fn the_drill_is_rendered_only_where_it_is_switched_on() {
     let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
     let at_drill = clusters.iter().position(|cluster| cluster["name"] == "dualpath-drill").unwrap();
     let plugin = attempt(&tree, at_drill);
-    assert_eq!(configuration(&plugin), json!({"role": "drill", "registry": wire()}));
+    assert_eq!(configuration(&plugin)["role"], "drill");
     assert_eq!(at(&plugin, "/vm_config"), at(gate(&tree), "/vm_config"), "it shares the attempts' VM");
     assert_eq!(upstream_filters(&tree, at_drill).len(), 2, "no secret goes there");
 }
 
 #[test]
-fn every_plugin_reads_the_registry_exactly_as_written() {
-    let tree = rendered(&registry());
-    assert_eq!(configuration(gate(&tree)), json!({"role": "gate", "registry": wire()}));
-    assert_eq!(configuration(prober(&tree)), json!({"role": "prober", "registry": wire()}));
-    let second = json!({"role": "attempt", "server": "second", "registry": wire()});
+fn the_registry_stands_in_the_bootstrap_once_and_every_other_plugin_gets_its_part() {
+    let (registry, wire) = (registry(), wire());
+    let tree = rendered(&registry);
+    let identity = format!("{:016x}", slice::identity(&wire));
+    assert_eq!(configuration(gate(&tree)), json!({"role": "gate", "identity": identity, "registry": wire}));
+    let part = slice::for_prober(&registry, &wire);
+    assert_eq!(configuration(prober(&tree)), json!({"role": "prober", "identity": identity, "registry": part}));
+    let part = slice::for_attempt(&registry, &wire, ServerIndex(1));
+    let second = json!({"role": "attempt", "server": "second", "identity": identity, "registry": part});
     assert_eq!(configuration(&attempt(&tree, 1)), second);
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::{extension, text};
 use super::json_text::readable;
-use crate::registry::{Id, ProberPlacement, Registry, Source};
+use crate::registry::{CredentialIndex, Id, ProberPlacement, Registry, ServerIndex, Source, slice};
 use crate::wiring::{self, MCP_SWITCH, PLUGIN, VM_ID, key};
 
 /// Where the module runs, and for whom.
@@ -74,8 +74,28 @@ fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
     if let Role::Keeper(credential) = role {
         configuration.insert(key::CREDENTIAL.to_owned(), json!(credential.as_str()));
     }
-    configuration.insert(key::REGISTRY.to_owned(), wire.clone());
+    let (identity, part) = (format!("{:016x}", slice::identity(wire)), part(registry, wire, role));
+    configuration.insert(key::IDENTITY.to_owned(), json!(identity));
+    configuration.insert(key::REGISTRY.to_owned(), part);
     Value::Object(configuration)
+}
+
+/// What the role needs of the registry. Only the gate needs the whole.
+fn part(registry: &Registry, wire: &Value, role: Role) -> Value {
+    match role {
+        Role::Gate => wire.clone(),
+        Role::Attempt(id) => {
+            let server = registry.server_by_id(id.as_str()).map_or(ServerIndex(0), |(server, _)| server);
+            slice::for_attempt(registry, wire, server)
+        }
+        // The facts of a drilled server are the gate's.
+        Role::Drill => slice::for_attempt(registry, wire, ServerIndex(0)),
+        Role::Keeper(id) => {
+            let credential = registry.credential_by_id(id.as_str()).unwrap_or(CredentialIndex(0));
+            slice::for_keeper(registry, wire, credential)
+        }
+        Role::Prober => slice::for_prober(registry, wire),
+    }
 }
 
 /// The VM. Gate and attempts must have equal ones to share a VM per worker. The prober's differs by its configuration:

@@ -18,7 +18,7 @@ pub use drill::Drill;
 use flown::Flown;
 
 use super::host::{self, Body, Headers};
-use super::vm::Vm;
+use super::vm::{self, Vm};
 use crate::call::attempt::{self, NoAnswer, ResponseHead, is_kept_from_clients};
 use crate::credential::Selection;
 use crate::mcp::SessionId;
@@ -37,6 +37,16 @@ pub struct Place {
     pub server: ServerIndex,
     /// What a probe must bear.
     pub probe_pass: Rc<str>,
+}
+
+impl Place {
+    /// The server as the gate of this VM knows it, with every token that this VM has.
+    fn at_gate(&self) -> Option<(Rc<Vm>, ServerIndex)> {
+        let vm = vm::of_gate(&self.vm);
+        let id = self.vm.registry.server(self.server)?.id.as_str();
+        let at = vm.registry.server_by_id(id).map(|(at, _)| at)?;
+        Some((vm, at))
+    }
 }
 
 /// How far an attempt has come.

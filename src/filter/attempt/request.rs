@@ -96,7 +96,7 @@ impl Attempt {
             return self.refuse(Grounded { class: Class::NotSent, too_late: false });
         }
         Headers::Request.remove(header::PROBE);
-        let (vm, at, now) = (&self.place.vm, self.place.server, clock::now_ms());
+        let (Some((vm, at)), now) = (self.place.at_gate(), clock::now_ms()) else { return self.refuse_bare() };
         let credential = vm.registry.server(at).and_then(|server| vm.registry.credential(server.credential?));
         if let Some(credential) = credential {
             let read = |name: &str| Headers::Request.get(name);
