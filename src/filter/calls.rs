@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::host;
 use super::vm::Vm;
-use crate::call::Call;
+use crate::call::{Call, handover};
+use crate::wiring::state;
 
 /// A live call.
 #[derive(Clone)]
@@ -66,6 +68,14 @@ pub fn leave(number: u64) {
             calls.free.extend(u32::try_from(at));
         }
     });
+}
+
+/// Writes a call down for attempts that can't find it here.
+pub fn write_down(number: u64, call: &Call) {
+    let written = handover::write(number, call);
+    #[cfg(all(feature = "test-module", target_os = "wasi"))]
+    let written = super::test_module::written_later(written);
+    host::set_filter_state(state::PLAN, &written);
 }
 
 fn apart(number: u64) -> (u32, usize) {

@@ -1,5 +1,5 @@
-//! What only the module for tests does: it traps on a request that says so, and keeps records as a later minor version
-//! would. No shipped module contains this; `make wasm` refuses one that does.
+//! What only the module for tests does: it traps on a request that says so, and keeps records and writes calls down as later
+//! minor versions would. No shipped module contains this; `make wasm` refuses one that does.
 
 use super::host::Headers;
 
@@ -45,6 +45,16 @@ pub fn shrunk(stored: Vec<u8>) -> Vec<u8> {
             stored
         }
     }
+}
+
+/// A call as the later version writes it down: with a higher minor version and something at its end.
+pub fn written_later(mut call: Vec<u8>) -> Vec<u8> {
+    const MINOR_AT: usize = 1;
+    if let Some(minor) = call.get_mut(MINOR_AT) {
+        *minor = minor.saturating_add(1);
+    }
+    call.extend(TAIL);
+    call
 }
 
 fn with_schema(schema: u8, body: &[u8]) -> Vec<u8> {

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::super::vm::Vm;
-use super::super::{calls, clock, crossing, host};
+use super::super::{calls, clock, crossing};
 use super::Place;
 use crate::call::attempt::Scene;
 use crate::call::{Call, handover};
 use crate::registry::{Server, ServerIndex};
-use crate::wiring::state;
 
 /// A call, seen from one server.
 pub struct Flown {
@@ -79,7 +78,7 @@ impl Flown {
             wall_ms: &|| u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX),
         });
         if self.is_written {
-            host::set_filter_state(state::PLAN, &handover::write(self.number, &call));
+            calls::write_down(self.number, &call);
         }
         done
     }

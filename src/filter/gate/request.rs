@@ -143,7 +143,7 @@ impl Gate {
         let call = Rc::new(RefCell::new(call));
         let number = calls::enter(Rc::clone(vm), Rc::clone(&call));
         if self.is_written {
-            host::set_filter_state(state::PLAN, &handover::write(number, &call.borrow()));
+            calls::write_down(number, &call.borrow());
         } else {
             host::set_filter_state(state::PLAN, &handover::number(number));
         }

@@ -1,12 +1,15 @@
 //! What happens to Envoy itself in the middle of an outage: a worker's VM is lost, the configuration is replaced, two
 //! versions of the module run side by side.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dualpath_lab::client::request_text;
+use dualpath_lab::client::{Client, request_text};
 use dualpath_lab::http::Connection;
 use dualpath_lab::metrics::Metrics;
 use dualpath_lab::stub::Behaviour;
+use dualpath_lab::traffic::Traffic;
 use dualpath_lab::xds::Part;
 use serde_json::{Value, json};
 
@@ -146,6 +149,63 @@ async fn two_versions_of_the_module_share_a_record_while_the_older_one_drains() 
     );
     let log = world.envoy.logs();
     assert!(!log.contains("a record has lost its tail"), "the older module carries what it does not know");
+}
+
+/// Gate and attempts are of different modules, then of different registries, in either order, and every call takes two
+/// attempts. The newer module writes calls down as a later minor version.
+#[tokio::test]
+async fn an_update_in_either_order_loses_no_call_and_runs_none_twice() {
+    for order in [[Part::Listeners, Part::Clusters], [Part::Clusters, Part::Listeners]] {
+        let never = json!({"mode": "metrics_only"});
+        let world = world(never, |options| options.replaceable = true).await;
+        world.primary.set(Behaviour::status(429));
+        let replayable = Traffic::start(&world.client, 4, Duration::from_millis(1));
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> =
+            (0..3).map(|number| tokio::spawn(write(world.client.clone(), number, stop.clone()))).collect();
+        replayable.next(50).await;
+        for (pointer, value) in [("/envoy/wasm_file", json!(test_module())), ("/breaker/consecutive", json!(9))] {
+            for part in order {
+                world.update(part, pointer, value.clone()).await;
+                replayable.next(200).await;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut failed: Vec<_> = replayable.outcomes().into_iter().filter_map(|call| call.answered_by.err()).collect();
+        drop(replayable);
+        let mut written = Vec::new();
+        for writer in writers {
+            for (statement, answered) in writer.await.expect("a writer") {
+                failed.extend(answered.err());
+                written.push(statement);
+            }
+        }
+        assert_eq!(failed, [""; 0], "{order:?}");
+        assert!(written.len() > 100, "{}", written.len());
+        let executed: Vec<_> = [&world.secondary, &world.rest].iter().flat_map(|stub| stub.received()).collect();
+        for statement in written {
+            let times = executed.iter().filter(|call| call.body.contains(&format!("\"{statement}\""))).count();
+            assert_eq!(times, 1, "{order:?}: {statement}");
+        }
+        assert!(!world.envoy.logs().contains("panicked"), "{}", world.envoy.logs());
+    }
+}
+
+/// Calls a tool that must not run twice, again and again. The statements, and what came of each.
+async fn write(client: Client, number: usize, stop: Arc<AtomicBool>) -> Vec<(String, Result<(), String>)> {
+    let mut calls = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let statement = format!("insert {number} {}", calls.len());
+        let reply = client.request("7", "tools/call", &json!({"name": "sql", "arguments": {"sql": statement}})).await;
+        let answered = match reply {
+            Ok(reply) if reply.served_by().is_some() => Ok(()),
+            Ok(reply) => Err(format!("{statement}: {} {}", reply.status(), reply.answer.text())),
+            Err(error) => Err(format!("{statement}: {error}")),
+        };
+        calls.push((statement, answered));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    calls
 }
 
 /// Plays calls on old and new connections until the metrics hold.
