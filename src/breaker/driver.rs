@@ -160,7 +160,8 @@ impl Breaker {
     /// Writes nothing, and reads as seldom as [`admit`](Self::admit).
     pub fn look(&mut self, store: &impl SharedData, moment: Moment) -> Look {
         let policy = self.shared.policy;
-        if policy.mode.records() && self.shared.cached(moment.now_ms).is_some() {
+        let now_ms = moment.now_ms;
+        if policy.mode.records() && (self.shared.cached(now_ms).is_some() || self.shared.is_absent(now_ms)) {
             return Look { admits: true, pass_over: false, ticket: self.unasked() };
         }
         let record = if policy.mode.records() { self.shared.look(store, moment.now_ms).ok() } else { None };

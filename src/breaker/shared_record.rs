@@ -1,6 +1,6 @@
 //! The record in the host's shared data: read, decide, write by compare-and-swap.
 
-use super::cached_view::CachedView;
+use super::cached_view::{CachedView, VIEW_MS};
 use super::codec::{self, Decoded};
 use super::counters::{Counters, Event};
 use super::policy::Policy;
@@ -24,6 +24,8 @@ pub(super) struct SharedRecord {
     pub(super) counters: Counters,
     /// That record, if no look is needed for a while.
     view: Option<CachedView>,
+    /// When it was seen that there is no record, which only a server that no call has been admitted to is without.
+    absent_ms: Option<u64>,
     last_ms: u64,
     /// Begin of the period in which repairs are counted, and their number.
     repairs: (u64, u32),
@@ -62,6 +64,7 @@ impl SharedRecord {
             seen_run: false,
             counters: Counters::default(),
             view: None,
+            absent_ms: None,
             last_ms: 0,
             repairs: (0, 0),
         }
@@ -76,6 +79,12 @@ impl SharedRecord {
     /// Makes the next call look at the record.
     pub(super) fn forget_view(&mut self) {
         self.view = None;
+    }
+
+    /// Whether there was no record just now, so that there is nothing to look at. No host call.
+    pub(super) fn is_absent(&mut self, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        self.absent_ms.is_some_and(|seen_ms| now_ms.saturating_sub(seen_ms) < VIEW_MS)
     }
 
     /// The record as it is; a closed one if there is none.
@@ -105,7 +114,7 @@ impl SharedRecord {
                 self.note_repair(moment.now_ms)?;
             }
             let written = store.set(&self.key, &codec::encode(next), loaded.token);
-            self.view = None;
+            (self.view, self.absent_ms) = (None, None);
             match written {
                 Ok(()) => {
                     self.note_seen(next, moment.now_ms);
@@ -135,7 +144,7 @@ impl SharedRecord {
     /// with, so that a good record written meanwhile survives.
     fn load(&mut self, store: &impl SharedData, now_ms: u64, epoch: u32) -> Result<Loaded, Failed> {
         self.note_time(now_ms);
-        self.view = None;
+        (self.view, self.absent_ms) = (None, None);
         let Ok(found) = store.get(&self.key) else {
             self.counters.count(Event::HostError);
             return Err(Failed::Host);
@@ -150,6 +159,7 @@ impl SharedRecord {
             unusable => {
                 let found = if unusable == Decoded::Absent { Found::Nothing } else { Found::Garbage };
                 self.counters.add(Event::CorruptRecord, (found == Found::Garbage).into());
+                self.absent_ms = (found == Found::Nothing).then_some(now_ms);
                 return Ok(Loaded { record: Record::new(epoch, &self.policy, now_ms), token, found });
             }
         };
@@ -176,7 +186,7 @@ impl SharedRecord {
     fn note_time(&mut self, now_ms: u64) {
         if now_ms < self.last_ms {
             self.counters.count(Event::ClockBackward);
-            self.view = None;
+            (self.view, self.absent_ms) = (None, None);
         }
         self.last_ms = now_ms;
     }

@@ -1,7 +1,7 @@
 //! The secrets of one worker. They are held here and put into the request of the one server they belong to; nothing in this
 //! module can print one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
@@ -35,6 +35,8 @@ struct ServerSlots {
     seen_ms: Option<u64>,
     /// Until when a secret that was missing is not looked for again, monotonic ms.
     missing_until_ms: u64,
+    /// When the keeper's report, or the lack of one, last said that a token may be there that has not been seen.
+    may_have_ms: Cell<Option<u64>>,
 }
 
 /// A call's credential.
@@ -130,6 +132,7 @@ impl Credentials {
             }
         }
         slots.seen_ms = Some(now_ms);
+        slots.may_have_ms.set(None);
     }
 
     fn observe(&self, pair: &mut SlotPair, credential: &Credential, slot: Slot, secret: Option<&[u8]>) {
@@ -153,7 +156,10 @@ impl Credentials {
         if !is_injected(credential) {
             return true;
         }
-        match watched(store, credential) {
+        if slots.may_have_ms.get().is_some_and(|at| now_ms.saturating_sub(at) < SEEN_FOR_MS) {
+            return false;
+        }
+        let is_missing = match watched(store, credential) {
             Some(report) => !report.has_news_for(&slots.pair),
             // Without the prober only a call can find out whether a new secret has come, and is lost if none has. While a
             // refused one rests nobody is made to try.
@@ -161,7 +167,9 @@ impl Credentials {
                 let rests = |slot| matches!(slots.pair.availability(slot, now), Availability::Resting(_));
                 slots.seen_ms.is_some() && (now.ms < slots.missing_until_ms || Slot::BOTH.into_iter().any(rests))
             }
-        }
+        };
+        slots.may_have_ms.set((!is_missing).then_some(now_ms));
+        is_missing
     }
 
     /// Why a call to this server has no credential to go with, for its client and the operator.
@@ -205,7 +213,9 @@ impl Credentials {
     /// The server refused it.
     pub fn refused(&self, index: ServerIndex, selection: Selection, now_ms: u64) {
         if let Some(slots) = self.servers.get(usize::from(index.0)) {
-            slots.borrow_mut().pair.refused(selection.slot, selection.fingerprint, now_ms);
+            let mut slots = slots.borrow_mut();
+            slots.pair.refused(selection.slot, selection.fingerprint, now_ms);
+            slots.may_have_ms.set(None);
         }
     }
 }

@@ -6,6 +6,7 @@ mod breaker;
 mod budgets;
 mod callback_order;
 mod credentials;
+mod crossings;
 mod failover;
 mod failure_answers;
 mod failure_policy;

@@ -1,6 +1,6 @@
 //! The call that an attempt is one of: found in this VM's memory, or read from where its gate has written it down.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::super::vm::Vm;
@@ -21,6 +21,8 @@ pub struct Flown {
     number: u64,
     /// Whether what happens to the call has to be written down for others.
     is_written: bool,
+    /// When the event came that was handled last.
+    now_ms: Cell<u64>,
 }
 
 impl Flown {
@@ -35,18 +37,32 @@ impl Flown {
                 crossing::demand(clock::now_ms());
             }
             let call = Rc::new(RefCell::new(call?));
-            return Some(Flown { vm: Rc::clone(&place.vm), at: place.server, call, number, is_written });
+            return Some(Flown {
+                vm: Rc::clone(&place.vm),
+                at: place.server,
+                call,
+                number,
+                is_written,
+                now_ms: Cell::default(),
+            });
         };
         if let Some(newer) = found.written.and_then(|written| handover::call(written, &live.vm.registry)) {
             live.call.borrow_mut().catch_up(newer);
         }
         if live.vm.identity != place.vm.identity {
             // The cluster is of another registry than the gate: what it says of its server counts here.
-            return Some(Flown { vm: Rc::clone(&place.vm), at: place.server, call: live.call, number, is_written });
+            return Some(Flown {
+                vm: Rc::clone(&place.vm),
+                at: place.server,
+                call: live.call,
+                number,
+                is_written,
+                now_ms: Cell::default(),
+            });
         }
         let id = place.vm.registry.server(place.server)?.id.as_str();
         let (at, _) = live.vm.registry.server_by_id(id)?;
-        Some(Flown { vm: live.vm, at, call: live.call, number, is_written })
+        Some(Flown { vm: live.vm, at, call: live.call, number, is_written, now_ms: Cell::default() })
     }
 
     /// The live call of this number, seen from the server that it is on its way to.
@@ -55,7 +71,7 @@ impl Flown {
         let (number, is_written) = (found.number, found.written.is_some());
         let live = calls::find(number)?;
         let at = live.call.borrow().flight.ahead()?.index?;
-        Some(Flown { vm: live.vm, at, call: live.call, number, is_written })
+        Some(Flown { vm: live.vm, at, call: live.call, number, is_written, now_ms: Cell::default() })
     }
 
     /// The server.
@@ -63,18 +79,24 @@ impl Flown {
         self.vm.registry.server(self.at)
     }
 
+    /// When the event came that was handled last, on the monotonic clock, in ms.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
     /// Handles an event of the attempt. What follows from it for the call is there for everybody when this returns.
     pub fn with_scene<T: Default>(&self, work: impl FnOnce(&mut Scene<'_>) -> T) -> T {
         let Some(server) = self.server() else { return T::default() };
         let mut call = self.call.borrow_mut();
         let mut budget = self.vm.budget.borrow_mut();
+        self.now_ms.set(clock::now_ms());
         let done = work(&mut Scene {
             call: &mut call,
             registry: &self.vm.registry,
             index: self.at,
             server,
             budget: &mut budget,
-            now_ms: clock::now_ms(),
+            now_ms: self.now_ms.get(),
             wall_ms: &|| u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX),
         });
         if self.is_written {

@@ -34,7 +34,7 @@ impl Attempt {
         if let (Some(answer), Some((flown, _))) = (&reaction.lesson, &self.flown)
             && let Some(page) = flown.call.borrow().tools_page
         {
-            let (at, now) = (flown.at, clock::now_ms());
+            let (at, now) = (flown.at, flown.now_ms());
             flown.vm.with_annotations(|annotations, shared| annotations.learn(shared, at, page, answer, now));
         }
         match reaction.flow {
@@ -70,7 +70,7 @@ impl Attempt {
         if let Some(next) = flown.call.borrow().flight.destination() {
             host::set_filter_state(state::NEXT, next.as_bytes());
         }
-        let now_ms = clock::now_ms();
+        let now_ms = flown.now_ms();
         let (vm, at, name) = (&flown.vm, flown.at, flown.vm.names.server(flown.at));
         if attempt.drill().is_some() {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.

@@ -12,6 +12,7 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
+    super::tally::host_call("get_buffer_bytes");
     with_context(|context| {
         let bytes = match kind {
             BufferType::PluginConfiguration => Some(context.plugin.configuration.as_bytes()),
@@ -37,6 +38,7 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
     data: *const u8,
     size: usize,
 ) -> Status {
+    super::tally::host_call("set_buffer_bytes");
     let value = unsafe { taken(data, size) };
     let status = with_context(|context| {
         let Some(buffer) = context.buffer(kind) else { return Status::BadArgument };

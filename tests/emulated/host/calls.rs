@@ -40,6 +40,7 @@ unsafe extern "C" fn proxy_http_call(
     timeout_ms: u32,
     token: *mut u32,
 ) -> Status {
+    super::tally::host_call("http_call");
     let cluster = String::from_utf8_lossy(unsafe { taken(cluster, cluster_size) }).into_owned();
     let (headers, body) = unsafe { (taken(headers, headers_size), taken(body, body_size)) };
     let Some(headers) = Headers::deserialize(headers) else { return Status::BadArgument };

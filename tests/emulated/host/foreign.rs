@@ -13,6 +13,7 @@ unsafe extern "C" fn proxy_call_foreign_function(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
+    super::tally::host_call("call_foreign_function");
     if unsafe { taken(name, name_size) } != b"clear_route_cache" {
         return Status::NotFound;
     }
@@ -37,6 +38,7 @@ unsafe extern "C" fn proxy_send_local_response(
     headers_size: usize,
     _grpc_status: i32,
 ) -> Status {
+    super::tally::host_call("send_local_response");
     let (body, headers) = unsafe { (taken(body, body_size), taken(headers, headers_size)) };
     let Some(extra) = Headers::deserialize(headers) else { return Status::BadArgument };
     let mut headers = Headers::new(&[(":status", status.to_string())]);
@@ -64,18 +66,21 @@ unsafe extern "C" fn proxy_send_local_response(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_continue_stream(_kind: StreamType) -> Status {
+    super::tally::host_call("continue_stream");
     with_context(|context| context.resumed = true);
     Status::Ok
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_close_stream(_kind: StreamType) -> Status {
+    super::tally::host_call("close_stream");
     violation("proxy_close_stream is not emulated");
     Status::Ok
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_effective_context(context_id: u32) -> Status {
+    super::tally::host_call("set_effective_context");
     with_vm(|vm| {
         if !vm.contexts.contains_key(&context_id) {
             return Status::BadArgument;
@@ -87,5 +92,6 @@ extern "C" fn proxy_set_effective_context(context_id: u32) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_done() -> Status {
+    super::tally::host_call("done");
     Status::Ok
 }

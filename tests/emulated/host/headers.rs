@@ -121,6 +121,7 @@ fn change(kind: MapType, work: impl FnOnce(&mut Headers)) -> Status {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_header_map_pairs(kind: MapType, data: *mut *mut u8, size: *mut usize) -> Status {
+    super::tally::host_call("get_header_map_pairs");
     let bytes = with_context(|context| context.map(kind).cloned().unwrap_or_default().serialize());
     unsafe { give(&bytes, data, size) };
     Status::Ok
@@ -128,6 +129,7 @@ unsafe extern "C" fn proxy_get_header_map_pairs(kind: MapType, data: *mut *mut u
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_header_map_pairs(kind: MapType, data: *const u8, size: usize) -> Status {
+    super::tally::host_call("set_header_map_pairs");
     let Some(headers) = Headers::deserialize(unsafe { taken(data, size) }) else { return Status::BadArgument };
     for (name, value) in &headers.0 {
         check_value(name, value);
@@ -143,6 +145,7 @@ unsafe extern "C" fn proxy_get_header_map_value(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
+    super::tally::host_call("get_header_map_value");
     let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
     if with_context(|context| context.map(kind).is_none()) {
         violation(format!("{name} of {kind:?} is asked for in another phase"));
@@ -161,6 +164,7 @@ unsafe extern "C" fn proxy_get_header_map_value(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_remove_header_map_value(kind: MapType, key: *const u8, key_size: usize) -> Status {
+    super::tally::host_call("remove_header_map_value");
     let name = String::from_utf8_lossy(unsafe { taken(key, key_size) }).into_owned();
     change(kind, |map| {
         map.remove(&name);
@@ -183,6 +187,7 @@ unsafe extern "C" fn proxy_replace_header_map_value(
     value: *const u8,
     value_size: usize,
 ) -> Status {
+    super::tally::host_call("replace_header_map_value");
     let (name, value) = unsafe { pair(key, key_size, value, value_size) };
     change(kind, |map| map.set(&name, value))
 }
@@ -195,6 +200,7 @@ unsafe extern "C" fn proxy_add_header_map_value(
     value: *const u8,
     value_size: usize,
 ) -> Status {
+    super::tally::host_call("add_header_map_value");
     let (name, value) = unsafe { pair(key, key_size, value, value_size) };
     change(kind, |map| map.add(&name, value))
 }

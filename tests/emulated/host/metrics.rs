@@ -34,6 +34,7 @@ impl Metrics {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_define_metric(kind: MetricType, name: *const u8, size: usize, id: *mut u32) -> Status {
+    super::tally::host_call("define_metric");
     let name = String::from_utf8_lossy(unsafe { taken(name, size) }).into_owned();
     with_vm(|vm| {
         let mut metrics = vm.process.metrics();
@@ -50,6 +51,7 @@ unsafe extern "C" fn proxy_define_metric(kind: MetricType, name: *const u8, size
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_metric(id: u32, value: *mut u64) -> Status {
+    super::tally::host_call("get_metric");
     with_vm(|vm| match vm.process.metrics().get(id) {
         None => Status::NotFound,
         Some(Metric::Histogram(_)) => Status::BadArgument,
@@ -62,6 +64,7 @@ unsafe extern "C" fn proxy_get_metric(id: u32, value: *mut u64) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_record_metric(id: u32, value: u64) -> Status {
+    super::tally::host_call("record_metric");
     with_vm(|vm| {
         match vm.process.metrics().get(id) {
             None => return Status::NotFound,
@@ -75,6 +78,7 @@ extern "C" fn proxy_record_metric(id: u32, value: u64) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> Status {
+    super::tally::host_call("increment_metric");
     with_vm(|vm| match vm.process.metrics().get(id) {
         None => Status::NotFound,
         Some(Metric::Counter(n)) if offset > 0 => {

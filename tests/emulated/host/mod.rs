@@ -18,6 +18,7 @@ mod properties;
 mod router;
 mod shared_data;
 mod stream;
+pub mod tally;
 mod unsupported;
 mod upstream;
 mod worker;
@@ -123,6 +124,7 @@ unsafe fn give(bytes: &[u8], data: *mut *mut u8, size: *mut usize) {
     let pointer = if bytes.is_empty() {
         std::ptr::null_mut()
     } else {
+        tally::allocation(bytes.len());
         Box::into_raw(bytes.to_vec().into_boxed_slice()).cast::<u8>()
     };
     unsafe {

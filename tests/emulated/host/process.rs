@@ -115,6 +115,7 @@ impl Drop for Process {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Status {
+    super::tally::host_call("get_current_time_nanoseconds");
     with_vm(|vm| unsafe { *time = vm.process.wall_ns.load(Ordering::SeqCst) });
     Status::Ok
 }
@@ -122,6 +123,7 @@ unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> Statu
 /// WASI's clocks: 0 is the wall's, 1 the monotonic one. Envoy has no others.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_time_get(id: u32, _precision: u64, time: *mut u64) -> u16 {
+    super::tally::host_call("clock_time_get");
     const INVALID: u16 = 28;
     with_vm(|vm| {
         let clock = match id {
@@ -136,6 +138,7 @@ unsafe extern "C" fn clock_time_get(id: u32, _precision: u64, time: *mut u64) ->
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_log(level: LogLevel, message: *const u8, size: usize) -> Status {
+    super::tally::host_call("log");
     let message = String::from_utf8_lossy(unsafe { taken(message, size) }).into_owned();
     with_vm(|vm| lock(&vm.process.log).push((level, message)));
     Status::Ok
@@ -143,12 +146,14 @@ unsafe extern "C" fn proxy_log(level: LogLevel, message: *const u8, size: usize)
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_log_level(level: *mut LogLevel) -> Status {
+    super::tally::host_call("get_log_level");
     unsafe { *level = LogLevel::Trace };
     Status::Ok
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> Status {
+    super::tally::host_call("set_tick_period_milliseconds");
     with_vm(|vm| vm.tick_ms.insert(vm.effective, period));
     Status::Ok
 }

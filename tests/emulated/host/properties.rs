@@ -84,6 +84,7 @@ unsafe extern "C" fn proxy_get_property(
     data: *mut *mut u8,
     size: *mut usize,
 ) -> Status {
+    super::tally::host_call("get_property");
     let path = String::from_utf8_lossy(unsafe { taken(path, path_size) }).replace('\0', ".");
     let vm_id = with_vm(|vm| vm.vm_id.clone());
     match with_context(|context| lookup(context, &vm_id, &path)) {
@@ -97,6 +98,7 @@ unsafe extern "C" fn proxy_get_property(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> Status {
+    super::tally::host_call("set_property");
     let key = format!("wasm.{}", String::from_utf8_lossy(unsafe { taken(path, path_size) }));
     let value = unsafe { taken(data, size) }.to_vec();
     if with_context(|context| context.stream.is_none()) {

@@ -43,6 +43,7 @@ unsafe extern "C" fn proxy_get_shared_data(
     size: *mut usize,
     token: *mut u32,
 ) -> Status {
+    super::tally::host_call("get_shared_data");
     let key = String::from_utf8_lossy(unsafe { taken(key, key_size) });
     with_vm(|vm| match vm.process.shared_data().get(&vm.vm_id, &key) {
         None => Status::NotFound,
@@ -64,6 +65,7 @@ unsafe extern "C" fn proxy_set_shared_data(
     size: usize,
     token: u32,
 ) -> Status {
+    super::tally::host_call("set_shared_data");
     let key = String::from_utf8_lossy(unsafe { taken(key, key_size) });
     let value = unsafe { taken(data, size) };
     with_vm(|vm| vm.process.shared_data().set(&vm.vm_id, &key, value, token).err().unwrap_or(Status::Ok))

@@ -67,6 +67,7 @@ thread_local! {
 
 /// Runs guest code as `context`.
 fn enter<T>(context: u32, guest: impl FnOnce() -> T) -> T {
+    super::tally::entry();
     let before = with_vm(|vm| std::mem::replace(&mut vm.effective, context));
     let nested = IN_GUEST.replace(true);
     assert!(!nested, "a callback inside a callback of the same VM");
