@@ -1,7 +1,6 @@
 //! An attempt's request: what this server gets of the client's call.
 
-use super::{Attempt, Body, Reaction, Scene};
-use super::{Flow, response::Holding};
+use super::{Attempt, Body, Flow, Reaction, Scene};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Incoming, parse};
 use crate::mcp::ToolCall;
@@ -41,7 +40,6 @@ impl Attempt {
             Err(answer) => {
                 let mut reaction = Reaction::flow(Flow::Reply(response(scene, &answer)));
                 self.conclude(scene, Class::Caller.into(), true, &mut reaction);
-                self.holding = Holding::Nothing;
                 Outgoing::Answer(reaction)
             }
         }
