@@ -61,3 +61,25 @@ fn the_open_period_grows_by_its_factor_up_to_the_longest() {
     let constant = Policy { growth: 1.0, ..policy };
     assert_eq!(constant.open_period_ms(200, None, 0), 5_000);
 }
+
+#[test]
+fn a_policy_keeps_its_fingerprint_from_version_to_version_and_no_two_have_the_same() {
+    let default = Policy::default();
+    let slow = Some(Slow { after_ms: 2_000, rate: 0.75 });
+    let moving = [
+        default,
+        Policy { consecutive: None, failure_rate: None, slow, ..default },
+        Policy { min_calls: 11, ..default },
+        Policy { ramp: Ramp { aggression: 2, ..default.ramp }, ..default },
+    ];
+    assert_eq!(moving.map(|policy| policy.fingerprint()), [4_267_213_865, 1_580_980_457, 641_006_812, 1_538_909_002]);
+    // What moves no record is not in it.
+    let hands_on = Policy {
+        last_resort: LastResort { concurrency: 1, ..default.last_resort },
+        mode: Mode::MetricsOnly,
+        enforce_percent: 1,
+        reset_id: 1,
+        ..default
+    };
+    assert_eq!(hands_on.fingerprint(), default.fingerprint());
+}

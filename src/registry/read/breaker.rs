@@ -2,13 +2,48 @@
 
 use std::time::Duration;
 
-use crate::breaker::{LastResort, Mode, Policy, Ramp, Slow};
+use crate::breaker::{Mode, Policy, Slow};
 use crate::wire::{Node, Table, show_duration};
 
 const MS: Duration = Duration::from_millis(1);
+const TENTH: Duration = Duration::from_millis(100);
 const HOUR: Duration = Duration::from_secs(3_600);
 /// A lease outlives the longest timeout that a call may have.
 const LONGEST_LEASE: Duration = Duration::from_secs(2 * 3_600);
+
+/// The mapping, as long as it is read.
+struct Wire<'t, 'v> {
+    table: &'t Table<'v>,
+    /// Whether nothing was wrong so far.
+    sound: bool,
+}
+
+impl Wire<'_, '_> {
+    /// Reads what stands under `key`, if anything does.
+    fn read<T>(&mut self, key: &'static str, knob: &mut T, how: impl FnOnce(&Node) -> Option<T>) {
+        let Some(node) = self.table.optional(key) else { return };
+        match how(&node) {
+            Some(value) => *knob = value,
+            None => self.sound = false,
+        }
+    }
+}
+
+fn whole<T: TryFrom<u64>>(min: u64, max: u64) -> impl Fn(&Node) -> Option<T> {
+    move |node| T::try_from(node.integer(min, max)?).ok()
+}
+
+fn number(min: f64, max: f64) -> impl Fn(&Node) -> Option<f64> {
+    move |node| node.number(min, max)
+}
+
+fn time(min: Duration, max: Duration) -> impl Fn(&Node) -> Option<u64> {
+    move |node| u64::try_from(node.duration(min, max)?.as_millis()).ok()
+}
+
+fn off_at_0<T: Default + PartialOrd>(read: impl Fn(&Node) -> Option<T>) -> impl Fn(&Node) -> Option<Option<T>> {
+    move |node| Some(Some(read(node)?).filter(|value| *value > T::default()))
+}
 
 impl Policy {
     /// Reads a `breaker` mapping; what it does not say is as in `base`. `consecutive`, `failure_rate`, `jitter` and `ramp`
@@ -23,79 +58,42 @@ impl Policy {
 
     /// What each key says, whether it goes together or not.
     fn values(table: &Table, base: &Policy) -> Option<Policy> {
-        let integer = |key, default: u64, min, max| match table.optional(key) {
-            Some(node) => node.integer(min, max),
-            None => Some(default),
-        };
-        let number = |key, default: f64, min, max| match table.optional(key) {
-            Some(node) => node.number(min, max),
-            None => Some(default),
-        };
-        let time = |key, default: u64, min, max| match table.optional(key) {
-            Some(node) => node.duration(min, max).and_then(|d| u64::try_from(d.as_millis()).ok()),
-            None => Some(default),
-        };
-        let small = |key, default: u8, min, max| u8::try_from(integer(key, default.into(), min, max)?).ok();
-
-        let consecutive = integer("consecutive", base.consecutive.unwrap_or(0).into(), 0, 1_000);
-        let failure_rate = number("failure_rate", base.failure_rate.unwrap_or(0.0), 0.0, 1.0);
-        let min_calls = integer("min_calls", base.min_calls.into(), 1, 10_000);
-        let window = u64::from(base.bucket_ms).saturating_mul(base.buckets.into());
-        let window = time("window", window, Duration::from_secs(1), Duration::from_secs(600));
-        let slow = time("slow", base.slow.map_or(0, |slow| slow.after_ms), MS, HOUR);
-        let slow_rate = number("slow_rate", base.slow.map_or(0.5, |slow| slow.rate), 0.0, 1.0);
-        let base_open = time("base_open", base.base_open_ms, Duration::from_millis(100), HOUR);
-        let growth = number("growth", base.growth, 1.0, 10.0);
-        let max_open = time("max_open", base.max_open_ms, Duration::from_millis(100), HOUR);
-        let jitter = number("jitter", base.jitter, 0.0, 1.0);
-        let decay = time("decay", base.decay_ms, Duration::from_secs(1), HOUR);
-        let lease = time("lease", base.lease_ms, Duration::from_millis(100), LONGEST_LEASE);
-        let max_lost = small("max_lost", base.max_lost, 0, 100);
-        let probe_successes = small("probe_successes", base.probe_successes, 1, 100);
-        let ramp = time("ramp", base.ramp.ms, Duration::ZERO, HOUR);
-        let ramp_min_share = number("ramp_min_share", base.ramp.min_share, 0.0, 1.0);
-        let ramp_aggression = small("ramp_aggression", base.ramp.aggression, 1, 10);
-        let success_rate = number("last_resort_success_rate", base.last_resort.success_rate, 0.01, 1.0);
-        let aggression = small("last_resort_aggression", base.last_resort.aggression, 1, 10);
-        let max_rejection = number("last_resort_max_rejection", base.last_resort.max_rejection, 0.0, 1.0);
-        let concurrency = integer("last_resort_concurrency", base.last_resort.concurrency.into(), 1, 100_000);
-        let mode = match table.optional("mode") {
-            Some(node) => node.one_of(&Mode::NAMED.map(|(name, _)| name)).and_then(|at| Mode::NAMED.get(at)),
-            None => Mode::NAMED.iter().find(|(_, mode)| *mode == base.mode),
-        };
-        let enforce_percent = small("enforce_percent", base.enforce_percent, 0, 100);
-        let reset_id = integer("reset_id", base.reset_id.into(), 0, u32::MAX.into());
-
-        let slow = match (slow?, slow_rate?) {
-            (0, _) => None,
-            (after_ms, rate) => Some(Slow { after_ms, rate }),
-        };
-        Some(Policy {
-            consecutive: u16::try_from(consecutive?).ok().filter(|limit| *limit > 0),
-            failure_rate: failure_rate.map(|rate| Some(rate).filter(|rate| *rate > 0.0))?,
-            min_calls: u32::try_from(min_calls?).ok()?,
-            slow,
-            buckets: base.buckets,
-            bucket_ms: u16::try_from(window?.checked_div(base.buckets.into())?).ok()?,
-            base_open_ms: base_open?,
-            growth: growth?,
-            max_open_ms: max_open?,
-            jitter: jitter?,
-            decay_ms: decay?,
-            lease_ms: lease?,
-            max_lost: max_lost?,
-            probe_successes: probe_successes?,
-            ramp: Ramp { ms: ramp?, min_share: ramp_min_share?, aggression: ramp_aggression? },
-            last_resort: LastResort {
-                success_rate: success_rate?,
-                aggression: aggression?,
-                max_rejection: max_rejection?,
-                concurrency: u32::try_from(concurrency?).ok()?,
-            },
-            mode: mode?.1,
-            enforce_percent: enforce_percent?,
-            reset_id: u32::try_from(reset_id?).ok()?,
-        })
+        let mut policy = *base;
+        let mut slow = base.slow.unwrap_or(Slow { after_ms: 0, rate: 0.5 });
+        let mut wire = Wire { table, sound: true };
+        wire.read("consecutive", &mut policy.consecutive, off_at_0(whole(0, 1_000)));
+        wire.read("failure_rate", &mut policy.failure_rate, off_at_0(number(0.0, 1.0)));
+        wire.read("min_calls", &mut policy.min_calls, whole(1, 10_000));
+        wire.read("window", &mut policy.bucket_ms, |node| {
+            let window_ms = time(Duration::from_secs(1), Duration::from_secs(600))(node)?;
+            u16::try_from(window_ms.checked_div(base.buckets.into())?).ok()
+        });
+        wire.read("slow", &mut slow.after_ms, time(MS, HOUR));
+        wire.read("slow_rate", &mut slow.rate, number(0.0, 1.0));
+        wire.read("base_open", &mut policy.base_open_ms, time(TENTH, HOUR));
+        wire.read("growth", &mut policy.growth, number(1.0, 10.0));
+        wire.read("max_open", &mut policy.max_open_ms, time(TENTH, HOUR));
+        wire.read("jitter", &mut policy.jitter, number(0.0, 1.0));
+        wire.read("decay", &mut policy.decay_ms, time(Duration::from_secs(1), HOUR));
+        wire.read("lease", &mut policy.lease_ms, time(TENTH, LONGEST_LEASE));
+        wire.read("max_lost", &mut policy.max_lost, whole(0, 100));
+        wire.read("probe_successes", &mut policy.probe_successes, whole(1, 100));
+        wire.read("ramp", &mut policy.ramp.ms, time(Duration::ZERO, HOUR));
+        wire.read("ramp_min_share", &mut policy.ramp.min_share, number(0.0, 1.0));
+        wire.read("ramp_aggression", &mut policy.ramp.aggression, whole(1, 10));
+        let last_resort = &mut policy.last_resort;
+        wire.read("last_resort_success_rate", &mut last_resort.success_rate, number(0.01, 1.0));
+        wire.read("last_resort_aggression", &mut last_resort.aggression, whole(1, 10));
+        wire.read("last_resort_max_rejection", &mut last_resort.max_rejection, number(0.0, 1.0));
+        wire.read("last_resort_concurrency", &mut last_resort.concurrency, whole(1, 100_000));
+        wire.read("mode", &mut policy.mode, |node| {
+            let chosen = node.one_of(&Mode::NAMED.map(|(name, _)| name))?;
+            Mode::NAMED.get(chosen).map(|(_, mode)| *mode)
+        });
+        wire.read("enforce_percent", &mut policy.enforce_percent, whole(0, 100));
+        wire.read("reset_id", &mut policy.reset_id, whole(0, u32::MAX.into()));
+        policy.slow = Some(slow).filter(|slow| slow.after_ms > 0);
+        wire.sound.then_some(policy)
     }
 
     /// Notes what contradicts itself, where it is written.
