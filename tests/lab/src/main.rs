@@ -36,12 +36,18 @@ enum Command {
         /// The module that does nothing
         #[arg(long, default_value = "build/noop.wasm")]
         noop: PathBuf,
+        /// Another module for the same registry, to compare with in the same run
+        #[arg(long)]
+        other: Option<PathBuf>,
         /// Where the figures go as JSON
         #[arg(long, default_value = "build/bench.json")]
         json: PathBuf,
         /// A few seconds only: shows that everything works, its figures mean little
         #[arg(long)]
         quick: bool,
+        /// CPU time per request only
+        #[arg(long)]
+        cpu_only: bool,
     },
     /// Makes servers fail in every way while calls flow, and checks what must hold nevertheless. Exit status 1 if it did not
     Chaos {
@@ -154,8 +160,8 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             println!("{}\n\nCtrl-C stops everything.", stage.directions());
             Ok(told_to_stop().await?)
         }
-        Command::Bench { module, noop, json, quick } => {
-            let options = bench::Options { module: module.path(), noop, json, quick };
+        Command::Bench { module, noop, other, json, quick, cpu_only } => {
+            let options = bench::Options { module: module.path(), noop, other, json, quick, cpu_only };
             // As above.
             tokio::select! {
                 measured = bench::run(&program, &options) => measured.map_err(|error| error as Box<dyn Error>),

@@ -1,50 +1,112 @@
-//! Memory: what the module adds to Envoy, and what each further worker adds to that.
-//!
-//! Each figure is from a fresh process with one contestant, after calls on many connections, so that every worker has
-//! served some. The bare proxy's own growth per worker is taken off.
+//! Memory and time to start, each from fresh processes with one contestant, after calls on many connections so that every
+//! worker has served some.
 
 use serde::Serialize;
 
-use super::contestants::Contestant;
+use super::Effort;
+use super::contestants::{BARE, CONFIG_ONLY, Contestant, DUALPATH, Kind, Modules, NOOP, sized};
 use super::load::{Caller, Failure, call_of};
-use super::process::resident_memory;
+use super::process::{cpu_time, resident_memory};
+use super::rendered::{Size, USUAL};
 use super::setup::Surroundings;
+use super::statistics::median;
 
 /// Calls before memory is read, each on its own connection.
 const CALLS: usize = 300;
 
-/// Resident memory that a contestant adds to the bare proxy's, in bytes. Negative within the noise.
+/// Resident memory that a contestant adds to the bare proxy's, in MiB. Negative within the noise.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Memory {
-    pub(super) contestant: Contestant,
+    pub(super) contestant: &'static str,
     /// With one worker: the engine, the compiled module, and the VMs of worker and main thread.
-    pub(super) one_worker: i64,
-    /// Each worker more.
-    pub(super) further_worker: i64,
+    pub(super) one_worker_mib: f64,
+    /// Each worker more, without the bare proxy's own growth.
+    pub(super) further_worker_mib: f64,
 }
 
-/// Measures the modules, with one worker and with `workers`.
-pub(super) async fn measure(surroundings: &Surroundings, workers: u32) -> Result<Vec<Memory>, Failure> {
-    let (bare_one, bare_more) = pair(surroundings, Contestant::Bare, workers).await?;
-    let mut memory = Vec::new();
-    for contestant in [Contestant::Noop, Contestant::Dualpath] {
-        let (one, more) = pair(surroundings, contestant, workers).await?;
-        let (one_worker, all) = (one - bare_one, more - bare_more);
-        let further_worker = (all - one_worker) / i64::from(workers.saturating_sub(1).max(1));
-        memory.push(Memory { contestant, one_worker, further_worker });
+/// A process with one worker, from start to the end of its calls.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Start {
+    pub(super) what: String,
+    pub(super) ready_s: f64,
+    /// CPU time until then, which other processes on the machine stretch less.
+    pub(super) ready_cpu_s: f64,
+    pub(super) rss_mib: f64,
+}
+
+/// Starts of Dualpath with a large registry, and of what that is compared with.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Large {
+    pub(super) dualpath: Start,
+    /// The module without work under the same configuration.
+    pub(super) config_only: Start,
+    /// The module without work, as it is otherwise compared with.
+    pub(super) noop: Start,
+    pub(super) dualpath_usual: Start,
+}
+
+/// Measures the modules' memory, with one worker and with more.
+pub(super) async fn measure(
+    surroundings: &Surroundings,
+    modules: &Modules,
+    workers: u32,
+) -> Result<Vec<Memory>, Failure> {
+    let contestants = [
+        Contestant { name: BARE, kind: Kind::Bare },
+        Contestant { name: NOOP, kind: Kind::Noop(modules.noop.clone()) },
+        sized(DUALPATH, &modules.dualpath, USUAL),
+    ];
+    let mut found = Vec::new();
+    for contestant in &contestants {
+        let one = start(surroundings, contestant, 1).await?.rss_mib;
+        let more = start(surroundings, contestant, workers).await?.rss_mib;
+        found.push((contestant.name, one, more));
     }
-    Ok(memory)
+    let (_, bare_one, bare_more) = found[0];
+    let further = f64::from(workers.saturating_sub(1).max(1));
+    let memory = |&(contestant, one, more): &(&'static str, f64, f64)| Memory {
+        contestant,
+        one_worker_mib: one - bare_one,
+        further_worker_mib: (more - one - (bare_more - bare_one)) / further,
+    };
+    Ok(found[1..].iter().map(memory).collect())
 }
 
-async fn pair(surroundings: &Surroundings, contestant: Contestant, workers: u32) -> Result<(i64, i64), Failure> {
-    Ok((resident(surroundings, contestant, 1).await?, resident(surroundings, contestant, workers).await?))
+/// Measures starts, each so often as the effort says; medians.
+pub(super) async fn large(surroundings: &Surroundings, modules: &Modules, effort: &Effort) -> Result<Large, Failure> {
+    let what = |module: &str, size: Size| format!("{module}, {} MCP servers, {} tools", size.servers, size.tools);
+    let repeat = async |what: String, contestant: Contestant| {
+        let mut starts = Vec::new();
+        for _ in 0..effort.starts {
+            starts.push(start(surroundings, &contestant, 1).await?);
+        }
+        let figure = |of: fn(&Process) -> f64| median(starts.iter().map(of).collect());
+        let (ready_s, ready_cpu_s) = (figure(|start| start.ready_s), figure(|start| start.ready_cpu_s));
+        Ok::<_, Failure>(Start { what, ready_s, ready_cpu_s, rss_mib: figure(|start| start.rss_mib) })
+    };
+    let (large, noop) = (effort.large, Contestant { name: NOOP, kind: Kind::Noop(modules.noop.clone()) });
+    Ok(Large {
+        dualpath: repeat(what("Dualpath", large), sized(DUALPATH, &modules.dualpath, large)).await?,
+        config_only: repeat(what("no-op wasm", large), sized(CONFIG_ONLY, &modules.noop, large)).await?,
+        dualpath_usual: repeat(what("Dualpath", USUAL), sized(DUALPATH, &modules.dualpath, USUAL)).await?,
+        noop: repeat("no-op wasm without a registry".to_owned(), noop).await?,
+    })
 }
 
-async fn resident(surroundings: &Surroundings, contestant: Contestant, workers: u32) -> Result<i64, Failure> {
-    let running = surroundings.start(&[contestant], workers).await?;
-    let (addr, call) = (running.addr(contestant)?, call_of("search"));
+/// A process when its calls were over.
+struct Process {
+    ready_s: f64,
+    ready_cpu_s: f64,
+    rss_mib: f64,
+}
+
+async fn start(surroundings: &Surroundings, contestant: &Contestant, workers: u32) -> Result<Process, Failure> {
+    let running = surroundings.start(std::slice::from_ref(contestant), workers).await?;
+    let ready_cpu_s = cpu_time(running.envoy.id())?.as_secs_f64();
+    let (addr, call) = (running.addr(contestant.name)?, call_of("search"));
     for _ in 0..CALLS {
         Caller::connect(addr).await?.call(&call).await?;
     }
-    Ok(i64::try_from(resident_memory(running.envoy.id())?)?)
+    let rss_mib = resident_memory(running.envoy.id())? as f64 / f64::from(1 << 20);
+    Ok(Process { ready_s: running.start.as_secs_f64(), ready_cpu_s, rss_mib })
 }

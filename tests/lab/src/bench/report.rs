@@ -1,148 +1,184 @@
-//! The figures: medians over the rounds, and ratios of what was measured in the same round.
+//! The figures as JSON. The keys at the top are stable; what they are made from is below them.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::contestants::Contestant;
+use super::Effort;
+use super::contestants::{BARE, CONFIG_ONLY, DUALPATH, NATIVE, NOOP, OTHER};
 use super::failover::Latency;
-use super::memory::Memory;
-use super::rounds::Sample;
+use super::load::call_of;
+use super::memory::{Large, Memory};
+use super::rates::AtRate;
+use super::scale::Scales;
+use super::slices::{CONNECTIONS, Cpu, Slices};
+use super::statistics::Estimate;
+use super::upstream::ANSWER;
+
+/// What Dualpath is compared with, and the key of the ratio.
+const RATIOS: [(&str, &str); 5] = [
+    (NATIVE, "ratio_native"),
+    (NOOP, "ratio_noop"),
+    (BARE, "ratio_bare"),
+    (CONFIG_ONLY, "ratio_config_only"),
+    (OTHER, "ratio_other"),
+];
 
 /// Everything that was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Report {
     pub(super) conditions: Conditions,
-    pub(super) proxying: Vec<Row>,
+    pub(super) slices: Vec<(&'static str, Slices)>,
+    pub(super) rates: Vec<AtRate>,
+    pub(super) failover: Vec<Latency>,
+    pub(super) scales: Option<Scales>,
     pub(super) memory: Vec<Memory>,
-    pub(super) latency: Vec<Latency>,
+    pub(super) large: Option<Large>,
 }
 
 /// Under which the figures hold.
 #[derive(Debug, Serialize)]
 pub(super) struct Conditions {
     pub(super) processors: usize,
-    pub(super) worker_threads: u32,
     pub(super) connections: usize,
     pub(super) rounds: usize,
-    pub(super) seconds_per_round: f64,
+    pub(super) slice_ms: u128,
     pub(super) request_bytes: usize,
     pub(super) response_bytes: usize,
-    /// The workers of the process from which the memory of a further worker was derived.
-    pub(super) workers_for_memory: u32,
+    /// The workers of the processes for memory and scale; everything else has one.
+    pub(super) workers: u32,
 }
 
-/// One contestant's figures.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Row {
-    pub(super) contestant: Contestant,
-    pub(super) cpu_us_per_request: f64,
-    pub(super) ratio_to_bare: f64,
-    pub(super) ratio_to_noop: f64,
-    pub(super) requests_per_second: f64,
-    pub(super) p50_us: f64,
-    pub(super) p99_us: f64,
-}
-
-/// A sample of every contestant, taken one after the other.
-pub(super) type Round = Vec<(Contestant, Sample)>;
-
-/// The rows for `rounds`.
-pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
-    let of = |round: &Round, wanted: Contestant| {
-        round.iter().find(|(contestant, _)| *contestant == wanted).map(|(_, sample)| *sample)
-    };
-    let over_rounds = |figure: &dyn Fn(&Round) -> Option<f64>| median(rounds.iter().filter_map(figure).collect());
-    let row = |contestant: Contestant| {
-        let own = |field: fn(&Sample) -> f64| over_rounds(&|round| Some(field(&of(round, contestant)?)));
-        let ratio_to = |other| over_rounds(&|round| Some(of(round, contestant)?.cpu_us / of(round, other)?.cpu_us));
-        Row {
-            contestant,
-            cpu_us_per_request: own(|sample| sample.cpu_us),
-            ratio_to_bare: ratio_to(Contestant::Bare),
-            ratio_to_noop: ratio_to(Contestant::Noop),
-            requests_per_second: own(|sample| sample.rate),
-            p50_us: own(|sample| sample.p50_us),
-            p99_us: own(|sample| sample.p99_us),
+impl Conditions {
+    pub(super) fn new(effort: &Effort) -> Self {
+        Conditions {
+            processors: std::thread::available_parallelism().map_or(1, Into::into),
+            connections: CONNECTIONS,
+            rounds: effort.rounds,
+            slice_ms: effort.slice.as_millis(),
+            request_bytes: call_of("search").len(),
+            response_bytes: ANSWER.len(),
+            workers: effort.workers,
         }
-    };
-    Contestant::ALL.map(row).to_vec()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Conditions { processors, worker_threads, connections, rounds, seconds_per_round, .. } = &self.conditions;
-        writeln!(
-            f,
-            "Envoy with {worker_threads} worker thread, {connections} connections kept alive on loopback, \
-             {processors} processors shared with clients and server.\n\
-             tools/call of {} bytes, answered with {} bytes of JSON. Medians of {rounds} rounds of {seconds_per_round} s, \
-             ratios within a round.\n\
-             CPU is all that the Envoy process used, divided by the requests.\n",
-            self.conditions.request_bytes, self.conditions.response_bytes,
-        )?;
-        writeln!(
-            f,
-            "{:<52}{:>9}{:>8}{:>8}{:>9}{:>9}{:>9}",
-            "", "CPU us", "/bare", "/no-op", "req/s", "p50 us", "p99 us"
-        )?;
-        for row in &self.proxying {
-            writeln!(
-                f,
-                "{:<52}{:>9.1}{:>8.2}{:>8.2}{:>9.0}{:>9.0}{:>9.0}",
-                row.contestant.describe(),
-                row.cpu_us_per_request,
-                row.ratio_to_bare,
-                row.ratio_to_noop,
-                row.requests_per_second,
-                row.p50_us,
-                row.p99_us,
-            )?;
-        }
-        writeln!(f, "\nResident memory added to the bare proxy's (fresh processes):")?;
-        for memory in &self.memory {
-            let [one, further] =
-                [memory.one_worker, memory.further_worker].map(|bytes| bytes as f64 / (1 << 20) as f64);
-            let name = memory.contestant.describe();
-            writeln!(f, "{name:<52}{one:>9.1} MiB with one worker, {further:.1} MiB for each further one")?;
-        }
-        writeln!(f, "\nLatency of a single call through Dualpath, without other load:")?;
-        let healthy = self.latency.first();
-        for latency in &self.latency {
-            write!(f, "{:<60} p50 {:>6.0} us, p99 {:>6.0} us", latency.what, latency.p50_us, latency.p99_us)?;
-            match healthy.filter(|healthy| healthy.what != latency.what) {
-                Some(healthy) => {
-                    let (p50, p99) = (latency.p50_us - healthy.p50_us, latency.p99_us - healthy.p99_us);
-                    writeln!(f, "; added {p50:+.0} and {p99:+.0} us")?;
-                }
-                None => writeln!(f)?,
-            }
-        }
-        Ok(())
     }
+}
+
+impl Report {
+    /// One without the parts that come later.
+    pub(super) fn new(conditions: Conditions, slices: Vec<(&'static str, Slices)>) -> Self {
+        Report {
+            conditions,
+            slices,
+            rates: Vec::new(),
+            failover: Vec::new(),
+            scales: None,
+            memory: Vec::new(),
+            large: None,
+        }
+    }
+
+    /// CPU time per request, as a multiple of the other's; `None` where one of them was not measured.
+    pub(super) fn ratio(&self, contestant: &str, other: &str) -> Option<Estimate> {
+        let of = |wanted: &str| self.slices.iter().find(|(name, _)| *name == wanted).map(|(_, slices)| slices);
+        Some(of(contestant)?.ratio_to(of(other)?))
+    }
+
+    /// Dualpath's ratios, each with its key; without those to contestants that were not there.
+    pub(super) fn headline(&self) -> Vec<(&'static str, Estimate)> {
+        RATIOS.iter().filter_map(|(other, key)| Some((*key, self.ratio(DUALPATH, other)?))).collect()
+    }
+
+    /// `host_calls` is passed on.
+    pub(super) fn figures(&self, host_calls: Value) -> Value {
+        let headline = self.headline();
+        let ratio = |wanted: &str| {
+            let found = headline.iter().find(|(key, _)| *key == wanted);
+            found.map(|(_, ratio)| rounded(ratio.value))
+        };
+        let at = |rate: u32, figure: fn(&AtRate) -> Estimate| {
+            let row = self.rates.iter().find(|row| row.contestant == DUALPATH && row.calls_per_second == rate);
+            row.map(|row| rounded(figure(row).value))
+        };
+        let failover = |kind: usize| self.failover.get(kind).map(|latency| rounded(latency.added_ms.value));
+        let (large, scales) = (self.large.as_ref(), self.scales.as_ref());
+        json!({
+            "ratio_native": ratio("ratio_native"),
+            "ratio_noop": ratio("ratio_noop"),
+            "ratio_bare": ratio("ratio_bare"),
+            "ratio_config_only": ratio("ratio_config_only"),
+            "ratio_other": ratio("ratio_other"),
+            "added_p50_ms_200": at(200, |row| row.added_p50_ms),
+            "added_p99_ms_200": at(200, |row| row.added_p99_ms),
+            "added_p50_ms_1000": at(1000, |row| row.added_p50_ms),
+            "failover_added_ms": failover(1),
+            "failover_503_added_ms": failover(2),
+            "flat_servers": scales.map(|scales| rounded(scales.servers.ratio.value)),
+            "flat_tools": scales.map(|scales| rounded(scales.tools.ratio.value)),
+            "ready_s_large": large.map(|large| rounded(large.dualpath.ready_s)),
+            "rss_mib_large": large.map(|large| rounded(large.dualpath.rss_mib)),
+            "rss_mib_large_over_noop": large.map(|large| rounded(large.dualpath.rss_mib - large.noop.rss_mib)),
+            "host_calls": host_calls,
+            "noisy": self.noisy(),
+            "details": {
+                "conditions": self.conditions,
+                "cpu": self.slices.iter().map(|(name, slices)| self.row(name, slices)).collect::<Vec<_>>(),
+                "ratios": headline.iter().copied().collect::<BTreeMap<_, _>>(),
+                "rates": self.rates,
+                "failover": self.failover,
+                "scales": self.scales,
+                "memory": self.memory,
+                "large": self.large,
+            },
+        })
+    }
+
+    /// The keys of the ratios whose interval is too wide.
+    pub(super) fn noisy(&self) -> Vec<&'static str> {
+        self.headline().into_iter().filter(|(_, ratio)| ratio.is_noisy()).map(|(key, _)| key).collect()
+    }
+
+    fn row(&self, name: &'static str, slices: &Slices) -> Value {
+        let cpu: Cpu = slices.cpu();
+        let [to_bare, to_noop, to_native] = [BARE, NOOP, NATIVE].map(|other| self.ratio(name, other));
+        json!({"contestant": name, "cpu": cpu, "to_bare": to_bare, "to_noop": to_noop, "to_native": to_native})
+    }
+}
+
+/// To the third decimal: more is noise.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e3).round() / 1e3
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::QUICK;
+
+    fn report(costs: &[(&'static str, f64)]) -> Report {
+        let slices = |cost: f64| Slices { cpu_us: vec![cost; 5], rate: vec![1.0; 5] };
+        Report::new(Conditions::new(&QUICK), costs.iter().map(|(name, cost)| (*name, slices(*cost))).collect())
+    }
 
     #[test]
-    fn a_ratio_is_taken_within_a_round_so_that_a_slow_round_does_not_count() {
-        let sample = |cpu_us| Sample { cpu_us, rate: 1.0, p50_us: 1.0, p99_us: 1.0 };
-        // The second round ran on a machine that was busy with something else.
-        let rounds: Vec<_> = [1.0, 10.0, 1.0]
-            .map(|slowness| {
-                Contestant::ALL.iter().zip(1..).map(|(c, n)| (*c, sample(slowness * f64::from(n)))).collect()
-            })
-            .to_vec();
-        let rows = rows(&rounds);
-        let dualpath = rows.last().unwrap();
-        assert_eq!((dualpath.ratio_to_bare, dualpath.ratio_to_noop), (5.0, 1.25));
-        assert_eq!(dualpath.cpu_us_per_request, 5.0);
+    fn every_stable_key_is_there_even_where_nothing_was_measured() {
+        let figures = report(&[(BARE, 50.0), (NATIVE, 100.0), (NOOP, 80.0), (DUALPATH, 200.0)]).figures(json!(36));
+        for (key, expected) in [("ratio_native", 2.0), ("ratio_noop", 2.5), ("ratio_bare", 4.0)] {
+            assert_eq!(figures[key], json!(expected), "{key}");
+        }
+        assert_eq!(figures["host_calls"], json!(36));
+        let missing = ["ratio_other", "added_p50_ms_200", "failover_added_ms", "ready_s_large", "flat_servers"];
+        for key in missing {
+            assert_eq!(figures.get(key), Some(&Value::Null), "{key}");
+        }
+    }
+
+    #[test]
+    fn ratios_that_cannot_be_trusted_are_named() {
+        let mut report = report(&[(BARE, 50.0), (DUALPATH, 200.0)]);
+        assert_eq!(report.noisy(), Vec::<&str>::new());
+        report.slices[1].1.cpu_us = vec![100.0, 300.0, 150.0, 250.0, 200.0];
+        assert_eq!(report.noisy(), ["ratio_bare"]);
+        assert!(report.to_string().contains("noisy: ratio_bare"), "{report}");
     }
 }

@@ -12,7 +12,7 @@ use super::schedule::Episode;
 use super::servers::SERVERS;
 use super::timeline::Transition;
 use super::verdict::Fate;
-use crate::bench::load::percentile;
+use crate::bench::statistics::percentile;
 
 /// Histories that are printed; after the first ones the rest tells nothing new.
 const HISTORIES: usize = 8;
