@@ -11,8 +11,8 @@ use super::rendered::{Size, USUAL};
 use super::setup::Surroundings;
 use super::statistics::median;
 
-/// Calls before memory is read, each on its own connection.
-const CALLS: usize = 300;
+/// Calls per worker before memory is read, each on its own connection.
+const CALLS: u32 = 300;
 
 /// Resident memory that a contestant adds to the bare proxy's, in MiB. Negative within the noise.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -49,7 +49,7 @@ pub(super) struct Large {
 pub(super) async fn measure(
     surroundings: &Surroundings,
     modules: &Modules,
-    workers: u32,
+    effort: &Effort,
 ) -> Result<Vec<Memory>, Failure> {
     let contestants = [
         Contestant { name: BARE, kind: Kind::Bare },
@@ -58,12 +58,12 @@ pub(super) async fn measure(
     ];
     let mut found = Vec::new();
     for contestant in &contestants {
-        let one = start(surroundings, contestant, 1).await?.rss_mib;
-        let more = start(surroundings, contestant, workers).await?.rss_mib;
+        let one = start(surroundings, contestant, 1, effort.starts).await?.rss_mib;
+        let more = start(surroundings, contestant, effort.workers, effort.starts).await?.rss_mib;
         found.push((contestant.name, one, more));
     }
     let (_, bare_one, bare_more) = found[0];
-    let further = f64::from(workers.saturating_sub(1).max(1));
+    let further = f64::from(effort.workers.saturating_sub(1).max(1));
     let memory = |&(contestant, one, more): &(&'static str, f64, f64)| Memory {
         contestant,
         one_worker_mib: one - bare_one,
@@ -72,24 +72,19 @@ pub(super) async fn measure(
     Ok(found[1..].iter().map(memory).collect())
 }
 
-/// Measures starts, each so often as the effort says; medians.
+/// Measures starts.
 pub(super) async fn large(surroundings: &Surroundings, modules: &Modules, effort: &Effort) -> Result<Large, Failure> {
     let what = |module: &str, size: Size| format!("{module}, {} MCP servers, {} tools", size.servers, size.tools);
-    let repeat = async |what: String, contestant: Contestant| {
-        let mut starts = Vec::new();
-        for _ in 0..effort.starts {
-            starts.push(start(surroundings, &contestant, 1).await?);
-        }
-        let figure = |of: fn(&Process) -> f64| median(starts.iter().map(of).collect());
-        let (ready_s, ready_cpu_s) = (figure(|start| start.ready_s), figure(|start| start.ready_cpu_s));
-        Ok::<_, Failure>(Start { what, ready_s, ready_cpu_s, rss_mib: figure(|start| start.rss_mib) })
+    let measured = async |what: String, contestant: Contestant| {
+        let Process { ready_s, ready_cpu_s, rss_mib } = start(surroundings, &contestant, 1, effort.starts).await?;
+        Ok::<_, Failure>(Start { what, ready_s, ready_cpu_s, rss_mib })
     };
     let (large, noop) = (effort.large, Contestant { name: NOOP, kind: Kind::Noop(modules.noop.clone()) });
     Ok(Large {
-        dualpath: repeat(what("Dualpath", large), sized(DUALPATH, &modules.dualpath, large)).await?,
-        config_only: repeat(what("no-op wasm", large), sized(CONFIG_ONLY, &modules.noop, large)).await?,
-        dualpath_usual: repeat(what("Dualpath", USUAL), sized(DUALPATH, &modules.dualpath, USUAL)).await?,
-        noop: repeat("no-op wasm without a registry".to_owned(), noop).await?,
+        dualpath: measured(what("Dualpath", large), sized(DUALPATH, &modules.dualpath, large)).await?,
+        config_only: measured(what("no-op wasm", large), sized(CONFIG_ONLY, &modules.noop, large)).await?,
+        dualpath_usual: measured(what("Dualpath", USUAL), sized(DUALPATH, &modules.dualpath, USUAL)).await?,
+        noop: measured("no-op wasm without a registry".to_owned(), noop).await?,
     })
 }
 
@@ -100,13 +95,23 @@ struct Process {
     rss_mib: f64,
 }
 
-async fn start(surroundings: &Surroundings, contestant: &Contestant, workers: u32) -> Result<Process, Failure> {
-    let running = surroundings.start(std::slice::from_ref(contestant), workers).await?;
-    let ready_cpu_s = cpu_time(running.envoy.id())?.as_secs_f64();
-    let (addr, call) = (running.addr(contestant.name)?, call_of("search"));
-    for _ in 0..CALLS {
-        Caller::connect(addr).await?.call(&call).await?;
+/// The medians of so many processes.
+async fn start(
+    surroundings: &Surroundings,
+    contestant: &Contestant,
+    workers: u32,
+    times: usize,
+) -> Result<Process, Failure> {
+    let (mut ready_s, mut ready_cpu_s, mut rss_mib) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..times {
+        let running = surroundings.start(std::slice::from_ref(contestant), workers).await?;
+        ready_s.push(running.start.as_secs_f64());
+        ready_cpu_s.push(cpu_time(running.envoy.id())?.as_secs_f64());
+        let (addr, call) = (running.addr(contestant.name)?, call_of("search"));
+        for _ in 0..CALLS * workers {
+            Caller::connect(addr).await?.call(&call).await?;
+        }
+        rss_mib.push(resident_memory(running.envoy.id())? as f64 / f64::from(1 << 20));
     }
-    let rss_mib = resident_memory(running.envoy.id())? as f64 / f64::from(1 << 20);
-    Ok(Process { ready_s: running.start.as_secs_f64(), ready_cpu_s, rss_mib })
+    Ok(Process { ready_s: median(ready_s), ready_cpu_s: median(ready_cpu_s), rss_mib: median(rss_mib) })
 }

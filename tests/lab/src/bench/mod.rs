@@ -137,7 +137,7 @@ pub async fn run(program: &Path, options: &Options) -> Result<(), Box<dyn Error 
         eprintln!("scale");
         report.scales = Some(scale::measure(&surroundings, &modules, &effort).await?);
         eprintln!("memory");
-        report.memory = memory::measure(&surroundings, &modules, effort.workers).await?;
+        report.memory = memory::measure(&surroundings, &modules, &effort).await?;
         eprintln!("start");
         report.large = Some(memory::large(&surroundings, &modules, &effort).await?);
     }
