@@ -5,7 +5,6 @@
 //! server has given one.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::jsonrpc::{self, Details, ErrorCode, Incoming, Request, RequestId};
 use crate::mcp::{InvalidParams, Method, Params, ProtocolVersion};
@@ -82,7 +81,7 @@ impl Question {
 
     /// The answer to request `id`, which a message that wants none need not have. `tools` are the MCP `Tool` objects to
     /// list.
-    pub fn answer<'r>(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item = &'r Value>) -> LocalAnswer {
+    pub fn answer(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item: Serialize>) -> LocalAnswer {
         let Some(id) = id.filter(|_| self != Question::NoAnswerWanted) else { return LocalAnswer::Accepted };
         let body = match self {
             Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(version)),
@@ -164,8 +163,8 @@ struct DiscoverMeta {
 }
 
 #[derive(Serialize)]
-struct ToolsList<'r> {
-    tools: Vec<&'r Value>,
+struct ToolsList<T> {
+    tools: Vec<T>,
     #[serde(flatten)]
     cache: Option<Cacheable>,
 }

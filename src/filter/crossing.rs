@@ -75,8 +75,7 @@ pub struct Watch {
 impl Watch {
     /// Announces what is of `registry` and of this build.
     pub fn begun(registry: u64, now_ms: u64) -> Self {
-        let identity = registry ^ u64::from_str_radix(BUILD, 16).unwrap_or_default();
-        change(Some(identity), now_ms);
+        announce(registry, now_ms);
         let watch = Watch { key: RefCell::default() };
         watch.tick(now_ms);
         watch
@@ -91,6 +90,11 @@ impl Watch {
     pub fn is_on(&self) -> bool {
         matches!(abi::shared_data(&self.key.borrow()), Ok(Some(_)))
     }
+}
+
+/// Announces what is of the registry with this identity and of this build.
+pub fn announce(registry: u64, now_ms: u64) {
+    change(Some(registry ^ u64::from_str_radix(BUILD, 16).unwrap_or_default()), now_ms);
 }
 
 /// Has calls written down from now on, because an attempt was reached by one that it can't find.

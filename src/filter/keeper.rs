@@ -34,7 +34,7 @@ impl Keeper {
     fn leave_report(&self) {
         let Some(credential) = self.vm.registry.credential(self.credential) else { return };
         // Tokens that Envoy does not inject are with the gate.
-        let vm = vm::of_gate(&self.vm);
+        let vm = vm::of_gate(self.vm.identity).unwrap_or_else(|| Rc::clone(&self.vm));
         let Some(at) = vm.registry.credential_by_id(credential.id.as_str()) else { return };
         let read = |header: &str| Headers::Request.get(header);
         let report = vm.credentials.report(at, read).encode();

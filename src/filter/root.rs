@@ -7,14 +7,14 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use serde_json::Value;
 
-use super::attempt::{Attempt, Drill, Place};
+use super::attempt::{Attempt, Drill, Part, Site};
 use super::endpoints::Endpoints;
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
 use super::vm::{self, Vm};
-use super::{clock, host};
-use crate::registry::{CredentialIndex, ServerIndex};
+use super::{clock, crossing, host};
+use crate::registry::{CredentialIndex, Problem, Registry, slice};
 use crate::wiring::{self, key};
 
 /// How often a gate's VM flushes pending breaker results.
@@ -25,9 +25,9 @@ enum Role {
     /// Filter on the listener.
     Gate(Rc<Vm>, Endpoints),
     /// Upstream filter on one server's cluster.
-    Attempt(Place),
+    Attempt(Site),
     /// Upstream filter on the drill's cluster: it stands for any server.
-    Drill(Place),
+    Drill(Site),
     /// Upstream filter on one credential's cluster.
     Keeper(Rc<Vm>, CredentialIndex),
     /// Acts without a request.
@@ -42,35 +42,50 @@ pub struct Root {
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
-        // All JSON is read from text: a reader of bytes beside that would be a second copy of the parser in the module.
-        let configuration = host::plugin_configuration();
-        let configuration: Value = std::str::from_utf8(&configuration)
-            .map_err(|error| error.to_string())
-            .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
+        let configuration = read_json(&host::plugin_configuration())
             .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
         let text = |key: &str| configuration.get(key).and_then(Value::as_str);
         let identity = text(key::IDENTITY).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        let vm = Vm::of(configuration.get(key::REGISTRY).unwrap_or(&Value::Null), identity).map_err(|problems| {
+        let role = text(key::ROLE).and_then(wiring::Role::parse);
+        let registry = configuration.get(key::REGISTRY).unwrap_or(&Value::Null);
+        let refused = |problems: Vec<Problem>| {
             problems.iter().map(|problem| format!("registry: {problem}")).collect::<Vec<_>>().join("\n")
-        })?;
-        self.role = Some(match text(key::ROLE).and_then(wiring::Role::parse) {
+        };
+        let vm = |part: &str| Vm::of(registry, identity, part).map_err(refused);
+        self.role = Some(match role {
             Some(wiring::Role::Gate) => {
+                let vm = vm("")?;
                 vm.is_gates.set(true);
                 Role::Gate(Rc::clone(&vm), Endpoints::new(vm))
             }
-            Some(wiring::Role::Attempt) => {
-                let id = text(key::SERVER).ok_or("server: is required for the role attempt")?;
-                let found = vm.registry.server_by_id(id).map(|(server, _)| server);
-                let server = found.ok_or_else(|| format!("server: {id:?}: is not in the registry"))?;
-                Role::Attempt(Place { vm, server, probe_pass: vm::probe_pass().into() })
+            Some(role @ (wiring::Role::Attempt | wiring::Role::Drill)) => {
+                // Read now, to be refused now; kept as text, as it is seldom needed.
+                let read = Registry::from_wire(registry).map_err(refused)?;
+                let id = match text(key::SERVER) {
+                    Some(id) => id,
+                    None if role == wiring::Role::Drill => read.servers.first().map_or("", |server| server.id.as_str()),
+                    None => return Err("server: is required for the role attempt".to_owned()),
+                };
+                let found = read.server_by_id(id).map(|(_, server)| server.id.clone());
+                let identity = identity.unwrap_or_else(|| slice::identity(registry));
+                crossing::announce(identity, clock::now_ms());
+                let site = Site {
+                    server: found.ok_or_else(|| format!("server: {id:?}: is not in the registry"))?,
+                    identity,
+                    part: Rc::new(Part::new(registry)),
+                    probe_pass: vm::probe_pass().into(),
+                };
+                if role == wiring::Role::Drill { Role::Drill(site) } else { Role::Attempt(site) }
             }
-            Some(wiring::Role::Drill) => Role::Drill(Place { vm, server: ServerIndex(0), probe_pass: "".into() }),
             Some(wiring::Role::Keeper) => {
                 let id = text(key::CREDENTIAL).ok_or("credential: is required for the role keeper")?;
+                let vm = vm(&format!("keeper {id}"))?;
                 let found = vm.registry.credential_by_id(id);
                 Role::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
-            Some(wiring::Role::Prober) => Role::Prober(Prober::new(vm, text(key::PLACEMENT) == Some(key::LISTENER))),
+            Some(wiring::Role::Prober) => {
+                Role::Prober(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER)))
+            }
             None => {
                 let roles = wiring::Role::ALL.map(wiring::Role::as_str).join(", ");
                 return Err(format!("role: {:?}: must be one of {roles}", text(key::ROLE)));
@@ -78,6 +93,12 @@ impl Root {
         });
         Ok(())
     }
+}
+
+/// All JSON is read from text: a reader of bytes beside that would be a second copy of the parser in the module.
+fn read_json(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 impl Context for Root {
@@ -139,8 +160,8 @@ impl RootContext for Root {
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         match self.role.as_ref()? {
             Role::Gate(vm, _) => Some(Box::new(Gate::new(Rc::clone(vm)))),
-            Role::Attempt(place) => Some(Box::new(Attempt::new(place.clone()))),
-            Role::Drill(place) => Some(Box::new(Drill::new(place.clone()))),
+            Role::Attempt(site) => Some(Box::new(Attempt::new(site.clone()))),
+            Role::Drill(site) => Some(Box::new(Drill::new(site.clone()))),
             Role::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
             Role::Prober(_) => Some(Box::new(Bystander)),
         }

@@ -52,7 +52,7 @@ pub struct Vm {
 thread_local! {
     /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
     /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
-    static VMS: RefCell<Vec<(u64, Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
+    static VMS: RefCell<Vec<((u64, String), Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sixteen random bytes that all VMs of this process agree on: the first that needs them makes them, the others find them
@@ -80,16 +80,18 @@ pub fn probe_pass() -> String {
 }
 
 impl Vm {
-    /// The state for `registry`, made now unless another root context of this VM has made it. `identity` tells registries
-    /// apart where this is only a part of one.
-    pub fn of(registry: &Value, identity: Option<u64>) -> Result<Rc<Vm>, Vec<Problem>> {
-        let text = slice::identity(registry);
+    /// The state for `registry`, made now unless another root context of this VM has made it. `whole` is the identity of the
+    /// registry that this is a part of, and `part` tells its parts apart.
+    pub fn of(registry: &Value, whole: Option<u64>, part: &str) -> Result<Rc<Vm>, Vec<Problem>> {
+        let identity = whole.unwrap_or_else(|| slice::identity(registry));
+        // Without a name there are no parts: every place has the whole.
+        let text = if whole.is_some() { (identity, part.to_owned()) } else { (identity, String::new()) };
         VMS.with_borrow_mut(|vms| {
             vms.retain(|(_, vm)| vm.strong_count() > 0);
             if let Some(vm) = vms.iter().find(|(known, _)| *known == text).and_then(|(_, vm)| vm.upgrade()) {
                 return Ok(vm);
             }
-            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity.unwrap_or(text)));
+            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity));
             vms.push((text, Rc::downgrade(&vm)));
             Ok(vm)
         })
@@ -197,14 +199,10 @@ impl Vm {
     }
 }
 
-/// The state that a gate of this VM works under, of which `part` has a part.
-pub fn of_gate(part: &Rc<Vm>) -> Rc<Vm> {
-    if part.is_gates.get() {
-        return Rc::clone(part);
-    }
-    let is_it = |vm: &Rc<Vm>| vm.identity == part.identity && vm.is_gates.get();
-    let found = VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).find(is_it));
-    found.unwrap_or_else(|| Rc::clone(part))
+/// The state that a gate of this VM works under, for the registry of this identity.
+pub fn of_gate(identity: u64) -> Option<Rc<Vm>> {
+    let is_it = |vm: &Rc<Vm>| vm.identity == identity && vm.is_gates.get();
+    VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).find(is_it))
 }
 
 /// Writes what the breakers of all registries of this VM have kept to write together.

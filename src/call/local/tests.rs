@@ -1,7 +1,7 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

@@ -8,7 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::super::host::Headers;
-use super::{Attempt, Place};
+use super::{Attempt, Site};
 use crate::failure::Class;
 
 /// The context of one drilled attempt.
@@ -16,8 +16,8 @@ pub struct Drill(Attempt);
 
 impl Drill {
     /// A context that has seen nothing yet.
-    pub fn new(place: Place) -> Self {
-        Drill(Attempt::new(place))
+    pub fn new(site: Site) -> Self {
+        Drill(Attempt::new(site))
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::vm::Vm;
 use super::super::{calls, clock, crossing};
-use super::Place;
+use super::Site;
 use crate::call::attempt::Scene;
 use crate::call::{Call, handover};
 use crate::registry::{Server, ServerIndex};
@@ -26,43 +26,31 @@ pub struct Flown {
 }
 
 impl Flown {
-    /// The call that filter state names, seen from `place`; `None` if it can't be had.
-    pub fn find(bytes: &[u8], place: &Place) -> Option<Self> {
+    /// The call that filter state names, seen from `site`; `None` if it can't be had.
+    pub fn find(bytes: &[u8], site: &Site) -> Option<Self> {
         let found = handover::read(bytes)?;
         let (number, is_written) = (found.number, found.written.is_some());
         let Some(live) = calls::find(number) else {
             // Its gate is of another module, or of another registry that has a VM of its own.
-            let call = found.written.and_then(|written| handover::call(written, &place.vm.registry));
+            let (vm, at) = site.best()?;
+            let call = found.written.and_then(|written| handover::call(written, &vm.registry));
             if call.is_none() {
                 crossing::demand(clock::now_ms());
             }
             let call = Rc::new(RefCell::new(call?));
-            return Some(Flown {
-                vm: Rc::clone(&place.vm),
-                at: place.server,
-                call,
-                number,
-                is_written,
-                now_ms: Cell::default(),
-            });
+            return Some(Flown { vm, at, call, number, is_written, now_ms: Cell::default() });
         };
         if let Some(newer) = found.written.and_then(|written| handover::call(written, &live.vm.registry)) {
             live.call.borrow_mut().catch_up(newer);
         }
-        if live.vm.identity != place.vm.identity {
-            // The cluster is of another registry than the gate: what it says of its server counts here.
-            return Some(Flown {
-                vm: Rc::clone(&place.vm),
-                at: place.server,
-                call: live.call,
-                number,
-                is_written,
-                now_ms: Cell::default(),
-            });
-        }
-        let id = place.vm.registry.server(place.server)?.id.as_str();
-        let (at, _) = live.vm.registry.server_by_id(id)?;
-        Some(Flown { vm: live.vm, at, call: live.call, number, is_written, now_ms: Cell::default() })
+        let (vm, at) = if live.vm.identity == site.identity {
+            let at = live.vm.registry.server_by_id(site.server.as_str()).map(|(at, _)| at)?;
+            (live.vm, at)
+        } else {
+            // The cluster is of another registry than the gate: what that says of its server counts here.
+            site.best()?
+        };
+        Some(Flown { vm, at, call: live.call, number, is_written, now_ms: Cell::default() })
     }
 
     /// The live call of this number, seen from the server that it is on its way to.

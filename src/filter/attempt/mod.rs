@@ -9,10 +9,12 @@ mod headers;
 mod reaction;
 mod request;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
+use serde_json::Value;
 
 pub use drill::Drill;
 use flown::Flown;
@@ -22,7 +24,7 @@ use super::vm::{self, Vm};
 use crate::call::attempt::{self, NoAnswer, ResponseHead, is_kept_from_clients};
 use crate::credential::Selection;
 use crate::mcp::SessionId;
-use crate::registry::ServerIndex;
+use crate::registry::{Id, ServerIndex};
 use crate::wiring::header;
 
 /// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
@@ -30,21 +32,40 @@ const DOWNSTREAM_GONE: u64 = 0x4000 | 0x1000_0000;
 
 /// Where an attempt filter sits: at one server's cluster, under one registry.
 #[derive(Clone)]
-pub struct Place {
-    /// The state of the VM under that registry, or under the part of it that this server's attempts need.
-    pub vm: Rc<Vm>,
+pub struct Site {
     /// The server.
-    pub server: ServerIndex,
+    pub server: Id,
+    /// The identity of the registry.
+    pub identity: u64,
+    /// The part of it that this server's attempts need, for when no gate of this VM has the whole.
+    pub part: Rc<Part>,
     /// What a probe must bear.
     pub probe_pass: Rc<str>,
 }
 
-impl Place {
-    /// The server as the gate of this VM knows it, with every token that this VM has.
-    fn at_gate(&self) -> Option<(Rc<Vm>, ServerIndex)> {
-        let vm = vm::of_gate(&self.vm);
-        let id = self.vm.registry.server(self.server)?.id.as_str();
-        let at = vm.registry.server_by_id(id).map(|(at, _)| at)?;
+/// A part of a registry, kept as text until somebody needs it: with a gate in the same VM nobody does.
+pub struct Part {
+    text: Box<str>,
+    read: OnceCell<Option<Rc<Vm>>>,
+}
+
+impl Part {
+    /// The part that `wire` is.
+    pub fn new(wire: &Value) -> Self {
+        Part { text: wire.to_string().into(), read: OnceCell::new() }
+    }
+
+    fn vm(&self, identity: u64) -> Option<Rc<Vm>> {
+        let read = || Vm::of(&serde_json::from_str(&self.text).ok()?, Some(identity), &self.text).ok();
+        self.read.get_or_init(read).clone()
+    }
+}
+
+impl Site {
+    /// The server as the gate of this VM knows it, with every token that this VM has; else as the part knows it.
+    fn best(&self) -> Option<(Rc<Vm>, ServerIndex)> {
+        let vm = vm::of_gate(self.identity).or_else(|| self.part.vm(self.identity))?;
+        let at = vm.registry.server_by_id(self.server.as_str()).map(|(at, _)| at)?;
         Some((vm, at))
     }
 }
@@ -63,7 +84,7 @@ enum Phase {
 
 /// The context of one attempt.
 pub struct Attempt {
-    place: Place,
+    site: Site,
     phase: Phase,
     /// The call and what has become of it here.
     flown: Option<(Flown, attempt::Attempt)>,
@@ -75,8 +96,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// A context that has seen nothing yet.
-    pub fn new(place: Place) -> Self {
-        Attempt { place, phase: Phase::Other, flown: None, selection: None, read: 0 }
+    pub fn new(site: Site) -> Self {
+        Attempt { site, phase: Phase::Other, flown: None, selection: None, read: 0 }
     }
 
     fn ended(&mut self) {

@@ -20,7 +20,7 @@ impl Attempt {
     /// `drill`: this is the drill's cluster, where no server is.
     pub(super) fn request_headers(&mut self, drill: bool) -> Action {
         let Some(bytes) = host::filter_state(state::PLAN) else { return self.probe() };
-        let found = if drill { Flown::ahead(&bytes) } else { Flown::find(&bytes, &self.place) };
+        let found = if drill { Flown::ahead(&bytes) } else { Flown::find(&bytes, &self.site) };
         // Without its call nobody knows what may be done with it, so nothing is.
         let Some(flown) = found else { return self.refuse(Grounded { class: Class::NotSent, too_late: false }) };
         let on_strict_route = || host::attribute(&["xds", "route_name"]).is_some_and(|name| route::is_strict(&name));
@@ -91,12 +91,12 @@ impl Attempt {
     /// A request that no gate has planned: the prober's, or one that must not get the server's credential.
     fn probe(&mut self) -> Action {
         let bears = Headers::Request.get(header::PROBE);
-        if bears.as_deref() != Some(self.place.probe_pass.as_bytes()) {
+        if bears.as_deref() != Some(self.site.probe_pass.as_bytes()) {
             log::error!("a request that no gate has planned was not sent");
             return self.refuse(Grounded { class: Class::NotSent, too_late: false });
         }
         Headers::Request.remove(header::PROBE);
-        let (Some((vm, at)), now) = (self.place.at_gate(), clock::now_ms()) else { return self.refuse_bare() };
+        let (Some((vm, at)), now) = (self.site.best(), clock::now_ms()) else { return self.refuse_bare() };
         let credential = vm.registry.server(at).and_then(|server| vm.registry.credential(server.credential?));
         if let Some(credential) = credential {
             let read = |name: &str| Headers::Request.get(name);
@@ -119,7 +119,7 @@ impl Attempt {
     /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy
     /// doesn't retry one; the gate passes this server over from now on.
     fn refuse_bare(&mut self) -> Action {
-        let server = self.place.vm.registry.server(self.place.server).map_or("", |server| server.id.as_str());
+        let server = &self.site.server;
         log::error!("no credential for {server}: no slot has a secret that may be sent; the request was not sent");
         self.phase = Phase::Refused;
         if let Some((flown, attempt)) = &mut self.flown {

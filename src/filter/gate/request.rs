@@ -20,7 +20,7 @@ use crate::call::{Call, Question, Session, handover};
 use crate::failure::Replay;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
 use crate::mcp::SessionId;
-use crate::registry::{Registry, ServerIndex};
+use crate::registry::ServerIndex;
 use crate::wiring::{route, state};
 
 impl door::RequestHeaders for HeaderMap {
@@ -191,7 +191,7 @@ impl Gate {
     /// Answers with what the gate knows itself.
     fn answer_locally(&mut self, question: Question, end: Status) -> Action {
         let id = self.known.id.as_ref().map(OwnedId::borrow);
-        match question.answer(id, offered_tools(&self.vm.registry)) {
+        match question.answer(id, self.vm.registry.offered_tools()) {
             LocalAnswer::Reply { body, opens_session } => {
                 let session = opens_session.then(mint_session).flatten();
                 let mut headers = vec![("content-type", "application/json")];
@@ -243,11 +243,6 @@ pub(super) fn why_no_path(vm: &Vm) -> &'static str {
     } else {
         "MCP is switched off and this call has no direct path"
     }
-}
-
-/// The tools that the gate lists: those it can answer calls of.
-pub(super) fn offered_tools(registry: &Registry) -> impl Iterator<Item = &serde_json::Value> {
-    registry.offered_tools()
 }
 
 /// An id for a session with the gate; none without a source of randomness, as it must not be guessed.

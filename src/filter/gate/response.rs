@@ -8,7 +8,7 @@ use super::super::host::{self, Body, Headers};
 use super::super::metrics::{Metric, Mode, Status};
 use super::super::shared_data::EnvoySharedData;
 use super::super::{clock, crossing};
-use super::request::{mint_session, offered_tools, why_no_path};
+use super::request::{mint_session, why_no_path};
 use super::{Gate, Phase, answered};
 use crate::breaker::Moment;
 use crate::call::account::{Account, why_not_sent_on};
@@ -100,7 +100,7 @@ impl Gate {
     fn answer_instead(&mut self, call: &Call, end_of_stream: bool) -> Action {
         self.known.end = answered(Status::Fallback);
         let question = self.known.question.take();
-        let answer = question.map(|question| question.answer(call.request_id(), offered_tools(&self.vm.registry)));
+        let answer = question.map(|question| question.answer(call.request_id(), self.vm.registry.offered_tools()));
         match answer {
             Some(LocalAnswer::Reply { body, opens_session }) => {
                 if let Some(session) = opens_session.then(mint_session).flatten() {

@@ -11,8 +11,6 @@ pub use server::*;
 pub use settings::*;
 pub use tool::*;
 
-use serde_json::Value;
-
 use super::named::Named;
 use crate::failure::ServerKind;
 use crate::wire::Id;
@@ -121,7 +119,7 @@ impl Registry {
     }
 
     /// The tools that the gate lists itself, as MCP `Tool` objects: those that it can answer calls of without MCP.
-    pub fn offered_tools(&self) -> impl Iterator<Item = &Value> {
+    pub fn offered_tools(&self) -> impl Iterator<Item = &Listing> {
         self.tools.iter().filter(|tool| tool.rest.is_some()).map(|tool| &tool.listing)
     }
 

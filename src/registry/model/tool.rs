@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use serde::ser::{Error as _, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
 use super::ServerIndex;
 use crate::failure::Overrides;
 use crate::registry::named::HasName;
@@ -39,7 +43,30 @@ pub struct Tool {
     /// The direct path, if the tool has one.
     pub rest: Option<Direct>,
     /// The tool as the gate lists it while no MCP server answers: an MCP `Tool` object.
-    pub listing: serde_json::Value,
+    pub listing: Listing,
+}
+
+/// An MCP `Tool` object, kept as the JSON text that it is listed as: a thousand schemas as values would be most of what a
+/// worker keeps in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing(Box<str>);
+
+impl Listing {
+    /// The listing that says this.
+    pub fn of(tool: &Value) -> Self {
+        Listing(tool.to_string().into())
+    }
+
+    /// Its text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Listing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+    }
 }
 
 impl HasName for Tool {

@@ -49,6 +49,7 @@ impl Policy {
     /// Reads a `breaker` mapping; what it does not say is as in `base`. `consecutive`, `failure_rate`, `jitter` and `ramp`
     /// are turned off by 0, `slow` by leaving it out. The window is rounded down to ten equal buckets of whole
     /// milliseconds.
+    #[inline(never)]
     pub fn read(node: &Node, base: &Policy) -> Option<Policy> {
         let table = node.table()?;
         let policy = Policy::values(&table, base).filter(|policy| policy.makes_sense(&table));

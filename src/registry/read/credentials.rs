@@ -13,6 +13,7 @@ use crate::wire::{Id, Node, Table, or, suggest};
 
 impl Credential {
     /// Reads one credential and adds its name to `names`. `environment` chooses among the slots of several.
+    #[inline(never)]
     pub(super) fn read<'v>(node: &Node<'v>, names: &mut Names<'v>, environment: Option<&Id>) -> Option<Self> {
         let Some(table) = node.veiled().table() else {
             names.add(None);

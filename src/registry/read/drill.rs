@@ -8,6 +8,7 @@ use crate::wire::{Node, or};
 const LOCAL: [&str; 2] = ["127.0.0.1/32", "::1/128"];
 
 /// The drill's settings; `None` inside while it is off.
+#[inline(never)]
 pub(super) fn read(node: &Node) -> Option<Option<Drill>> {
     let table = node.table()?;
     let enabled = or(table.optional("enabled"), false, Node::boolean);

@@ -32,6 +32,7 @@ impl Default for Failover {
 }
 
 impl Failover {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();

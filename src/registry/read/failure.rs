@@ -27,6 +27,7 @@ impl Default for FailureSettings {
 }
 
 impl FailureSettings {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();
@@ -40,6 +41,7 @@ impl FailureSettings {
 }
 
 /// Reads a list of rules; `kind`: of servers of this kind only.
+#[inline(never)]
 pub(super) fn read_rules(node: &Node, kind: Option<ServerKind>) -> Option<Vec<Rule>> {
     let nodes = node.list()?;
     if nodes.len() > MAX_RULES {
@@ -167,6 +169,7 @@ fn refuse_for_rest(node: &Node, kind: Option<ServerKind>) -> Option<()> {
 }
 
 /// Reads an `on`.
+#[inline(never)]
 pub(super) fn read_overrides(node: &Node, owner: Owner) -> Option<Overrides> {
     let table = node.table()?;
     if let Some(node) = table.refused(Class::Success.as_str()) {

@@ -23,6 +23,7 @@ impl Default for Listener {
 }
 
 impl Listener {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();

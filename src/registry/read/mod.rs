@@ -43,6 +43,9 @@ impl Registry {
     ///
     /// # Errors
     /// Every problem that was found, never none. No problem shows a secret.
+    // The readers of sections stay functions of their own: V8 needs many megabytes to compile a very large one, and Envoy
+    // keeps that memory.
+    #[inline(never)]
     pub fn from_wire(value: &Value) -> Result<Registry, Vec<Problem>> {
         let problems = Problems::default();
         let registry = read(&Node::root(value, &problems));
@@ -62,6 +65,7 @@ pub fn mappings(value: &Value) -> Vec<crate::wire::Mapping> {
 }
 
 /// `None` only if at least one problem has been noted.
+#[inline(never)]
 fn read(root: &Node) -> Option<Registry> {
     let table = root.table()?;
     read_version(&table);
@@ -127,6 +131,7 @@ fn read(root: &Node) -> Option<Registry> {
 }
 
 /// A secret that stands in the registry shows in Envoy's configuration dump, so it must not be worth anything.
+#[inline(never)]
 fn refuse_inline(registry: &Registry, nodes: &[Node]) {
     let is_inline = |slot: &SlotSource| matches!(slot.source, Source::Inline(_));
     for ((at, credential), node) in (0u16..).map(CredentialIndex).zip(&registry.credentials).zip(nodes) {
@@ -161,6 +166,7 @@ fn read_version(table: &Table) {
     }
 }
 
+#[inline(never)]
 fn read_servers<'v>(table: &Table<'v>, names: &mut Names<'v>) -> Option<Vec<Option<WireServer<'v>>>> {
     let node = table.required("servers")?;
     let nodes = entries(Some(node), MAX_SERVERS)?;

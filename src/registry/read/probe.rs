@@ -18,6 +18,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How the MCP server whose keys these are is probed, or the REST server. Without a `kind` that could be read, nothing
 /// here can be judged; that problem has been noted.
+#[inline(never)]
 pub(super) fn read(server: &Table, kind: Option<ServerKind>) -> Option<Option<Probe>> {
     let protocol_node = server.optional("protocol");
     if let (Some(ServerKind::Rest), Some(node)) = (kind, &protocol_node) {

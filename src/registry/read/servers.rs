@@ -43,6 +43,7 @@ pub(super) struct WireServer<'v> {
 
 impl<'v> WireServer<'v> {
     /// Reads one server and adds its name to `names`.
+    #[inline(never)]
     pub fn read(node: &Node<'v>, names: &mut Names<'v>) -> Option<Self> {
         let Some(table) = node.table() else {
             names.add(None);
@@ -94,6 +95,7 @@ impl<'v> WireServer<'v> {
     }
 
     /// Resolves the credential's name and checks that its secret would not travel in the clear.
+    #[inline(never)]
     pub fn link(
         self,
         credentials: &Names,

@@ -18,6 +18,7 @@ impl Default for EnvoySettings {
 }
 
 impl EnvoySettings {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();
@@ -45,6 +46,7 @@ impl Default for Limits {
 }
 
 impl Limits {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let default = Self::default();
@@ -57,6 +59,7 @@ impl Limits {
 }
 
 impl Audit {
+    #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
         let access_log = or(table.optional("access_log"), None, |node| node.file_name().map(Some));

@@ -8,6 +8,7 @@ use super::failure::{Owner, read_overrides};
 use super::names::Names;
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
+use crate::registry::Listing;
 use crate::registry::{Credential, Direct, Replayable, ServerIndex, Tool};
 use crate::translate::Mapping;
 use crate::wire::{Id, Node, Table, or};
@@ -25,7 +26,7 @@ pub(super) struct WireTool<'v> {
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
     servers: Option<Option<Vec<Node<'v>>>>,
     rest: Option<Option<WireDirect<'v>>>,
-    listing: Option<Value>,
+    listing: Option<Listing>,
 }
 
 struct WireDirect<'v> {
@@ -51,6 +52,7 @@ pub(super) struct Linked<'a, 'v> {
 
 impl<'v> WireTool<'v> {
     /// Reads one tool and adds its name to `names`.
+    #[inline(never)]
     pub fn read(node: &Node<'v>, names: &mut Names<'v>) -> Option<Self> {
         let Some(table) = node.table() else {
             names.add(None);
@@ -86,6 +88,7 @@ impl<'v> WireTool<'v> {
     }
 
     /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
+    #[inline(never)]
     pub fn link(self, linked: &Linked) -> Option<Tool> {
         let mcp = self.servers.and_then(|chosen| match chosen {
             None => Some(linked.all_mcp.clone()),
@@ -216,7 +219,7 @@ fn read_name(node: &Node) -> Option<String> {
 }
 
 /// The tool as the gate lists it: an MCP `Tool` object.
-fn read_listing(table: &Table, name: Option<&str>) -> Option<Value> {
+fn read_listing(table: &Table, name: Option<&str>) -> Option<Listing> {
     let text = |node: &Node| node.string().map(|text| Some(Value::from(text)));
     let title = or(table.optional("title"), None, text);
     let description = or(table.optional("description"), None, text);
@@ -230,7 +233,7 @@ fn read_listing(table: &Table, name: Option<&str>) -> Option<Value> {
         ("annotations", annotations?),
     ];
     let present = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    Some(Value::Object(present.collect()))
+    Some(Listing::of(&Value::Object(present.collect())))
 }
 
 fn read_schema(node: &Node) -> Option<Value> {
