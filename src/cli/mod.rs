@@ -10,7 +10,6 @@ mod load;
 pub mod metrics;
 mod pat;
 pub mod render;
-mod render_command;
 #[cfg(test)]
 mod tests;
 
@@ -51,7 +50,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Keys(keys::Args),
-    Render(render_command::Args),
+    Render(render::Args),
     Pat(pat::Args),
 }
 
@@ -87,7 +86,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Keys(args) => keys::run(&args),
-        Command::Render(args) => render_command::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Pat(args) => pat::run(&args),
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::clusters;
 use super::extension::extension;
+use super::upstream;
 use super::wasm_plugin::{self, Role};
 use crate::credential::Slot;
 use crate::registry::{Credential, Registry, Source};
@@ -33,7 +33,7 @@ pub(super) fn keepers(registry: &Registry, wire: &Value) -> Vec<Value> {
     let keeper = |credential: &Credential| {
         let mut filters = injectors(credential);
         filters.push(wasm_plugin::filter(registry, wire, Role::Keeper(&credential.id)));
-        clusters::nowhere(&cluster::credential(credential.id.as_str()), filters)
+        upstream::nowhere(&cluster::credential(credential.id.as_str()), filters)
     };
     registry.credentials.iter().map(keeper).collect()
 }
@@ -47,7 +47,7 @@ pub(super) fn clusters(registry: &Registry) -> Vec<Value> {
                 Source::Endpoint(endpoint) => (&endpoint.url, false),
                 Source::SdsFile(_) | Source::Environment(_) | Source::Inline(_) => return None,
             };
-            Some(clusters::plain(&cluster::secret(credential.id.as_str(), slot), url, http2))
+            Some(upstream::plain(&cluster::secret(credential.id.as_str(), slot), url, http2))
         })
     });
     slots.collect()

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::clusters::http_options;
 use super::extension::extension;
+use super::upstream::http_options;
 use super::wasm_plugin::{self, Role};
 use crate::registry::Registry;
 use crate::wiring::cluster;

@@ -1,11 +1,12 @@
-//! The listener that MCP clients connect to.
+//! The listener that MCP clients connect to, and its access log with the record of each call's credentials.
 
 use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::wasm_plugin::{self, Role};
-use super::{audit, prober, routes, size, socket_address};
+use super::{routes, size, socket_address};
 use crate::registry::Registry;
+use crate::wiring::state;
 
 /// The listener with its connection manager: the gate, then the router; the prober, if it runs here.
 pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
@@ -21,7 +22,7 @@ pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
 }
 
 fn connection_manager(registry: &Registry, wire: &Value) -> Value {
-    let mut filters = prober::filters(registry, wire);
+    let mut filters = wasm_plugin::listener_probers(registry, wire);
     filters.push(wasm_plugin::filter(registry, wire, Role::Gate));
     filters.push(extension(
         "envoy.filters.http.router",
@@ -42,9 +43,37 @@ fn connection_manager(registry: &Registry, wire: &Value) -> Value {
             "skip_xff_append": true,
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
-            "access_log": audit::access_log(registry),
+            "access_log": access_log(registry),
             "route_config": routes::configuration(registry),
             "http_filters": filters,
         }),
     )
+}
+
+/// The connection manager's access logs. A record says which tokens a call was sent with, by their fingerprints; who the
+/// caller was, as far as Envoy knows; and how to find the call elsewhere. It must name no header that carries a secret.
+fn access_log(registry: &Registry) -> Vec<Value> {
+    let Some(path) = &registry.audit.access_log else { return Vec::new() };
+    vec![extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        json!({
+            "path": path,
+            "log_format": {
+                "json_format": {
+                    "audit": "call",
+                    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+                    "request_id": "%REQ(X-REQUEST-ID)%",
+                    "trace_id": "%TRACE_ID%",
+                    "traceparent": "%REQ(TRACEPARENT)%",
+                    "caller": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                    "caller_identity": "%DOWNSTREAM_PEER_URI_SAN%",
+                    "status": "%RESPONSE_CODE%",
+                    "duration_ms": "%DURATION%",
+                    // A JSON array as text: what happened with the credentials of the call, in order.
+                    "decisions": format!("%FILTER_STATE({}:PLAIN)%", state::in_envoy(state::AUDIT)),
+                },
+            },
+        }),
+    )]
 }

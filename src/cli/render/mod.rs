@@ -1,25 +1,67 @@
-//! Renders a registry into a complete Envoy bootstrap, so that nobody writes by hand what in-request failover needs of
+//! `dualpath render`: writes a registry as a complete Envoy bootstrap, so that nobody writes by hand what in-request failover needs of
 //! the listener, the routes and the clusters.
 
-mod audit;
 mod clusters;
 mod credentials;
 mod drill;
 mod extension;
 mod json_text;
 mod listener;
-mod prober;
 mod routes;
 mod runtime;
 mod size;
-mod stats;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod wasm_plugin;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::{Environment, UNUSABLE, complain, load_for, print, report};
 use crate::registry::Registry;
+use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
+
+/// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
+const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
+
+/// Write the Envoy bootstrap that runs a registry.
+///
+/// The file is complete: listener, routes, clusters, the filter in all its places, statistics and the kill switch. It
+/// holds no secret, only the names of environment variables and secret files. If the registry breaks rules, prints
+/// every problem and writes nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Registry file, YAML or JSON; - reads standard input
+    registry: String,
+    /// Where to write the bootstrap [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    environment: Environment,
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> ExitCode {
+    let (registry, wire) = match load_for(&args.registry, args.environment.name()) {
+        Ok(loaded) => loaded,
+        Err(error) => return report(&error),
+    };
+    let text = match document(&registry, &wire, &args.registry) {
+        Ok(text) => text,
+        Err(error) => return unusable(&format!("{}: cannot be rendered: {error}", args.registry)),
+    };
+    let Some(output) = &args.output else {
+        print(&text);
+        return ExitCode::SUCCESS;
+    };
+    match std::fs::write(output, text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => unusable(&format!("{}: cannot be written: {error}", output.display())),
+    }
+}
 
 /// The Envoy bootstrap for `registry`, as the JSON form of `envoy.config.bootstrap.v3.Bootstrap` with its keys in
 /// reading order.
@@ -28,7 +70,7 @@ use crate::registry::Registry;
 /// neither: the file names environment variables and secret files only.
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
     let listeners: Vec<_> = [listener::listener(registry, wire)].into_iter().chain(drill::listener(registry)).collect();
-    let mut extensions = prober::extensions(registry, wire);
+    let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
     extensions.extend(drill::bootstrap_extension(registry));
     json!({
         "node": {"id": "dualpath", "cluster": "dualpath"},
@@ -39,8 +81,26 @@ pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
             "clusters": clusters::clusters(registry, wire),
         },
         "bootstrap_extensions": extensions,
-        "stats_config": stats::config(),
+        "stats_config": stats_config(),
     })
+}
+
+/// The bootstrap's `stats_config`: turns `.key.value` pairs in the filter's stat names into labels, and gives its
+/// histogram buckets in milliseconds.
+fn stats_config() -> Value {
+    json!({
+        "stats_tags": LABELS.map(|label| json!({"tag_name": label, "regex": pattern(label)})),
+        "histogram_bucket_settings": [
+            {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::LATENCY.name)}, "buckets": LATENCY_BUCKETS},
+        ],
+    })
+}
+
+/// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
+/// the first group out of the name and the second as the label's value.
+fn pattern(label: &str) -> String {
+    let namespaces = NAMESPACES.join("|");
+    format!(r"^{ENVOY_PREFIX}\.(?:{namespaces})_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
 }
 
 /// The bootstrap file: a heading that says where it comes from, then [`bootstrap`] as YAML.
@@ -80,4 +140,9 @@ fn duration(time: std::time::Duration) -> Value {
         "" => json!(format!("{}s", time.as_secs())),
         fraction => json!(format!("{}.{fraction}s", time.as_secs())),
     }
+}
+
+fn unusable(message: &str) -> ExitCode {
+    complain(&format!("{message}\n"));
+    ExitCode::from(UNUSABLE)
 }

@@ -46,8 +46,33 @@ pub(super) fn filter(registry: &Registry, wire: &Value, role: Role) -> Value {
     )
 }
 
+/// The bootstrap extensions: the prober, if it runs there.
+pub(super) fn bootstrap_probers(registry: &Registry, wire: &Value) -> Vec<Value> {
+    if registry.envoy.prober != ProberPlacement::Bootstrap {
+        return Vec::new();
+    }
+    vec![extension(
+        "envoy.bootstrap.wasm",
+        "envoy.extensions.wasm.v3.WasmService",
+        json!({"config": config(registry, wire, Role::Prober), "singleton": true}),
+    )]
+}
+
+/// The listener's filters that are only there for the prober.
+pub(super) fn listener_probers(registry: &Registry, wire: &Value) -> Vec<Value> {
+    if registry.envoy.prober != ProberPlacement::Listener {
+        return Vec::new();
+    }
+    let mut filter = filter(registry, wire, Role::Prober);
+    if let Value::Object(filter) = &mut filter {
+        // It is to be configured, so that it lives and ticks. Requests have no business in it and pass it by.
+        filter.insert("disabled".to_owned(), json!(true));
+    }
+    vec![filter]
+}
+
 /// The `envoy.extensions.wasm.v3.PluginConfig` of `role`.
-pub(super) fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
+fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
     json!({
         "name": PLUGIN,
         "root_id": role.name(),
