@@ -1,8 +1,13 @@
-//! What is known of one server's tools, and its form in the shared data.
+//! What is known of one server's tools: read from its answer to `tools/list`, and kept in the shared data.
+
+use serde_json::Value;
 
 /// Bounds of what is kept of one server; what is beyond them is not known.
 pub(super) const MAX_TOOLS: usize = 256;
 pub(super) const MAX_NAME: usize = 128;
+
+/// A longer answer is not read, in bytes.
+const LONGEST: usize = 1 << 20;
 
 /// Version of the encoding.
 const VERSION: u8 = 1;
@@ -77,4 +82,19 @@ impl Known {
         }
         rest.is_empty().then_some(Known { begun_ms: u64::from_le_bytes(*begun), tools })
     }
+}
+
+/// The tools that `body` lists; `None` if it is no answer to `tools/list`, or too long. A tool without a name is left out,
+/// and annotations that can't be read vouch for nothing.
+pub(super) fn listed_in(body: &[u8]) -> Option<Vec<(String, Word)>> {
+    let body = Some(body).filter(|body| body.len() <= LONGEST)?;
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let tools = answer.get("result")?.get("tools")?.as_array()?;
+    Some(tools.iter().filter_map(|tool| Some((tool.get("name")?.as_str()?.to_owned(), word_of(tool)))).collect())
+}
+
+fn word_of(tool: &Value) -> Word {
+    let hints = tool.get("annotations");
+    let says = |hint| hints.and_then(|hints| hints.get(hint)) == Some(&Value::Bool(true));
+    if says("readOnlyHint") || says("idempotentHint") { Word::Repeatable } else { Word::NotRepeatable }
 }

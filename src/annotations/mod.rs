@@ -14,11 +14,10 @@
 //! workers know it, and is forgotten after a time.
 
 mod known;
-mod listing;
 #[cfg(test)]
 mod tests;
 
-use known::{Known, Word};
+use known::{Known, Word, listed_in};
 
 use crate::mcp::Page;
 use crate::registry::{Registry, Server, ServerIndex};
@@ -86,7 +85,7 @@ impl Annotations {
     pub fn learn(&mut self, store: &impl SharedData, server: ServerIndex, page: Page, answer: &[u8], now_ms: u64) {
         let max_age_ms = self.max_age_ms;
         let Some(cached) = self.trusted(server) else { return };
-        let listed = listing::read(answer).unwrap_or_default();
+        let listed = listed_in(answer).unwrap_or_default();
         for _ in 0..TRIES {
             let (mut known, token) = stored(store, &cached.key);
             if page == Page::First || known.is_older_than(max_age_ms, now_ms) {
