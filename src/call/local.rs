@@ -53,8 +53,8 @@ impl Question {
     pub fn of(message: &Incoming<'_>) -> Option<Self> {
         match message {
             Incoming::Request(request) => Self::of_request(request),
-            Incoming::Notification(_) | Incoming::Response => Some(Question::NoAnswerWanted),
-            Incoming::Batch { .. } | Incoming::Invalid(_) => None,
+            Incoming::Notification | Incoming::Response => Some(Question::NoAnswerWanted),
+            Incoming::Batch | Incoming::Invalid(_) => None,
         }
     }
 

@@ -61,8 +61,8 @@ impl<'r> Message<'r> {
         let incoming = parse(body);
         let mut message = match &incoming {
             Incoming::Request(request) => Self::request(request, registry, vouch),
-            Incoming::Notification(_) | Incoming::Response => Message::bare(Kind::Notification, Task::Protocol),
-            Incoming::Batch { .. } | Incoming::Invalid(_) => Message::bare(Kind::Opaque, Task::Other),
+            Incoming::Notification | Incoming::Response => Message::bare(Kind::Notification, Task::Protocol),
+            Incoming::Batch | Incoming::Invalid(_) => Message::bare(Kind::Opaque, Task::Other),
         };
         if !matches!(message.task, Task::Tool(_)) {
             message.question = Question::of(&incoming);

@@ -152,11 +152,6 @@ impl Call {
         self.tool(registry).map(|tool| &tool.on)
     }
 
-    /// Whether a server of this name opened the session that the client is in.
-    pub fn is_session_of(&self, server: &Id) -> bool {
-        self.session.owner() == Some(server)
-    }
-
     /// Whether the client is in a session that this server can't know.
     pub fn session_is_elsewhere(&self, server: Option<&Id>) -> bool {
         match &self.session {

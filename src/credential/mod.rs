@@ -19,7 +19,7 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
 pub use report::{Report, SlotReport};
 pub use secret::Secret;
-pub use slots::{Availability, Cause, Now, Observed, Selection, Slot, SlotPair};
+pub use slots::{Availability, Cause, Now, Selection, Slot, SlotPair};
 pub use watch::Watch;
 
 #[cfg(test)]

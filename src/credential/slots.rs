@@ -42,19 +42,6 @@ pub struct Now {
     pub ms: u64,
 }
 
-/// What became of a slot since it was last looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// Nothing.
-    Same,
-    /// It has a token for the first time.
-    Loaded,
-    /// Another token than before.
-    Changed,
-    /// It has lost its token.
-    Emptied,
-}
-
 /// Whether a slot's token may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
@@ -152,14 +139,12 @@ impl SlotPair {
         declared: Declared,
         policy: &AgePolicy,
         key: FingerprintKey,
-    ) -> Observed {
-        let before = self.get(slot);
-        if let (Some(token), Some(bytes)) = (before, bytes)
+    ) {
+        if let (Some(token), Some(bytes)) = (self.get(slot), bytes)
             && token.secret.is(bytes)
         {
-            return Observed::Same;
+            return;
         }
-        let had_one = before.is_some();
         let token = bytes.and_then(Secret::new).map(|secret| Token {
             fingerprint: key.of(&secret),
             lifetime: Lifetime::of(&secret, declared, policy),
@@ -168,16 +153,9 @@ impl SlotPair {
             refusals: 0,
             rests_until_ms: 0,
         });
-        let observed = match (had_one, &token) {
-            (false, None) => Observed::Same,
-            (false, Some(_)) => Observed::Loaded,
-            (true, Some(_)) => Observed::Changed,
-            (true, None) => Observed::Emptied,
-        };
         if let Some(place) = self.tokens.get_mut(slot as usize) {
             *place = token;
         }
-        observed
     }
 
     /// Whether a slot has a token.

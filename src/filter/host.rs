@@ -10,6 +10,7 @@ use proxy_wasm::types::{BufferType, MapType, Status};
 use super::abi;
 pub use super::abi::{define_stat, increment_stat, record_stat};
 pub use super::header_map::HeaderMap;
+use crate::call::attempt::is_event_stream;
 
 /// A header map of the stream that the current callback belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,15 +107,6 @@ pub fn number(path: &[&str]) -> u64 {
 /// The HTTP status in a value of `:status`.
 pub fn status(value: &[u8]) -> Option<u16> {
     std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-/// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.
-pub fn is_event_stream(value: &[u8]) -> bool {
-    is_type(value, b"text/event-stream")
-}
-
-fn is_type(value: &[u8], name: &[u8]) -> bool {
-    value.trim_ascii_start().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// Filter state of the request, shared with all contexts of the request; Envoy knows it as `wasm.<name>`.

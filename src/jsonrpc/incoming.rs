@@ -17,14 +17,11 @@ pub enum Incoming<'a> {
     /// A call that wants an answer.
     Request(Request<'a>),
     /// A message that wants none.
-    Notification(Notification<'a>),
+    Notification,
     /// The client's answer to a request of a server.
     Response,
-    /// Several messages in one body, which only MCP 2025-03-26 knows. They are counted, not looked into.
-    Batch {
-        /// How many; at least one.
-        messages: usize,
-    },
+    /// Several messages in one body, which only MCP 2025-03-26 knows. They are not looked into.
+    Batch,
     /// Nothing a JSON-RPC server could act on.
     Invalid(Invalid),
 }
@@ -34,15 +31,6 @@ pub enum Incoming<'a> {
 pub struct Request<'a> {
     /// What the answer has to carry.
     pub id: RequestId<'a>,
-    /// The method's name.
-    pub method: Cow<'a, str>,
-    /// The parameters, unread: an object or an array. `null` counts as absent.
-    pub params: Option<&'a RawValue>,
-}
-
-/// A message that wants no answer.
-#[derive(Debug, Clone)]
-pub struct Notification<'a> {
     /// The method's name.
     pub method: Cow<'a, str>,
     /// The parameters, unread: an object or an array. `null` counts as absent.
@@ -128,7 +116,7 @@ fn message(body: &[u8]) -> Result<Incoming<'_>, Invalid> {
 fn batch(json: &str) -> Result<Incoming<'_>, Invalid> {
     // `IgnoredAny` has no size, so the vector only counts.
     let messages: Vec<IgnoredAny> = serde_json::from_str(json).map_err(|_| Invalid::NotJson)?;
-    if messages.is_empty() { Err(Invalid::EmptyBatch) } else { Ok(Incoming::Batch { messages: messages.len() }) }
+    if messages.is_empty() { Err(Invalid::EmptyBatch) } else { Ok(Incoming::Batch) }
 }
 
 fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
@@ -154,7 +142,7 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
         return Err(Invalid::Params);
     }
     let Some(id) = envelope.id else {
-        return Ok(Incoming::Notification(Notification { method, params }));
+        return Ok(Incoming::Notification);
     };
     let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;
     Ok(Incoming::Request(Request { id, method, params }))

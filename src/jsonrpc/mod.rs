@@ -14,7 +14,7 @@ mod writer;
 pub use answer::Answer;
 pub use code::ErrorCode;
 pub use id::{OwnedId, RequestId};
-pub use incoming::{Incoming, Invalid, Notification, Request, parse};
+pub use incoming::{Incoming, Invalid, Request, parse};
 pub use writer::{Details, error, result};
 
 pub(crate) use object::{from_object, text};

@@ -6,7 +6,7 @@ mod session;
 mod version;
 
 pub use method::{Method, replay};
-pub use params::{InvalidParams, Page, Params, ToolCall};
+pub use params::{InvalidParams, Page, Params};
 pub use session::SessionId;
 pub use version::ProtocolVersion;
 

@@ -37,19 +37,6 @@ pub struct Params<'a> {
     pub pinned: bool,
 }
 
-/// The parameters of `tools/call`.
-#[derive(Debug, Clone)]
-pub struct ToolCall<'a> {
-    /// The tool.
-    pub name: Cow<'a, str>,
-    /// Its arguments, unread: an object. `None` means none.
-    pub arguments: Option<&'a RawValue>,
-    /// As [`Params::pinned`].
-    pub pinned: bool,
-    /// As [`Params::meta_version`].
-    pub meta_version: Option<Cow<'a, str>>,
-}
-
 /// Why parameters cannot be acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidParams {
@@ -120,13 +107,11 @@ impl<'a> Params<'a> {
             pinned: wire.request_state.is_some() || wire.input_responses.is_some() || of_a_task,
         })
     }
-}
 
-impl<'a> ToolCall<'a> {
-    /// Reads the parameters of `tools/call`.
-    pub fn parse(params: Option<&'a RawValue>) -> Result<Self, InvalidParams> {
-        let Params { name, arguments, pinned, meta_version, .. } = Params::parse(params)?;
-        Ok(ToolCall { name: name.ok_or(InvalidParams::NoName)?, arguments, pinned, meta_version })
+    /// Reads the parameters of `tools/call`, which must name the tool.
+    pub fn of_tool_call(params: Option<&'a RawValue>) -> Result<Self, InvalidParams> {
+        let params = Params::parse(params)?;
+        if params.name.is_some() { Ok(params) } else { Err(InvalidParams::NoName) }
     }
 }
 

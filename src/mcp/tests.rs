@@ -29,14 +29,14 @@ fn a_pinned_request_is_never_replayable() {
     }
 }
 
-fn call(params: &str) -> Result<ToolCall<'_>, InvalidParams> {
-    ToolCall::parse(Some(serde_json::from_str::<&RawValue>(params).unwrap()))
+fn call(params: &str) -> Result<Params<'_>, InvalidParams> {
+    Params::of_tool_call(Some(serde_json::from_str::<&RawValue>(params).unwrap()))
 }
 
 #[test]
 fn a_tool_call_keeps_its_arguments_as_they_stand() {
     let found = call(r#"{"arguments":{"x": 1.0, "x": 2},"name":"se\u0061rch"}"#).unwrap();
-    assert_eq!(found.name, "search");
+    assert_eq!(found.name.as_deref(), Some("search"));
     assert_eq!(found.arguments.map(RawValue::get), Some(r#"{"x": 1.0, "x": 2}"#));
     assert!(!found.pinned);
     assert!(call(r#"{"name":"a","arguments":null}"#).unwrap().arguments.is_none());
@@ -63,7 +63,7 @@ fn parameters_that_two_readers_could_read_differently_are_refused() {
     }
     assert_eq!(call("{}").unwrap_err(), InvalidParams::NoName);
     assert_eq!(call(r#"{"name":"a","arguments":[1]}"#).unwrap_err(), InvalidParams::Arguments);
-    assert_eq!(ToolCall::parse(None).unwrap_err(), InvalidParams::NoName);
+    assert_eq!(Params::of_tool_call(None).unwrap_err(), InvalidParams::NoName);
 }
 
 #[test]

@@ -56,8 +56,8 @@ fn whole(kind: ServerKind, rules: &[Rule], reply: &Reply<'_>, expected: Expected
 fn events(rules: &[Rule], body: &[u8], expected: Expected<'_>) -> Verdict {
     let mut scanner = Scanner::default();
     scanner.push(body);
-    while let Some(event) = scanner.next_event() {
-        if let EventJudgement::Answer(verdict) = judge_event(rules, &event.data, expected) {
+    while let Some(data) = scanner.next_event() {
+        if let EventJudgement::Answer(verdict) = judge_event(rules, &data, expected) {
             return verdict;
         }
     }

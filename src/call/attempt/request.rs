@@ -3,7 +3,7 @@
 use super::{Attempt, Body, Flow, Reaction, Scene};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Incoming, parse};
-use crate::mcp::ToolCall;
+use crate::mcp::Params;
 use crate::translate::{self, RestRequest, ToolAnswer};
 
 /// Headers that Envoy adds to requests of its own, such as the prober's.
@@ -25,12 +25,7 @@ pub enum Outgoing {
 }
 
 impl Attempt {
-    /// Whether the request's body is needed whole before anything goes out.
-    pub fn awaits_body(&self) -> bool {
-        self.translates && self.begun.drill.is_none()
-    }
-
-    /// More of the request's body has arrived, `size` bytes in all; only if it [is awaited](Self::awaits_body).
+    /// More of the request's body has arrived, `size` bytes in all; only of a call that is translated.
     pub fn request_body(&mut self, scene: &mut Scene<'_>, size: usize, end: bool, body: &Body<'_>) -> Outgoing {
         if !end {
             return Outgoing::Wait;
@@ -51,7 +46,7 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
     let unmapped = || ToolAnswer::failure("this tool has no direct path");
     let Incoming::Request(request) = parse(body) else { return Err(unmapped()) };
     let direct = scene.direct().ok_or_else(unmapped)?;
-    let call = ToolCall::parse(request.params).map_err(|error| ToolAnswer::failure(&error.to_string()))?;
+    let call = Params::of_tool_call(request.params).map_err(|error| ToolAnswer::failure(&error.to_string()))?;
     translate::request(&direct.mapping, &scene.server.url.path, call.arguments, scene.call.uuid)
         .map_err(|error| (&error).into())
 }

@@ -156,8 +156,8 @@ impl Attempt {
     ) -> Reaction {
         let mut reaction = Reaction::default();
         scanner.push(&body(searched, size.saturating_sub(searched)));
-        while let Some(event) = scanner.next_event() {
-            match judge_event(scene.rules(), &event.data, expected(scene)) {
+        while let Some(data) = scanner.next_event() {
+            match judge_event(scene.rules(), &data, expected(scene)) {
                 EventJudgement::Empty => {}
                 EventJudgement::Interim => {
                     self.conclude(scene, Class::Success.into(), true, &mut reaction);
@@ -165,7 +165,7 @@ impl Attempt {
                 }
                 EventJudgement::Answer(verdict) => {
                     let verdict = seen(scene, verdict);
-                    self.conclude_read(scene, verdict, event.data, &mut reaction);
+                    self.conclude_read(scene, verdict, data, &mut reaction);
                     return reaction;
                 }
             }
@@ -268,7 +268,7 @@ fn expected<'s>(scene: &'s Scene<'_>) -> Expected<'s> {
 }
 
 /// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.
-fn is_event_stream(value: &[u8]) -> bool {
+pub fn is_event_stream(value: &[u8]) -> bool {
     is_type(value, b"text/event-stream")
 }
 

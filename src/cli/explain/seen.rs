@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Description, Transport};
 use crate::budget::Budget;
 use crate::call::Call;
-use crate::call::attempt::{Attempt, Flow, NoAnswer, Reaction, ResponseHead, Scene, Settled};
+use crate::call::attempt::{Attempt, Flow, NoAnswer, Reaction, ResponseHead, Scene, Settled, is_event_stream};
 use crate::jsonrpc::{OwnedId, RequestId};
 use crate::registry::{Registry, ServerIndex};
 use crate::sse::Scanner;
@@ -79,13 +79,12 @@ impl Seen {
         let mut scanner = Scanner::default();
         scanner.push(body);
         let event = scanner.next_event().filter(|_| self.is_of_events());
-        OwnedId::from_json(&id_of(event.as_ref().map_or(body, |event| &event.data)))
+        OwnedId::from_json(&id_of(event.as_deref().unwrap_or(body)))
     }
 
     /// Whether the answer is a stream of events.
     pub fn is_of_events(&self) -> bool {
-        let Seen::Answer { content_type: Some(kind), .. } = self else { return false };
-        kind.trim().to_ascii_lowercase().starts_with("text/event-stream")
+        matches!(self, Seen::Answer { content_type: Some(kind), .. } if is_event_stream(kind.as_bytes()))
     }
 
     /// Has an attempt of `call` at the server see it. `has_other_slot`: the credential's other slot could be used. Answers
