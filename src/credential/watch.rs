@@ -7,11 +7,11 @@ use super::{AgePolicy, Fingerprint, Report, Severity, Slot, SlotReport, Validity
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
     /// Per slot the token last seen.
-    seen: [Option<Seen>; 2],
+    seen: [Option<LastSeen>; 2],
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct LastSeen {
     fingerprint: Fingerprint,
     /// Whether its end, and its violation of the policy, have been told.
     expired: bool,
@@ -42,7 +42,7 @@ impl Watch {
                 events.push((slot, event, Some(fingerprint)));
                 *seen = None;
             }
-            let seen = seen.get_or_insert(Seen { fingerprint, expired: false, violates: false });
+            let seen = seen.get_or_insert(LastSeen { fingerprint, expired: false, violates: false });
             let mut tell = |told: &mut bool, is: bool, event| {
                 if is && !*told {
                     events.push((slot, event, Some(fingerprint)));

@@ -1,5 +1,5 @@
 //! The live calls of this VM. The gate enters a call and takes it out at its end; the attempts find it by its number, which
-//! filter state carries. A place is used again, its number never: the upper half counts how often it was.
+//! filter state carries. An entry is used again, its number never: the upper half counts how often it was.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,12 +20,12 @@ pub struct Live {
 
 #[derive(Default)]
 struct Calls {
-    places: Vec<Place>,
+    entries: Vec<Entry>,
     free: Vec<u32>,
 }
 
 #[derive(Default)]
-struct Place {
+struct Entry {
     turn: u32,
     live: Option<Live>,
 }
@@ -38,13 +38,13 @@ thread_local! {
 pub fn enter(vm: Rc<Vm>, call: Rc<RefCell<Call>>) -> u64 {
     CALLS.with_borrow_mut(|calls| {
         let at = calls.free.pop().unwrap_or_else(|| {
-            calls.places.push(Place::default());
-            u32::try_from(calls.places.len()).unwrap_or(u32::MAX).saturating_sub(1)
+            calls.entries.push(Entry::default());
+            u32::try_from(calls.entries.len()).unwrap_or(u32::MAX).saturating_sub(1)
         });
-        let Some(place) = calls.places.get_mut(at as usize) else { return 0 };
-        place.turn = place.turn.wrapping_add(1);
-        place.live = Some(Live { vm, call });
-        u64::from(place.turn) << 32 | u64::from(at)
+        let Some(entry) = calls.entries.get_mut(at as usize) else { return 0 };
+        entry.turn = entry.turn.wrapping_add(1);
+        entry.live = Some(Live { vm, call });
+        u64::from(entry.turn) << 32 | u64::from(at)
     })
 }
 
@@ -52,7 +52,7 @@ pub fn enter(vm: Rc<Vm>, call: Rc<RefCell<Call>>) -> u64 {
 pub fn find(number: u64) -> Option<Live> {
     CALLS.with_borrow(|calls| {
         let (turn, at) = apart(number);
-        calls.places.get(at).filter(|place| place.turn == turn)?.live.clone()
+        calls.entries.get(at).filter(|entry| entry.turn == turn)?.live.clone()
     })
 }
 
@@ -62,9 +62,9 @@ pub fn leave(number: u64) {
     let _ = CALLS.try_with(|calls| {
         let calls = &mut *calls.borrow_mut();
         let (turn, at) = apart(number);
-        let place = calls.places.get_mut(at).filter(|place| place.turn == turn && place.live.is_some());
-        if let Some(place) = place {
-            place.live = None;
+        let entry = calls.entries.get_mut(at).filter(|entry| entry.turn == turn && entry.live.is_some());
+        if let Some(entry) = entry {
+            entry.live = None;
             calls.free.extend(u32::try_from(at));
         }
     });

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Verdict;
+use super::Urgency;
 use super::look::World;
 use super::sds::{self, Text};
 use super::shape::{Finding, findings};
@@ -34,31 +34,31 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: &Args) -> Verdict {
+pub fn run(args: &Args) -> Urgency {
     let bytes = match read(&args.file) {
         Ok(bytes) => bytes,
         Err(error) => {
             complain(&format!("{}: cannot be read: {error}\n", args.file));
-            return Verdict::Unknown;
+            return Urgency::Unknown;
         }
     };
     let file = |path: &str| std::fs::read(path);
     let variable = |name: &str| std::env::var(name).ok();
     let world = World { file: &file, variable: &variable };
     let found = judge(&args.file, &bytes, args.name.as_deref(), args.at.unwrap_or_else(now_s), world);
-    let verdict = found.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Fine);
+    let urgency = found.iter().map(|finding| finding.urgency).max().unwrap_or(Urgency::Fine);
     let mut text = String::new();
-    for Finding { verdict, text: what } in &found {
+    for Finding { urgency, text: what } in &found {
         let _ = writeln!(
             text,
             "{}: {}: {what}",
             args.file,
-            if *verdict == Verdict::Fine { "note" } else { verdict.as_str() }
+            if *urgency == Urgency::Fine { "note" } else { urgency.as_str() }
         );
     }
-    let _ = writeln!(text, "{}: {}", args.file, verdict.as_str());
+    let _ = writeln!(text, "{}: {}", args.file, urgency.as_str());
     print(&text);
-    verdict
+    urgency
 }
 
 fn read(file: &str) -> io::Result<Vec<u8>> {
@@ -77,7 +77,7 @@ pub fn judge(file: &str, bytes: &[u8], name: Option<&str>, now_s: u64, world: Wo
     match tree {
         Ok(tree) if tree.is_object() => of_document(&tree, name, now_s, world),
         Err(error) if looks_like_a_document(&text) => {
-            vec![Finding::new(Verdict::Critical, format!("is no YAML or JSON, so Envoy refuses it: {error}"))]
+            vec![Finding::new(Urgency::Critical, format!("is no YAML or JSON, so Envoy refuses it: {error}"))]
         }
         _ => of_token(bytes, now_s),
     }
@@ -90,7 +90,7 @@ fn looks_like_a_document(text: &str) -> bool {
 }
 
 fn of_document(tree: &Value, name: Option<&str>, now_s: u64, world: World) -> Vec<Finding> {
-    let critical = |text: String| vec![Finding::new(Verdict::Critical, text)];
+    let critical = |text: String| vec![Finding::new(Urgency::Critical, text)];
     if tree.get("kind").is_some() && tree.get("apiVersion").is_some() {
         return critical("is a manifest for Kubernetes: the SDS file is the text of one key in it".to_owned());
     }
@@ -123,23 +123,23 @@ fn named(name: &str, wanted: Option<&str>) -> Vec<Finding> {
         }
         _ => return Vec::new(),
     };
-    vec![Finding::new(Verdict::Critical, wrong)]
+    vec![Finding::new(Urgency::Critical, wrong)]
 }
 
 fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
-    let note = |text: &str| Finding::new(Verdict::Fine, text);
+    let note = |text: &str| Finding::new(Urgency::Fine, text);
     match text {
         Text::Inline(text) => of_token(text.as_bytes(), now_s),
         Text::Base64(text) => match STANDARD.decode(text) {
             Ok(bytes) => of_token(&bytes, now_s),
-            Err(_) => vec![Finding::new(Verdict::Critical, "has inline_bytes that are no base64, so Envoy refuses it")],
+            Err(_) => vec![Finding::new(Urgency::Critical, "has inline_bytes that are no base64, so Envoy refuses it")],
         },
         Text::File(inner) => match (world.file)(inner) {
             Ok(bytes) => {
                 let mut found = vec![note("points to another file, which is judged")];
                 if !inner.starts_with('/') {
                     found.push(Finding::new(
-                        Verdict::Alert,
+                        Urgency::Alert,
                         "points to a file by a path that depends on where Envoy is started",
                     ));
                 }
@@ -147,7 +147,7 @@ fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
                 found
             }
             Err(error) => {
-                vec![Finding::new(Verdict::Unknown, format!("points to another file, which cannot be read: {error}"))]
+                vec![Finding::new(Urgency::Unknown, format!("points to another file, which cannot be read: {error}"))]
             }
         },
         Text::Environment(variable) => match (world.variable)(variable) {
@@ -156,7 +156,7 @@ fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
                 found.extend(of_token(value.as_bytes(), now_s));
                 found
             }
-            None => vec![Finding::new(Verdict::Unknown, "points to an environment variable that is not set here")],
+            None => vec![Finding::new(Urgency::Unknown, "points to an environment variable that is not set here")],
         },
     }
 }
@@ -164,7 +164,7 @@ fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
 fn of_token(bytes: &[u8], now_s: u64) -> Vec<Finding> {
     let mut found = findings(bytes);
     // The end of something that is no token yet would only confuse.
-    if found.iter().all(|finding| finding.verdict < Verdict::Critical)
+    if found.iter().all(|finding| finding.urgency < Urgency::Critical)
         && let Some(secret) = Secret::new(bytes)
     {
         let policy = AgePolicy::default();
@@ -177,21 +177,21 @@ fn of_token(bytes: &[u8], now_s: u64) -> Vec<Finding> {
 fn life(lifetime: Lifetime, now_s: u64, policy: &AgePolicy) -> Vec<Finding> {
     let mut found = Vec::new();
     let Some(end) = lifetime.expires_s else {
-        return vec![Finding::new(Verdict::Fine, "does not tell its end: declare issued or expires in the registry")];
+        return vec![Finding::new(Urgency::Fine, "does not tell its end: declare issued or expires in the registry")];
     };
     let (at, left) = (date::show(end), days_left(lifetime.days_left(now_s).unwrap_or_default()));
     found.push(match (lifetime.validity(now_s), lifetime.severity(now_s, policy)) {
-        (Validity::Expired, _) => Finding::new(Verdict::Critical, format!("ended at {at}")),
-        (_, Some(Severity::Critical)) => Finding::new(Verdict::Critical, format!("ends at {at}, {left} left")),
-        (_, Some(Severity::Alert)) => Finding::new(Verdict::Alert, format!("ends at {at}, {left} left")),
-        _ => Finding::new(Verdict::Fine, format!("ends at {at}, {left} left")),
+        (Validity::Expired, _) => Finding::new(Urgency::Critical, format!("ended at {at}")),
+        (_, Some(Severity::Critical)) => Finding::new(Urgency::Critical, format!("ends at {at}, {left} left")),
+        (_, Some(Severity::Alert)) => Finding::new(Urgency::Alert, format!("ends at {at}, {left} left")),
+        _ => Finding::new(Urgency::Fine, format!("ends at {at}, {left} left")),
     });
     if lifetime.validity(now_s) == Validity::NotYet {
         let begin = lifetime.not_before_s.map(date::show).unwrap_or_default();
-        found.push(Finding::new(Verdict::Alert, format!("is not valid before {begin}, and not sent before")));
+        found.push(Finding::new(Urgency::Alert, format!("is not valid before {begin}, and not sent before")));
     }
     if lifetime.validity(now_s) != Validity::Expired && lifetime.violates_age(now_s, policy) == Some(true) {
-        found.push(Finding::new(Verdict::Critical, "lives for longer than 90d, the default policy's max_age"));
+        found.push(Finding::new(Urgency::Critical, "lives for longer than 90d, the default policy's max_age"));
     }
     found
 }

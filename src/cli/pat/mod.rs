@@ -51,7 +51,7 @@ enum Command {
 
 /// What a command has found, in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verdict {
+enum Urgency {
     /// Nothing to do.
     Fine,
     /// Soon.
@@ -62,39 +62,39 @@ enum Verdict {
     Critical,
 }
 
-impl Verdict {
+impl Urgency {
     fn exit_status(self) -> u8 {
         match self {
-            Verdict::Fine => 0,
-            Verdict::Alert => 1,
-            Verdict::Critical => 2,
-            Verdict::Unknown => 3,
+            Urgency::Fine => 0,
+            Urgency::Alert => 1,
+            Urgency::Critical => 2,
+            Urgency::Unknown => 3,
         }
     }
 
     fn as_str(self) -> &'static str {
         match self {
-            Verdict::Fine => "fine",
-            Verdict::Alert => "alert",
-            Verdict::Critical => "critical",
-            Verdict::Unknown => "unknown",
+            Urgency::Fine => "fine",
+            Urgency::Alert => "alert",
+            Urgency::Critical => "critical",
+            Urgency::Unknown => "unknown",
         }
     }
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let verdict = match &args.command {
+    let urgency = match &args.command {
         Command::Status(args) => status::run(args),
         Command::RotatePlan(args) => rotate_plan::run(args),
         Command::Check(args) => check::run(args),
     };
-    ExitCode::from(verdict.exit_status())
+    ExitCode::from(urgency.exit_status())
 }
 
 /// The exit status of a wrong command line. Below `pat` that is another one than elsewhere, since 2 means critical there.
 pub fn unusable(mut arguments: impl Iterator<Item = OsString>) -> u8 {
-    if arguments.nth(1).is_some_and(|command| command == "pat") { Verdict::Unknown.exit_status() } else { UNUSABLE }
+    if arguments.nth(1).is_some_and(|command| command == "pat") { Urgency::Unknown.exit_status() } else { UNUSABLE }
 }
 
 /// A date or time of the command line, in seconds since 1970.

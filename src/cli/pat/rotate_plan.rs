@@ -1,6 +1,6 @@
 //! `dualpath pat rotate-plan`: the steps that replace a token while calls flow.
 
-use super::Verdict;
+use super::Urgency;
 use super::rotation::{Plan, Wishes};
 use super::status::View;
 use crate::cli::{Environment, complain, print};
@@ -25,18 +25,18 @@ pub struct Args {
 }
 
 /// Runs the subcommand.
-pub fn run(args: &Args) -> Verdict {
-    let Some((registry, status)) = args.view.look(&args.registry, &args.environment) else { return Verdict::Unknown };
+pub fn run(args: &Args) -> Urgency {
+    let Some((registry, status)) = args.view.look(&args.registry, &args.environment) else { return Urgency::Unknown };
     let pairs = registry.credentials.iter().zip(&status.credentials);
     let Some((credential, state)) = pairs.into_iter().find(|(credential, _)| credential.id.as_str() == args.credential)
     else {
         let known: Vec<_> = registry.credentials.iter().map(|credential| credential.id.as_str()).collect();
         complain(&format!("{}: has no credential of this id; it has: {}\n", args.registry, known.join(", ")));
-        return Verdict::Unknown;
+        return Urgency::Unknown;
     };
     match Plan::of(&registry, credential, state, &args.registry, &args.wishes, &status) {
         Some(plan) => print(&plan.text()),
-        None => return Verdict::Unknown,
+        None => return Urgency::Unknown,
     }
-    Verdict::Fine
+    Urgency::Fine
 }

@@ -4,21 +4,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Verdict;
+use super::Urgency;
 
 /// Something about a token's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is: a token with something critical cannot work.
-    pub verdict: Verdict,
+    pub urgency: Urgency,
     /// What it is, where, and how to mend it.
     pub text: String,
 }
 
 impl Finding {
     /// A finding.
-    pub fn new(verdict: Verdict, text: impl Into<String>) -> Self {
-        Finding { verdict, text: text.into() }
+    pub fn new(urgency: Urgency, text: impl Into<String>) -> Self {
+        Finding { urgency, text: text.into() }
     }
 }
 
@@ -53,7 +53,7 @@ const PLACEHOLDERS: [&str; 18] = [
 /// Everything about the text of a token, the worst not necessarily first.
 pub fn findings(text: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut critical = |text: String| found.push(Finding::new(Verdict::Critical, text));
+    let mut critical = |text: String| found.push(Finding::new(Urgency::Critical, text));
     let mut rest = text;
     if let Some(after) = rest.strip_prefix(b"\xef\xbb\xbf") {
         critical("begins with a byte order mark: save it as UTF-8 without one".to_owned());
@@ -75,7 +75,7 @@ pub fn findings(text: &[u8]) -> Vec<Finding> {
     }
     found.extend(doubts(token));
     if trimmed.len() != rest.len() {
-        found.push(Finding::new(Verdict::Fine, "has white space at an end, which is taken off"));
+        found.push(Finding::new(Urgency::Fine, "has white space at an end, which is taken off"));
     }
     found
 }
@@ -150,7 +150,7 @@ fn is_placeholder(token: &[u8]) -> bool {
 /// What is no fault for certain.
 fn doubts(token: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut alert = |text: &str| found.push(Finding::new(Verdict::Alert, text));
+    let mut alert = |text: &str| found.push(Finding::new(Urgency::Alert, text));
     if token.len() < SHORT {
         alert("is very short: is it whole?");
     }
@@ -182,11 +182,11 @@ mod tests {
     const TOKEN: &str = "hunter2-hunter2-hunter2";
 
     #[track_caller]
-    fn assert_found(text: impl AsRef<[u8]>, expected: &[(Verdict, &str)]) {
+    fn assert_found(text: impl AsRef<[u8]>, expected: &[(Urgency, &str)]) {
         let found = findings(text.as_ref());
         assert_eq!(found.len(), expected.len(), "{found:?}");
-        for (finding, (verdict, text)) in found.iter().zip(expected) {
-            assert!(finding.verdict == *verdict && finding.text.contains(text), "{finding:?} is not {text}");
+        for (finding, (urgency, text)) in found.iter().zip(expected) {
+            assert!(finding.urgency == *urgency && finding.text.contains(text), "{finding:?} is not {text}");
             assert!(!finding.text.contains("hunter"), "{finding:?}");
         }
     }
@@ -195,14 +195,14 @@ mod tests {
     fn a_token_alone_is_right_with_or_without_a_last_line_break() {
         assert_found(TOKEN, &[]);
         for end in ["\n", "\r\n", " "] {
-            assert_found(format!("{TOKEN}{end}"), &[(Verdict::Fine, "taken off")]);
+            assert_found(format!("{TOKEN}{end}"), &[(Urgency::Fine, "taken off")]);
         }
         assert_found("eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln", &[]);
     }
 
     #[test]
     fn what_does_not_belong_to_a_token_is_told_with_its_place() {
-        let critical = |text| (Verdict::Critical, text);
+        let critical = |text| (Urgency::Critical, text);
         let cases: [(Vec<u8>, &str); 14] = [
             (b"".to_vec(), "is empty"),
             (b" \n".to_vec(), "is empty"),
@@ -221,7 +221,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = findings(&text);
-            assert!(found.iter().any(|f| f.verdict == Verdict::Critical && f.text.contains(expected)), "{found:?}");
+            assert!(found.iter().any(|f| f.urgency == Urgency::Critical && f.text.contains(expected)), "{found:?}");
             assert!(found.iter().all(|f| !f.text.contains("hunter")), "{found:?}");
         }
         assert_found(
@@ -243,16 +243,16 @@ mod tests {
     #[test]
     fn a_token_encoded_once_too_often_is_suspected() {
         for text in [TOKEN.to_owned(), format!("{TOKEN}\n"), "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln".to_owned()] {
-            assert_found(STANDARD.encode(text), &[(Verdict::Alert, "is base64 of text")]);
+            assert_found(STANDARD.encode(text), &[(Urgency::Alert, "is base64 of text")]);
         }
         assert_found("4f1c9f0d2b7a4e6f8091a2b3c4d5e6f7", &[]);
     }
 
     #[test]
     fn half_a_token_is_suspected() {
-        assert_found("hunter2", &[(Verdict::Alert, "very short")]);
-        assert_found("eyJhbGciOiJFUzI1NiJ9.eyJleHAi", &[(Verdict::Alert, "three parts")]);
-        assert_found("h".repeat(9000), &[(Verdict::Alert, "very long")]);
+        assert_found("hunter2", &[(Urgency::Alert, "very short")]);
+        assert_found("eyJhbGciOiJFUzI1NiJ9.eyJleHAi", &[(Urgency::Alert, "three parts")]);
+        assert_found("h".repeat(9000), &[(Urgency::Alert, "very long")]);
     }
 
     proptest::proptest! {

@@ -1,6 +1,6 @@
 //! The state of a registry's credentials: which slots have tokens, how long those live, how urgent new ones are.
 
-use super::Verdict;
+use super::Urgency;
 use super::admin::AdminMetrics;
 use super::look::{Found, World, look};
 use crate::cli::credentials::{named_slots, source};
@@ -152,17 +152,17 @@ impl CredentialStatus {
         }
     }
 
-    fn verdict(&self, strict: bool) -> Verdict {
+    fn urgency(&self, strict: bool) -> Urgency {
         let urgency = match self.severity {
-            Some(Severity::Critical) => Verdict::Critical,
-            Some(Severity::Alert) => Verdict::Alert,
-            Some(Severity::None) | None => Verdict::Fine,
+            Some(Severity::Critical) => Urgency::Critical,
+            Some(Severity::Alert) => Urgency::Alert,
+            Some(Severity::None) | None => Urgency::Fine,
         };
         let broken = self.violates_age == Some(true) || self.usable == Some(false);
         let unreadable = self.slots.iter().any(|slot| matches!(slot.token, Token::Unreadable(_)));
         let in_the_dark = strict && self.slots.iter().any(|slot| slot.is_unknown());
-        let also = [(broken, Verdict::Critical), (unreadable, Verdict::Unknown), (in_the_dark, Verdict::Alert)];
-        also.into_iter().filter(|(is, _)| *is).map(|(_, verdict)| verdict).fold(urgency, Verdict::max)
+        let also = [(broken, Urgency::Critical), (unreadable, Urgency::Unknown), (in_the_dark, Urgency::Alert)];
+        also.into_iter().filter(|(is, _)| *is).map(|(_, urgency)| urgency).fold(urgency, Urgency::max)
     }
 }
 
@@ -175,8 +175,8 @@ impl SlotStatus {
 
 impl Status {
     /// The most urgent of all credentials. `strict`: an unknown end is an alert.
-    pub fn verdict(&self, strict: bool) -> Verdict {
-        self.credentials.iter().map(|credential| credential.verdict(strict)).max().unwrap_or(Verdict::Fine)
+    pub fn urgency(&self, strict: bool) -> Urgency {
+        self.credentials.iter().map(|credential| credential.urgency(strict)).max().unwrap_or(Urgency::Fine)
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::look::World;
 use super::state::{Status, of_envoy, of_files};
-use super::{Verdict, admin, status_text};
+use super::{Urgency, admin, status_text};
 use crate::cli::{Environment, complain, load_for, now_s, print, report};
 use crate::registry::Registry;
 
@@ -85,12 +85,12 @@ enum Format {
 }
 
 /// Runs the subcommand.
-pub fn run(args: &Args) -> Verdict {
-    let Some((_, status)) = args.view.look(&args.registry, &args.environment) else { return Verdict::Unknown };
-    let verdict = status.verdict(args.strict);
+pub fn run(args: &Args) -> Urgency {
+    let Some((_, status)) = args.view.look(&args.registry, &args.environment) else { return Urgency::Unknown };
+    let urgency = status.urgency(args.strict);
     print(&match args.format {
-        Format::Text => status_text::text(&status, verdict),
-        Format::Json => status_text::json(&status, verdict),
+        Format::Text => status_text::text(&status, urgency),
+        Format::Json => status_text::json(&status, urgency),
     });
-    verdict
+    urgency
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Verdict;
+use super::Urgency;
 use super::state::{CredentialStatus, SlotStatus, Status, Token};
 use crate::cli::credentials::days_left;
 use crate::credential::{AgePolicy, Severity, date};
 use crate::wire::show_duration;
 
 /// The status in a few lines per credential.
-pub fn text(status: &Status, verdict: Verdict) -> String {
+pub fn text(status: &Status, urgency: Urgency) -> String {
     let mut text = String::new();
     for credential in &status.credentials {
         let _ = writeln!(text, "{}: {}", credential.id, judgement(credential).join(", "));
@@ -30,7 +30,7 @@ pub fn text(status: &Status, verdict: Verdict) -> String {
         Some(url) => format!("by the Envoy at {url}"),
         None => "from here".to_owned(),
     };
-    let _ = writeln!(text, "{} at {}, seen {seen_by}", verdict.as_str(), date::show(status.now_s));
+    let _ = writeln!(text, "{} at {}, seen {seen_by}", urgency.as_str(), date::show(status.now_s));
     text
 }
 
@@ -98,11 +98,11 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
 }
 
 /// The status as one JSON document.
-pub fn json(status: &Status, verdict: Verdict) -> String {
+pub fn json(status: &Status, urgency: Urgency) -> String {
     let tree = json!({
         "time": date::show(status.now_s),
         "admin": status.admin,
-        "status": verdict.as_str(),
+        "status": urgency.as_str(),
         "credentials": status.credentials.iter().map(credential_json).collect::<Vec<_>>(),
     });
     format!("{tree:#}\n")

@@ -11,9 +11,9 @@ use crate::credential::{AgePolicy, Declared};
 use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
-    Audit, ClientAuthorization, Credential, CredentialIndex, Drill, Endpoint, EnvoySettings, Failover, FailureSettings,
-    Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex, ServerKind, SlotSource, Source, Tier, Url,
-    slice,
+    Audit, ClientAuthorization, Credential, CredentialIndex, DrillSettings, Endpoint, EnvoySettings, FailoverSettings,
+    FailureSettings, Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex, ServerKind, SlotSource,
+    Source, Tier, Url, slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -58,7 +58,7 @@ fn registry() -> Registry {
         envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
         failure: FailureSettings::default(),
-        failover: Failover::default(),
+        failover: FailoverSettings::default(),
         drill: None,
         audit: Audit::default(),
         environment: None,
@@ -183,7 +183,7 @@ fn a_prober_that_is_off_is_nowhere() {
 fn the_drill_is_rendered_only_where_it_is_switched_on() {
     let mut registry = registry();
     assert!(!rendered(&registry).to_string().contains("drill"));
-    registry.drill = Some(Drill { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
+    registry.drill = Some(DrillSettings { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
     let tree = rendered(&registry);
     for name in ["mcp", "mcp-once", "direct-only", "direct-only-once"] {
         let choices = choices(route(&tree, name));

@@ -27,9 +27,9 @@ pub struct Registry {
     /// What failures mean, on all servers.
     pub failure: FailureSettings,
     /// How much is spent on sending calls again.
-    pub failover: Failover,
+    pub failover: FailoverSettings,
     /// Who may order that a request sees a server fail; `None` = nobody.
-    pub drill: Option<Drill>,
+    pub drill: Option<DrillSettings>,
     /// What is recorded of the use of credentials.
     pub audit: Audit,
     /// Which of several environments this is, where credentials have slots for each.

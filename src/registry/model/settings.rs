@@ -65,7 +65,7 @@ pub enum ProberPlacement {
 
 /// The rehearsal of failover.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drill {
+pub struct DrillSettings {
     /// The networks that drills may be ordered from; not empty.
     pub sources: Vec<Network>,
 }
@@ -99,7 +99,7 @@ pub struct FailureSettings {
 
 /// How much is spent on sending calls again, and how long the same server is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failover {
+pub struct FailoverSettings {
     /// The terms of each worker's failover budget.
     pub budget: BudgetPolicy,
     /// The wait before a server is asked once more.

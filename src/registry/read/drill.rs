@@ -1,7 +1,7 @@
 //! Reads `drill`.
 
 use crate::network::Network;
-use crate::registry::Drill;
+use crate::registry::DrillSettings;
 use crate::wire::{Node, or};
 
 /// The sources that are allowed unless others are named: this machine.
@@ -9,7 +9,7 @@ const LOCAL: [&str; 2] = ["127.0.0.1/32", "::1/128"];
 
 /// The drill's settings; `None` inside while it is off.
 #[inline(never)]
-pub(super) fn read(node: &Node) -> Option<Option<Drill>> {
+pub(super) fn read(node: &Node) -> Option<Option<DrillSettings>> {
     let table = node.table()?;
     let enabled = or(table.optional("enabled"), false, Node::boolean);
     let sources = or(table.optional("sources"), LOCAL.into_iter().filter_map(Network::parse).collect(), |node| {
@@ -24,7 +24,7 @@ pub(super) fn read(node: &Node) -> Option<Option<Drill>> {
     });
     table.done();
     let sources = sources?;
-    Some(enabled?.then_some(Drill { sources }))
+    Some(enabled?.then_some(DrillSettings { sources }))
 }
 
 fn read_network(node: &Node) -> Option<Network> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::budget::{BudgetPolicy, TOKEN};
-use crate::registry::{BackOff, Failover};
+use crate::registry::{BackOff, FailoverSettings};
 use crate::wire::{Node, Table, or, show_duration};
 
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -15,9 +15,9 @@ impl Default for BackOff {
     }
 }
 
-impl Default for Failover {
+impl Default for FailoverSettings {
     fn default() -> Self {
-        Failover {
+        FailoverSettings {
             // A server whose breaker holds at the default share of failed calls, half, sends on less than one attempt per
             // call, however many servers there are: 1/2 + 1/4 + ... < 1.
             budget: BudgetPolicy {
@@ -31,7 +31,7 @@ impl Default for Failover {
     }
 }
 
-impl Failover {
+impl FailoverSettings {
     #[inline(never)]
     pub(super) fn read(node: &Node) -> Option<Self> {
         let table = node.table()?;
@@ -39,7 +39,7 @@ impl Failover {
         let budget = or(table.optional("budget"), default.budget, |node| read_budget(node, default.budget));
         let back_off = or(table.optional("back_off"), default.back_off, read_back_off);
         table.done();
-        Some(Failover { budget: budget?, back_off: back_off? })
+        Some(FailoverSettings { budget: budget?, back_off: back_off? })
     }
 }
 

@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use crate::breaker::Policy;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, EnvoySettings, Failover, FailureSettings, Limits, Listener, Registry, Server,
-    SlotSource, Source, Tool,
+    Audit, Credential, CredentialIndex, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener, Registry,
+    Server, SlotSource, Source, Tool,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -76,7 +76,7 @@ fn read(root: &Node) -> Option<Registry> {
         check_sockets(&table, listener, envoy);
     }
     let limits = or(table.optional("limits"), Limits::default(), Limits::read);
-    let failover = or(table.optional("failover"), Failover::default(), Failover::read);
+    let failover = or(table.optional("failover"), FailoverSettings::default(), FailoverSettings::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
     let audit = or(table.optional("audit"), Audit::default(), Audit::read);

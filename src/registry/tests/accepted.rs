@@ -40,7 +40,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert!(!server.trust_annotations);
     assert_eq!((server.attempts, registry.listener.client_timeout, tool.client_timeout), (1, None, None));
     assert_eq!(registry.listener.client_authorization, ClientAuthorization::Drop);
-    assert_eq!(registry.failover, Failover::default());
+    assert_eq!(registry.failover, FailoverSettings::default());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, Listing::of(&json!({"name": "t", "inputSchema": {"type": "object"}})));
 }
@@ -65,7 +65,7 @@ fn a_clients_authorization_goes_only_where_no_credential_uses_its_header() {
 #[test]
 fn the_failover_section_means_what_it_says() {
     let registry = read(full());
-    let Failover { budget, back_off } = registry.failover;
+    let FailoverSettings { budget, back_off } = registry.failover;
     assert_eq!((budget.deposit, budget.per_second, budget.capacity), (200, 5_000, 50_000));
     assert_eq!((back_off.base, back_off.max), (Duration::from_millis(100), Duration::from_secs(2)));
     assert_eq!((registry.servers[0].attempts, registry.servers[1].attempts), (1, 3));
