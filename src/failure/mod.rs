@@ -12,7 +12,6 @@ mod class;
 mod judge;
 mod mcp;
 mod policy;
-mod replay;
 mod rest;
 pub mod retry_after;
 mod rules;
@@ -22,8 +21,7 @@ pub use judge::{
     Basis, EventJudgement, Expected, Head, Judgement, ServerKind, Verdict, judge_body, judge_event, judge_head,
     judge_no_answer,
 };
-pub use policy::{Change, Overrides, decide, may_fail_over, may_follow_loss, replay_refused};
-pub use replay::Replay;
+pub use policy::{Change, Overrides, Replay, decide, may_fail_over, may_follow_loss, replay_refused};
 pub use rules::{BUILT_IN, Condition, Place, Rule};
 
 #[cfg(test)]
