@@ -52,7 +52,14 @@ pub struct Vm {
 thread_local! {
     /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
     /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
-    static VMS: RefCell<Vec<((u64, String), Weak<Vm>)>> = const { RefCell::new(Vec::new()) };
+    static VMS: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A registry that root contexts of this VM have brought, or a part of one.
+struct Known {
+    identity: u64,
+    part: String,
+    vm: Weak<Vm>,
 }
 
 /// Sixteen random bytes that all VMs of this process agree on: the first that needs them makes them, the others find them
@@ -85,14 +92,15 @@ impl Vm {
     pub fn of(registry: &Value, whole: Option<u64>, part: &str) -> Result<Rc<Vm>, Vec<Problem>> {
         let identity = whole.unwrap_or_else(|| slice::identity(registry));
         // Without a name there are no parts: every place has the whole.
-        let text = if whole.is_some() { (identity, part.to_owned()) } else { (identity, String::new()) };
+        let part = if whole.is_some() { part } else { "" };
         VMS.with_borrow_mut(|vms| {
-            vms.retain(|(_, vm)| vm.strong_count() > 0);
-            if let Some(vm) = vms.iter().find(|(known, _)| *known == text).and_then(|(_, vm)| vm.upgrade()) {
+            vms.retain(|known| known.vm.strong_count() > 0);
+            let known = vms.iter().find(|known| known.identity == identity && known.part == part);
+            if let Some(vm) = known.and_then(|known| known.vm.upgrade()) {
                 return Ok(vm);
             }
             let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity));
-            vms.push((text, Rc::downgrade(&vm)));
+            vms.push(Known { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
             Ok(vm)
         })
     }
@@ -202,11 +210,11 @@ impl Vm {
 /// The state that a gate of this VM works under, for the registry of this identity.
 pub fn of_gate(identity: u64) -> Option<Rc<Vm>> {
     let is_it = |vm: &Rc<Vm>| vm.identity == identity && vm.is_gates.get();
-    VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).find(is_it))
+    VMS.with_borrow(|vms| vms.iter().filter_map(|known| known.vm.upgrade()).find(is_it))
 }
 
 /// Writes what the breakers of all registries of this VM have kept to write together.
 pub fn flush_all(now_ms: u64) {
-    let vms: Vec<_> = VMS.with_borrow(|vms| vms.iter().filter_map(|(_, vm)| vm.upgrade()).collect());
+    let vms: Vec<_> = VMS.with_borrow(|vms| vms.iter().filter_map(|known| known.vm.upgrade()).collect());
     vms.iter().for_each(|vm| vm.flush_breakers(now_ms));
 }
