@@ -16,8 +16,9 @@ use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
 use super::vm::{self, Vm};
 use super::watch::CredentialWatch;
-use crate::breaker::{Admission, CallResult, Moment, Outcome, State, Ticket, View};
-use crate::failure::{BreakerEffect, Class, Head, Verdict, decide, retry_after};
+use crate::breaker::{Admission, Moment, State, Ticket, View};
+use crate::call::attempt::told_to_breaker;
+use crate::failure::{Class, Head, Verdict, decide, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Server, ServerIndex};
 use crate::wiring::header;
@@ -156,22 +157,15 @@ impl Prober {
     /// Tells the breaker and the statistics what came of a probe, and how long the server took for it; `None` if it has
     /// not answered.
     fn conclude(&mut self, index: ServerIndex, ticket: Ticket, verdict: Verdict, took_ms: Option<u64>, now: u64) {
-        let Verdict { class, retry_after_ms, .. } = verdict;
+        let class = verdict.class;
         let Some(server) = self.vm.registry.server(index) else { return };
         self.vm.metrics.count(Metric::Probes(self.vm.names.server(index), class));
         let decisions = decide(class, None, Some(&server.on));
         if decisions.alert {
             self.vm.metrics.count(Metric::Alerts(self.vm.names.server(index), class));
         }
-        let outcome = match decisions.breaker {
-            BreakerEffect::Success => Outcome::Success,
-            BreakerEffect::Failure => Outcome::Failure,
-            BreakerEffect::Limited => Outcome::Limited { retry_after_ms },
-            BreakerEffect::Neutral if took_ms.is_some() => Outcome::Alive,
-            BreakerEffect::Neutral => Outcome::Neutral,
-        };
         let moment = Moment { now_ms: now, random: clock::random_u32() };
-        let result = CallResult { outcome, took_ms: took_ms.unwrap_or_default() };
+        let result = told_to_breaker(decisions.breaker, verdict, took_ms);
         let told = self.vm.with_breaker(index, |breaker, shared| {
             let transition = breaker.report(shared, moment, ticket, result);
             (transition, breaker.peek(shared, now))

@@ -11,7 +11,7 @@ mod tests;
 
 pub use request::{Outgoing, is_left_by_envoy};
 pub use response::{ResponseHead, is_event_stream, is_kept_from_clients};
-pub use settled::{NoAnswer, Settled};
+pub use settled::{NoAnswer, Settled, told_to_breaker};
 
 use super::Call;
 use super::flight::{Begun, Grounded, Terms};

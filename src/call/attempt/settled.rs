@@ -27,6 +27,19 @@ pub struct NoAnswer {
     pub not_connected: bool,
 }
 
+/// What a breaker is told of an attempt, or of a probe, whose headers took so long; `None` if there were none.
+pub fn told_to_breaker(effect: BreakerEffect, verdict: Verdict, answered_after_ms: Option<u64>) -> CallResult {
+    let outcome = match effect {
+        BreakerEffect::Success => Outcome::Success,
+        BreakerEffect::Failure => Outcome::Failure,
+        BreakerEffect::Limited => Outcome::Limited { retry_after_ms: verdict.retry_after_ms },
+        BreakerEffect::Neutral if answered_after_ms.is_some() && verdict.class != Class::Cancelled => Outcome::Alive,
+        BreakerEffect::Neutral => Outcome::Neutral,
+    };
+    // Without an answer there is nothing to be slow: that is a failure already.
+    CallResult { outcome, took_ms: answered_after_ms.unwrap_or_default() }
+}
+
 impl Attempt {
     /// The attempt has ended. Nothing happens if that is known already.
     pub fn ended(&mut self, scene: &mut Scene<'_>, how: NoAnswer) -> Reaction {
@@ -82,18 +95,11 @@ impl Attempt {
     }
 
     fn result(&self, scene: &Scene<'_>, verdict: Verdict, decisions: Decisions) -> CallResult {
-        let outcome = match decisions.breaker {
-            _ if self.was_hurried(scene, verdict.class) => Outcome::Neutral,
-            BreakerEffect::Success => Outcome::Success,
-            BreakerEffect::Failure => Outcome::Failure,
-            BreakerEffect::Limited => Outcome::Limited { retry_after_ms: verdict.retry_after_ms },
-            BreakerEffect::Neutral if self.answered_after_ms.is_some() && verdict.class != Class::Cancelled => {
-                Outcome::Alive
-            }
-            BreakerEffect::Neutral => Outcome::Neutral,
-        };
-        // Without an answer there is nothing to be slow: that is a failure already.
-        CallResult { outcome, took_ms: self.answered_after_ms.unwrap_or_default() }
+        let told = told_to_breaker(decisions.breaker, verdict, self.answered_after_ms);
+        match self.was_hurried(scene, verdict.class) {
+            true => CallResult { outcome: Outcome::Neutral, ..told },
+            false => told,
+        }
     }
 
     /// Whether the attempt ended because its client has less time than the operator gives the server, which is no fault of

@@ -25,7 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use contestants::{BARE, Contestant, DUALPATH, FAILING, Kind, Modules, NATIVE, NOOP, OTHER};
+use contestants::{BARE, CONFIG_ONLY, Contestant, DUALPATH, FAILING, Kind, Modules, NATIVE, NOOP, OTHER};
 use rendered::{Registry, Size};
 use report::{Conditions, Report};
 use setup::Surroundings;
@@ -125,8 +125,10 @@ pub async fn run(program: &Path, options: &Options) -> Result<(), Box<dyn Error 
     let mut report = Report::new(Conditions::new(&effort), names.zip(slices).collect());
 
     if !options.cpu_only {
-        let timed: Vec<_> =
-            [BARE, NATIVE, NOOP, DUALPATH].into_iter().chain(modules.other.as_ref().map(|_| OTHER)).collect();
+        let timed: Vec<_> = [BARE, NATIVE, NOOP, CONFIG_ONLY, DUALPATH]
+            .into_iter()
+            .chain(modules.other.as_ref().map(|_| OTHER))
+            .collect();
         for (rate, time) in effort.rates {
             eprintln!("latency at {rate} calls/s: {} rounds", effort.rate_rounds);
             report.rates.extend(rates::measure(&running, &timed, rate, (effort.rate_rounds, time)).await?);
