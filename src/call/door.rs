@@ -42,11 +42,14 @@ const NEVER_PASSED_ON: [&str; 3] = ["authorization", "cookie", "proxy-authorizat
 pub enum Method {
     /// A message in the body.
     Post,
+    /// A stream of the server's.
+    Get,
     /// The end of a session.
     Delete,
-    /// Anything else, which is taken for a stream of the server's.
-    Other,
 }
+
+/// The methods that the endpoint serves, as the header `allow` lists them.
+pub const ALLOWED: &str = "POST, GET, DELETE";
 
 /// A client that may ask.
 #[derive(Debug, Default)]
@@ -68,6 +71,8 @@ pub struct Client {
 pub enum Entry {
     /// The request is not for the MCP endpoint.
     Elsewhere,
+    /// It has a method that MCP's transport doesn't know, so no server may see it: nobody can say what it would do there.
+    NoSuchMethod,
     /// It is turned away.
     Refused(ErrorCode, String),
     /// It may come in.
@@ -112,6 +117,13 @@ pub fn knock(
         let why = "listener.allowed_origins does not name this origin";
         return Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned());
     }
+    // Case counts.
+    let method = match headers.get(":method") {
+        Some(b"POST") => Method::Post,
+        Some(b"GET") => Method::Get,
+        Some(b"DELETE") => Method::Delete,
+        _ => return Entry::NoSuchMethod,
+    };
     let (drill, drill_ignored) = match ordered_drill(headers, registry, source) {
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
@@ -133,11 +145,7 @@ pub fn knock(
     let declared = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
     Entry::Admitted {
         client,
-        method: match headers.get(":method") {
-            Some(b"POST") => Method::Post,
-            Some(b"DELETE") => Method::Delete,
-            _ => Method::Other,
-        },
+        method,
         declared_length: declared.and_then(|text| text.parse().ok()),
         ends_here,
         drill_ignored,

@@ -92,6 +92,18 @@ fn every_method_without_a_body_gets_some_answer() {
 }
 
 #[test]
+fn a_method_that_the_transport_does_not_know_reaches_no_server() {
+    for method in ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "CONNECT", "post", "Get", "\u{7f}"] {
+        let mut with_body = exchange(&call_body("search", "1"), healthy());
+        with_body.headers.set(":method", method);
+        let played = World::new().play(with_body);
+        assert_eq!(played.reply().status(), 405, "{method}");
+        assert_eq!(played.reply().headers.get("allow").as_deref(), Some("POST, GET, DELETE"));
+        assert!(played.attempts.is_empty(), "{method}");
+    }
+}
+
+#[test]
 fn a_body_over_the_registrys_limit_is_refused_with_413() {
     let mut exchange = exchange("", healthy());
     exchange.pieces = vec![vec![b' '; 1 << 18]; 5];

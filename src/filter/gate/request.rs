@@ -37,6 +37,7 @@ impl Gate {
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
         let (client, method, declared_length) = match door::knock(&headers, &self.vm.registry, now, source) {
             Entry::Elsewhere => return Action::Continue,
+            Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", Status::Refused),
             Entry::Refused(code, why) => return self.refuse(code, &why, None),
             Entry::Admitted { client, method, declared_length, ends_here, drill_ignored } => {
                 ends_here.iter().for_each(|name| Headers::Request.remove(name));
