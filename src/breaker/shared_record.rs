@@ -44,11 +44,11 @@ pub(super) enum Failed {
 struct Loaded {
     record: Record,
     token: u32,
-    found: Found,
+    found: Origin,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
+enum Origin {
     Record,
     Nothing,
     Garbage,
@@ -107,10 +107,10 @@ impl SharedRecord {
             let step = change(&loaded.record);
             let next = match &step.record {
                 Some(next) => next,
-                None if loaded.found == Found::Record => return Ok(step),
+                None if loaded.found == Origin::Record => return Ok(step),
                 None => &loaded.record,
             };
-            if loaded.found == Found::Garbage {
+            if loaded.found == Origin::Garbage {
                 self.note_repair(moment.now_ms)?;
             }
             let written = store.set(&self.key, &codec::encode(next), loaded.token);
@@ -157,14 +157,14 @@ impl SharedRecord {
                 record
             }
             unusable => {
-                let found = if unusable == Decoded::Absent { Found::Nothing } else { Found::Garbage };
-                self.counters.add(Event::CorruptRecord, (found == Found::Garbage).into());
-                self.absent_ms = (found == Found::Nothing).then_some(now_ms);
+                let found = if unusable == Decoded::Absent { Origin::Nothing } else { Origin::Garbage };
+                self.counters.add(Event::CorruptRecord, (found == Origin::Garbage).into());
+                self.absent_ms = (found == Origin::Nothing).then_some(now_ms);
                 return Ok(Loaded { record: Record::new(epoch, &self.policy, now_ms), token, found });
             }
         };
         self.note_seen(&record, now_ms);
-        Ok(Loaded { record, token, found: Found::Record })
+        Ok(Loaded { record, token, found: Origin::Record })
     }
 
     fn fits(&self, record: &Record) -> bool {

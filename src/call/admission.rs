@@ -21,7 +21,7 @@ pub trait Breakers {
 
 /// How a call may be admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct AdmissionTerms {
     /// Whether its first hop may be a breaker's probe. A stream that may stay silent for minutes must not be.
     pub may_probe: bool,
     /// Whether it may go past a server that has only just come back. A call within a server's session must not.
@@ -38,7 +38,7 @@ pub struct Terms {
 ///
 /// A server that has only just come back gets its share of the calls first; the others go to the next server that admits
 /// them, and to this one if that fails, so that no call is lost for the ramp. A translation comes last where it can.
-pub fn admit(chain: &[ServerIndex], terms: Terms, breakers: &mut impl Breakers) -> Vec<(ServerIndex, Ticket)> {
+pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Vec<(ServerIndex, Ticket)> {
     let usable: Vec<_> = chain.iter().copied().filter(|server| breakers.usable(*server)).collect();
     let mut hops = Vec::with_capacity(usable.len());
     let mut passed_over = Vec::new();
@@ -128,14 +128,14 @@ mod tests {
         }
     }
 
-    fn hops(states: &str, terms: Terms) -> (Vec<u16>, usize) {
+    fn hops(states: &str, terms: AdmissionTerms) -> (Vec<u16>, usize) {
         let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
         let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
         let hops = admit(&chain, terms, &mut fake);
         (hops.into_iter().map(|(server, _)| server.0).collect(), fake.probes)
     }
 
-    const CALL: Terms = Terms { may_probe: true, may_divert: true, last_resort: true };
+    const CALL: AdmissionTerms = AdmissionTerms { may_probe: true, may_divert: true, last_resort: true };
 
     #[test]
     fn an_open_server_is_passed_over() {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_the_gate_can_answer_itself_is_no_last_resort() {
-        assert_eq!(hops("oo", Terms { last_resort: false, ..CALL }), (vec![], 0));
+        assert_eq!(hops("oo", AdmissionTerms { last_resort: false, ..CALL }), (vec![], 0));
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_never_a_probe() {
-        assert_eq!(hops("dc", Terms { may_probe: false, ..CALL }), (vec![1], 0));
+        assert_eq!(hops("dc", AdmissionTerms { may_probe: false, ..CALL }), (vec![1], 0));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_call_within_a_session_stays_with_its_returning_server() {
-        assert_eq!(hops("bc", Terms { may_divert: false, ..CALL }), (vec![0, 1], 0));
+        assert_eq!(hops("bc", AdmissionTerms { may_divert: false, ..CALL }), (vec![0, 1], 0));
     }
 
     #[test]

@@ -90,19 +90,19 @@ impl Pace {
 
 /// Why a call that could be sent again is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Refusal {
+pub enum Stop {
     /// The failover budget is used up.
     Budget,
     /// Another attempt could not end before the client stops waiting.
     NoTime,
 }
 
-impl Refusal {
+impl Stop {
     /// The value of the `reason` label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Refusal::Budget => "budget",
-            Refusal::NoTime => "no_time",
+            Stop::Budget => "budget",
+            Stop::NoTime => "no_time",
         }
     }
 }
@@ -182,7 +182,7 @@ pub struct Flight {
     again: u8,
     pace: Pace,
     time: Time,
-    stop: Option<Refusal>,
+    stop: Option<Stop>,
 }
 
 impl Flight {
@@ -220,7 +220,7 @@ impl Flight {
     }
 
     /// Why it was ended, where more could have followed.
-    pub fn stop(&self) -> Option<Refusal> {
+    pub fn stop(&self) -> Option<Stop> {
         self.stop
     }
 
@@ -316,7 +316,7 @@ impl Flight {
         let ticket = hop.ticket;
         if !self.made.is_empty() && !self.time.allows_another(now_ms, 0) {
             // The router has waited longer than was to be expected.
-            (self.ahead, self.stop) = (None, Some(Refusal::NoTime));
+            (self.ahead, self.stop) = (None, Some(Stop::NoTime));
             return Err(Grounded { too_late: true, ..self.grounded() });
         }
         self.made.push(Made { leg, end: None });
@@ -407,13 +407,13 @@ impl Flight {
         terms: &Terms<'_>,
         budget: &mut Budget,
         now_ms: u64,
-    ) -> Option<Refusal> {
+    ) -> Option<Stop> {
         // The router adds up to a half.
         if !self.time.allows_another(now_ms, onward.wait_s.saturating_mul(1_500)) {
-            return Some(Refusal::NoTime);
+            return Some(Stop::NoTime);
         }
         let affordable = !costs(class, onward.leg, terms) || budget.allows(now_ms);
-        (!affordable).then_some(Refusal::Budget)
+        (!affordable).then_some(Stop::Budget)
     }
 
     /// How many seconds the router is to wait before it asks this server again; `None` = it is not worth waiting for.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::admission::{self, Breakers, admit};
+use super::admission::{AdmissionTerms, Breakers, admit};
 use super::door::Client;
 use super::flight::{Flight, Hop, Pace};
 use super::message::Message;
@@ -72,7 +72,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     if message.kind != Kind::Session && waits.is_over(around.now_ms) {
         return Planned::TimeOver;
     }
-    let terms = admission::Terms {
+    let terms = AdmissionTerms {
         may_probe: matches!(message.kind, Kind::Request | Kind::Notification),
         may_divert: owner.is_none(),
         last_resort: message.question.is_none() && message.kind != Kind::Session,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::rest::{self, is_credential_error};
-use super::rules::{Seen, class_of};
+use super::rules::{Evidence, class_of};
 use super::{Basis, Class, EventJudgement, Expected, Place, Rule};
 use crate::jsonrpc::{Answer, RequestId};
 
@@ -26,16 +26,16 @@ pub(super) fn judge_answer(rules: &[Rule], status: u16, body: &[u8], id: Request
         Answer::Result { is_error: true, content } => {
             let text = content.and_then(first_text).unwrap_or_default();
             let places = [Place::ToolErrorStart, Place::ToolError];
-            class_of(rules, Seen { status, code: None, places: &places, text: text.as_bytes() })
+            class_of(rules, Evidence { status, code: None, places: &places, text: text.as_bytes() })
                 .unwrap_or((Class::ToolError, Basis::Body))
         }
         Answer::Error { code: INTERNAL_ERROR, message } => {
             let places = [Place::InternalErrorStart, Place::InternalError];
-            class_of(rules, Seen { status, code: Some(INTERNAL_ERROR), places: &places, text: message.as_bytes() })
+            class_of(rules, Evidence { status, code: Some(INTERNAL_ERROR), places: &places, text: message.as_bytes() })
                 .unwrap_or((Class::Server, Basis::Code))
         }
         // -32700, -32600..-32602 blame the call; what other codes mean is between the server and its clients.
-        Answer::Error { code, .. } => class_of(rules, Seen { status, code: Some(code), places: &[], text: b"" })
+        Answer::Error { code, .. } => class_of(rules, Evidence { status, code: Some(code), places: &[], text: b"" })
             .unwrap_or((Class::Caller, Basis::Code)),
         Answer::NotJsonRpc | Answer::NotJson | Answer::WrongId | Answer::Message => (Class::Server, Basis::Body),
     }
@@ -56,17 +56,17 @@ pub(super) fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -
 }
 
 /// What rules can see of a status that is none of success.
-pub(super) fn seen(status: u16, body: &[u8]) -> Seen<'_> {
+pub(super) fn seen(status: u16, body: &[u8]) -> Evidence<'_> {
     let code = match Answer::parse(body, None) {
         Answer::Error { code, .. } => Some(code),
         _ => None,
     };
     let places: &[Place] = if status == 400 { &[Place::BadRequest, Place::McpBadRequest] } else { &[] };
-    Seen { status, code, places, text: body }
+    Evidence { status, code, places, text: body }
 }
 
 /// The class of an HTTP 400, 403 or 404.
-pub(super) fn refusal(seen: Seen<'_>) -> (Class, Basis) {
+pub(super) fn refusal(seen: Evidence<'_>) -> (Class, Basis) {
     match (seen.status, seen.code) {
         // The stateless versions answer an unknown method so; everywhere else a 404 means that the session is gone.
         (404, Some(METHOD_NOT_FOUND)) => (Class::Caller, Basis::Code),

@@ -3,18 +3,18 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::rules::{Seen, class_of, is_credential_code};
+use super::rules::{Evidence, class_of, is_credential_code};
 use super::{Basis, Class, Place};
 use crate::jsonrpc::from_object;
 
 /// What rules can see of a status that is none of success.
-pub(super) fn seen(status: u16, body: &[u8]) -> Seen<'_> {
+pub(super) fn seen(status: u16, body: &[u8]) -> Evidence<'_> {
     let places: &[Place] = if status == 400 { &[Place::BadRequest] } else { &[] };
-    Seen { status, code: None, places, text: body }
+    Evidence { status, code: None, places, text: body }
 }
 
 /// The class of an HTTP 400 or 403.
-pub(super) fn refusal(seen: Seen<'_>) -> (Class, Basis) {
+pub(super) fn refusal(seen: Evidence<'_>) -> (Class, Basis) {
     if is_credential_error(seen.text) {
         return (Class::Credential, Basis::CredentialCode);
     }

@@ -60,7 +60,7 @@ const SEARCHED: usize = 4096;
 
 /// What rules can see of an answer.
 #[derive(Clone, Copy)]
-pub(super) struct Seen<'a> {
+pub(super) struct Evidence<'a> {
     /// Its HTTP status.
     pub status: u16,
     /// The code of its JSON-RPC error.
@@ -72,7 +72,7 @@ pub(super) struct Seen<'a> {
 }
 
 /// The class that the first rule to fit gives, the operator's before those built in.
-pub(super) fn class_of(rules: &[Rule], seen: Seen<'_>) -> Option<(Class, Basis)> {
+pub(super) fn class_of(rules: &[Rule], seen: Evidence<'_>) -> Option<(Class, Basis)> {
     own_class_of(rules, seen).or_else(|| {
         let text = searched(seen);
         let found = BUILT_IN.iter().position(|(place, wanted, _)| fits(seen.places, &text, *place, wanted))?;
@@ -81,7 +81,7 @@ pub(super) fn class_of(rules: &[Rule], seen: Seen<'_>) -> Option<(Class, Basis)>
 }
 
 /// The same of the operator's rules alone.
-pub(super) fn own_class_of(rules: &[Rule], seen: Seen<'_>) -> Option<(Class, Basis)> {
+pub(super) fn own_class_of(rules: &[Rule], seen: Evidence<'_>) -> Option<(Class, Basis)> {
     if rules.is_empty() {
         return None;
     }
@@ -94,7 +94,7 @@ pub(super) fn own_class_of(rules: &[Rule], seen: Seen<'_>) -> Option<(Class, Bas
     rules.get(found).map(|rule| (rule.class, Basis::Rule(found)))
 }
 
-fn searched(seen: Seen<'_>) -> String {
+fn searched(seen: Evidence<'_>) -> String {
     let text = seen.text.get(..SEARCHED).unwrap_or(seen.text);
     String::from_utf8_lossy(text).to_ascii_lowercase()
 }

@@ -20,12 +20,12 @@ pub struct Live {
 
 #[derive(Default)]
 struct Calls {
-    entries: Vec<Entry>,
+    entries: Vec<Row>,
     free: Vec<u32>,
 }
 
 #[derive(Default)]
-struct Entry {
+struct Row {
     turn: u32,
     live: Option<Live>,
 }
@@ -38,7 +38,7 @@ thread_local! {
 pub fn enter(vm: Rc<Vm>, call: Rc<RefCell<Call>>) -> u64 {
     CALLS.with_borrow_mut(|calls| {
         let at = calls.free.pop().unwrap_or_else(|| {
-            calls.entries.push(Entry::default());
+            calls.entries.push(Row::default());
             u32::try_from(calls.entries.len()).unwrap_or(u32::MAX).saturating_sub(1)
         });
         let Some(entry) = calls.entries.get_mut(at as usize) else { return 0 };

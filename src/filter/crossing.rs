@@ -67,16 +67,16 @@ impl Record {
 
 /// A gate's look at it.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Lookout {
     /// The key that is looked for: nobody makes it before the next change.
     key: RefCell<String>,
 }
 
-impl Watch {
+impl Lookout {
     /// Announces what is of `registry` and of this build.
     pub fn begun(registry: u64, now_ms: u64) -> Self {
         announce(registry, now_ms);
-        let watch = Watch { key: RefCell::default() };
+        let watch = Lookout { key: RefCell::default() };
         watch.tick(now_ms);
         watch
     }

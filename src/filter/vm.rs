@@ -28,7 +28,7 @@ pub struct Vm {
     /// What an attempt says at each server's address.
     authorities: Vec<String>,
     /// Whether the call's memory may be out of an attempt's reach.
-    pub crossing: crossing::Watch,
+    pub crossing: crossing::Lookout,
     /// The secrets of the environment, and what has been seen of the others.
     pub credentials: Credentials,
     /// The statistics, which all registries of this VM share.
@@ -52,11 +52,11 @@ pub struct Vm {
 thread_local! {
     /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
     /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
-    static VMS: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    static VMS: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A registry that root contexts of this VM have brought, or a part of one.
-struct Known {
+struct Held {
     identity: u64,
     part: String,
     vm: Weak<Vm>,
@@ -100,7 +100,7 @@ impl Vm {
                 return Ok(vm);
             }
             let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity));
-            vms.push(Known { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
+            vms.push(Held { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
             Ok(vm)
         })
     }
@@ -124,7 +124,7 @@ impl Vm {
             is_gates: Cell::new(false),
             resets_done: Cell::new(false),
             authorities: registry.servers.iter().map(|server| server.url.authority()).collect(),
-            crossing: crossing::Watch::begun(identity, clock::now_ms()),
+            crossing: crossing::Lookout::begun(identity, clock::now_ms()),
             identity,
             registry,
         }

@@ -8,7 +8,7 @@ const MAX_LEN: usize = 4096;
 
 /// Where a piece of text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Destination {
     /// Within one segment of a path.
     Path,
     /// The value of one query pair.
@@ -19,21 +19,21 @@ pub(super) enum Place {
     Json,
 }
 
-impl Place {
+impl Destination {
     /// Writes `text` to `out` in the way of this place, or says which rule `text` breaks.
     pub(super) fn write(self, text: &str, out: &mut String) -> Result<(), &'static str> {
         let start = out.len();
         match self {
-            Place::Path => {
+            Destination::Path => {
                 check_segment(text)?;
                 percent_encode(text, out);
             }
-            Place::Query => percent_encode(text, out),
-            Place::Header if text.contains(char::is_control) => {
+            Destination::Query => percent_encode(text, out),
+            Destination::Header if text.contains(char::is_control) => {
                 return Err("must not have control characters: it goes into a header");
             }
-            Place::Header => out.push_str(text),
-            Place::Json => {
+            Destination::Header => out.push_str(text),
+            Destination::Json => {
                 write_json_text(text, out);
                 return Ok(());
             }
@@ -46,7 +46,7 @@ impl Place {
 
     /// Whether an object or a list may be put here, as its JSON text.
     pub(super) fn takes_structures(self) -> bool {
-        self == Place::Json
+        self == Destination::Json
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn written(place: Place, text: &str) -> Result<String, &'static str> {
+    fn written(place: Destination, text: &str) -> Result<String, &'static str> {
         let mut out = String::new();
         place.write(text, &mut out).map(|()| out)
     }
@@ -102,35 +102,38 @@ mod tests {
     #[test]
     fn a_path_value_cannot_traverse_even_where_slashes_are_decoded_first() {
         for hostile in ["", ".", "..", "../x", "a/../b", "a\\..\\b", "a/.", "x\r\ny", "\0"] {
-            assert!(written(Place::Path, hostile).is_err(), "{hostile:?}");
+            assert!(written(Destination::Path, hostile).is_err(), "{hostile:?}");
         }
-        assert_eq!(written(Place::Path, "a/b?c#d%2e e").as_deref(), Ok("a%2Fb%3Fc%23d%252e%20e"));
-        assert_eq!(written(Place::Path, "v1..2").as_deref(), Ok("v1..2"));
+        assert_eq!(written(Destination::Path, "a/b?c#d%2e e").as_deref(), Ok("a%2Fb%3Fc%23d%252e%20e"));
+        assert_eq!(written(Destination::Path, "v1..2").as_deref(), Ok("v1..2"));
     }
 
     #[test]
     fn a_query_value_cannot_end_its_pair() {
-        assert_eq!(written(Place::Query, "1&admin=true#x+y é").as_deref(), Ok("1%26admin%3Dtrue%23x%2By%20%C3%A9"));
+        assert_eq!(
+            written(Destination::Query, "1&admin=true#x+y é").as_deref(),
+            Ok("1%26admin%3Dtrue%23x%2By%20%C3%A9")
+        );
     }
 
     #[test]
     fn a_header_value_cannot_begin_another_header() {
-        assert!(written(Place::Header, "a\r\nauthorization: b").is_err());
-        assert!(written(Place::Header, "a\u{85}b").is_err());
-        assert_eq!(written(Place::Header, "plain value").as_deref(), Ok("plain value"));
+        assert!(written(Destination::Header, "a\r\nauthorization: b").is_err());
+        assert!(written(Destination::Header, "a\u{85}b").is_err());
+        assert_eq!(written(Destination::Header, "plain value").as_deref(), Ok("plain value"));
     }
 
     #[test]
     fn a_value_too_long_for_the_head_of_a_request_is_refused_but_not_in_json() {
         let long = "x".repeat(MAX_LEN + 1);
-        for place in [Place::Path, Place::Query, Place::Header] {
+        for place in [Destination::Path, Destination::Query, Destination::Header] {
             assert!(written(place, &long).is_err());
         }
-        assert_eq!(written(Place::Json, &long).as_deref(), Ok(long.as_str()));
+        assert_eq!(written(Destination::Json, &long).as_deref(), Ok(long.as_str()));
     }
 
     #[test]
     fn json_text_is_escaped_without_its_quotation_marks() {
-        assert_eq!(written(Place::Json, "say \"hi\"\n").as_deref(), Ok("say \\\"hi\\\"\\n"));
+        assert_eq!(written(Destination::Json, "say \"hi\"\n").as_deref(), Ok("say \\\"hi\\\"\\n"));
     }
 }

@@ -1,6 +1,6 @@
 //! Reads a mapping that is spelled out.
 
-use super::place::{Place, percent_encode};
+use super::place::{Destination, percent_encode};
 use super::syntax::{Syntax, all, literal_key};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::With;
@@ -32,8 +32,8 @@ pub(super) fn read_templates<'v>(table: &Table<'v>, with: &With<'v>) -> Option<M
     let request = Syntax { document: "arguments", with };
     let method = table.required("method").and_then(|node| METHODS.get(node.one_of(&METHODS)?).copied());
     let path = table.required("path").and_then(|node| path(&node, request));
-    let query = pairs(table.optional("query"), query_name, request, Place::Query);
-    let headers = pairs(table.optional("headers"), header_name, request, Place::Header);
+    let query = pairs(table.optional("query"), query_name, request, Destination::Query);
+    let headers = pairs(table.optional("headers"), header_name, request, Destination::Header);
     let body = match table.optional("body") {
         Some(node) if method == Some("GET") => {
             node.refuse_with("must not be set: a GET request has no body", "use query, or another method");
@@ -52,7 +52,7 @@ fn path<'v>(node: &Node<'v>, syntax: Syntax<'_, 'v>) -> Option<Vec<Piece>> {
         node.refuse("must begin with /");
         return None;
     }
-    let pieces = syntax.text(node, Place::Path)?;
+    let pieces = syntax.text(node, Destination::Path)?;
     let mut whole = String::new();
     for piece in &pieces {
         match piece {
@@ -86,7 +86,7 @@ fn pairs<'v>(
     node: Option<Node<'v>>,
     read_name: fn(&str, &Node<'_>) -> Option<String>,
     syntax: Syntax<'_, 'v>,
-    place: Place,
+    place: Destination,
 ) -> Option<Vec<(String, Vec<Piece>)>> {
     let Some(node) = node else { return Some(Vec::new()) };
     all(node.table()?.entries().into_iter().map(|(name, value)| {

@@ -1,6 +1,6 @@
 //! Templates and texts filled in.
 
-use super::place::Place;
+use super::place::Destination;
 use super::scope::{Scope, is_structure, plain_text};
 use super::template::{Piece, Reference, Template};
 
@@ -38,7 +38,7 @@ impl Template {
             },
             Template::Text(pieces) => {
                 out.push('"');
-                if !write_text(pieces, Place::Json, scope, out)? {
+                if !write_text(pieces, Destination::Json, scope, out)? {
                     out.truncate(start);
                     return Ok(false);
                 }
@@ -97,7 +97,7 @@ fn write_separated<T>(
 /// in a part of it.
 pub(super) fn write_text(
     pieces: &[Piece],
-    place: Place,
+    place: Destination,
     scope: &Scope<'_>,
     out: &mut String,
 ) -> Result<bool, Unfilled> {

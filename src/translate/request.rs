@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::Mapping;
-use super::place::Place;
+use super::place::Destination;
 use super::render::{Unfilled, write_text};
 use super::scope::Scope;
 
@@ -69,14 +69,14 @@ pub fn request(
     let scope = Scope::new(given, &uuid_v4(call_uuid));
 
     let mut path_and_query = base_path.trim_end_matches('/').to_owned();
-    write_text(&mapping.path, Place::Path, &scope, &mut path_and_query)?;
+    write_text(&mapping.path, Destination::Path, &scope, &mut path_and_query)?;
     let mut separator = '?';
     for (name, value) in &mapping.query {
         let start = path_and_query.len();
         path_and_query.push(separator);
         path_and_query.push_str(name);
         path_and_query.push('=');
-        if write_text(value, Place::Query, &scope, &mut path_and_query)? {
+        if write_text(value, Destination::Query, &scope, &mut path_and_query)? {
             separator = '&';
         } else {
             path_and_query.truncate(start);
@@ -86,7 +86,7 @@ pub fn request(
     let mut headers = Vec::with_capacity(mapping.headers.len().saturating_add(2));
     for (name, value) in &mapping.headers {
         let mut text = String::new();
-        if write_text(value, Place::Header, &scope, &mut text)? {
+        if write_text(value, Destination::Header, &scope, &mut text)? {
             // HTTP/2 peers reset the stream over a value with spaces around it.
             headers.push((name.clone(), text.trim().to_owned()));
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::place::{Place, json_string};
+use super::place::{Destination, json_string};
 use super::scope::{is_structure, plain_text};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::{Constant, With};
@@ -69,12 +69,12 @@ impl<'v> Syntax<'_, 'v> {
                 Part::Absent => return Some(Template::Absent),
             }
         }
-        let pieces = pieces(node, parts, Place::Json)?;
+        let pieces = pieces(node, parts, Destination::Json)?;
         Some(Template::Text(pieces))
     }
 
     /// `node`, a string, number or boolean, as text for `place`.
-    pub(super) fn text(self, node: &Node<'v>, place: Place) -> Option<Vec<Piece>> {
+    pub(super) fn text(self, node: &Node<'v>, place: Destination) -> Option<Vec<Piece>> {
         match node.value() {
             Value::String(text) => pieces(node, self.parts(node, text), place),
             scalar @ (Value::Number(_) | Value::Bool(_)) => {
@@ -171,10 +171,10 @@ impl<'v> Syntax<'_, 'v> {
 }
 
 /// Writes everything that is known by now in the way of `place`, and checks the defaults for it.
-fn pieces(node: &Node<'_>, parts: Vec<Option<Part<'_>>>, place: Place) -> Option<Vec<Piece>> {
+fn pieces(node: &Node<'_>, parts: Vec<Option<Part<'_>>>, place: Destination) -> Option<Vec<Piece>> {
     all(parts.into_iter().map(|part| match part? {
         // A path's own text has delimiters; it was checked as a whole.
-        Part::Literal(text) if place == Place::Path => Some(Piece::Literal(text)),
+        Part::Literal(text) if place == Destination::Path => Some(Piece::Literal(text)),
         Part::Literal(text) => literal(node, &text, place),
         Part::Constant(value, blame) => constant(&blame, &value, place),
         Part::Reference(reference) => {
@@ -187,7 +187,7 @@ fn pieces(node: &Node<'_>, parts: Vec<Option<Part<'_>>>, place: Place) -> Option
     }))
 }
 
-fn constant(blame: &Node<'_>, value: &Value, place: Place) -> Option<Piece> {
+fn constant(blame: &Node<'_>, value: &Value, place: Destination) -> Option<Piece> {
     let json = value.to_string();
     if is_structure(&json) && !place.takes_structures() {
         blame.refuse("must be a string, a number or true/false");
@@ -202,7 +202,7 @@ fn constant(blame: &Node<'_>, value: &Value, place: Place) -> Option<Piece> {
     }
 }
 
-fn literal(blame: &Node<'_>, text: &str, place: Place) -> Option<Piece> {
+fn literal(blame: &Node<'_>, text: &str, place: Destination) -> Option<Piece> {
     let mut written = String::new();
     match place.write(text, &mut written) {
         Ok(()) => Some(Piece::Literal(written)),

@@ -65,14 +65,14 @@ fn a_thousand_calls_to_a_healthy_server_cost_one_read_per_20_ms() {
 }
 
 #[test]
-fn a_record_that_is_not_there_is_created_once_and_then_not_read_for_20_ms() {
+fn a_record_that_is_not_there_is_created_once_and_then_not_read_for_a_while() {
     let (store, mut worker) = (Store::default(), worker());
     assert_eq!(cost(&mut worker, &store, 0), 2, "a read and a write");
     assert_eq!(cost(&mut worker, &store, VIEW_MS - 1), 0);
 }
 
 #[test]
-fn looking_at_a_record_that_is_not_there_creates_none_and_is_done_once_in_20_ms() {
+fn looking_at_a_record_that_is_not_there_creates_none_and_is_done_once_in_a_while() {
     let (store, mut worker) = (Store::default(), worker());
     (0..1000).for_each(|_| assert!(worker.look(&store, at(0)).admits));
     assert_eq!((store.calls.get(), store.entry.borrow().is_none()), (1, true));
@@ -96,7 +96,9 @@ fn whatever_a_worker_learns_of_a_failure_makes_its_next_call_look() {
             }
             worker.report(&store, at(1), ticket(&store), result);
             assert_eq!(cost(&mut worker, &store, 1), 1, "{result:?}");
-            assert_eq!(cost(&mut worker, &store, 1), 0, "and then knows again");
+            // While a run of failures lasts, any worker's next one may open the breaker.
+            let run = written && result == FAILURE;
+            assert_eq!(cost(&mut worker, &store, 1), u32::from(run), "{result:?}: and then knows again");
         }
         let (store, mut worker) = healthy();
         worker.admit(&store, at(0));
@@ -181,8 +183,8 @@ fn an_opening_by_another_worker_is_seen_within_20_ms_and_calls_until_then_decide
 fn a_clock_that_goes_back_makes_the_next_call_look() {
     let (store, mut worker) = healthy();
     worker.admit(&store, at(100));
-    assert_eq!(cost(&mut worker, &store, 115), 0);
-    assert_eq!(cost(&mut worker, &store, 110), 1, "though no earlier than the last look");
+    assert_eq!(cost(&mut worker, &store, 101), 0);
+    assert_eq!(cost(&mut worker, &store, 100), 1, "though no earlier than the last look");
     assert_eq!(worker.take_counters().get(Event::ClockBackward), 1);
     assert_eq!(cost(&mut worker, &store, 5), 1);
     assert_eq!(cost(&mut worker, &store, 5), 0);

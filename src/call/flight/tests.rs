@@ -155,7 +155,7 @@ fn what_may_have_been_executed_is_paid_for_and_ends_when_nothing_is_left() {
     assert!(flight.land(lost.class.into(), lost, &terms(Replay::Allowed), &mut budget, 0).is_some());
     begin(&mut flight, "b").unwrap();
     assert_eq!(flight.land(lost.class.into(), lost, &terms(Replay::Allowed), &mut budget, 0), None);
-    assert_eq!(flight.stop(), Some(Refusal::Budget));
+    assert_eq!(flight.stop(), Some(Stop::Budget));
     assert_eq!(begin(&mut flight, "c"), Err(Grounded { class: Class::Lost, too_late: false }));
 }
 
@@ -168,7 +168,7 @@ fn no_attempt_begins_that_could_not_end_while_its_client_waits() {
     assert!(flight.land(end.class.into(), end, &terms(Replay::Allowed), &mut tokens(9), 5_000).is_some());
     let late = flight.begin(Some(&id("b")), 6_001, || false);
     assert_eq!(late, Err(Grounded { class: Class::NotSent, too_late: true }), "the router has dawdled");
-    assert_eq!(flight.stop(), Some(Refusal::NoTime));
+    assert_eq!(flight.stop(), Some(Stop::NoTime));
 }
 
 #[test]

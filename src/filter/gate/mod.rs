@@ -38,7 +38,7 @@ enum Phase {
 
 /// What is known of a message, whatever becomes of it.
 #[derive(Default)]
-struct Known {
+struct Facts {
     /// When its request came, on the monotonic clock, in ms.
     started_ms: u64,
     /// Its JSON-RPC id; the call has it once there is one.
@@ -61,7 +61,7 @@ struct Known {
 pub struct Gate {
     vm: Rc<Vm>,
     phase: Phase,
-    known: Known,
+    known: Facts,
     rewrite: Rewrite,
     /// Whether the call is written down for attempts that can't find it.
     is_written: bool,
@@ -70,7 +70,7 @@ pub struct Gate {
 impl Gate {
     /// A context that has seen nothing yet.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Gate { vm, phase: Phase::Other, known: Known::default(), rewrite: Rewrite::Keep, is_written: false }
+        Gate { vm, phase: Phase::Other, known: Facts::default(), rewrite: Rewrite::Keep, is_written: false }
     }
 }
 

@@ -77,6 +77,12 @@ pub async fn run(module: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
         caller.await?;
     }
     let metrics = soak.envoy.metrics_settled().await?;
+    for reason in ["budget", "no_time", "not_replayable", "policy", "batch"] {
+        let times = metrics.sum("dualpath_replay_refused_total", &[("reason", reason)]);
+        if times > 0.0 {
+            eprintln!("failed calls that were not sent on ({reason}): {times}");
+        }
+    }
     let opened = metrics.sum("dualpath_breaker_transitions_total", &[("from", "closed"), ("to", "open")]);
     let traps = soak.envoy.logs().matches("[critical][wasm]").count();
     let [first, middle, last] = thirds(&memory);
