@@ -167,6 +167,10 @@ impl Gate {
 
     /// Counts the call; called once, at its very end.
     pub(super) fn account(&self) {
+        // Not for the MCP endpoint, or gone before it was read.
+        if self.known.kind.is_none() && self.known.end.is_none() {
+            return;
+        }
         if let Some((server, began_ms)) = self.known.last_resort {
             self.vm.with_breaker(server, |breaker, _| breaker.end_last_resort(began_ms));
         }
@@ -177,9 +181,6 @@ impl Gate {
             // The call was to be a probe and never reached its server: another call may be it.
             let moment = Moment { now_ms: now, random: clock::random_u32() };
             self.vm.with_breaker(server, |breaker, shared: &EnvoySharedData| breaker.release(shared, moment, ticket));
-        }
-        if self.known.kind.is_none() && self.known.end.is_none() {
-            return;
         }
         let gone = Account { mode: Mode::Gate, status: Status::Cancelled, fell_back: false };
         let Account { mode, status, fell_back } = self.known.end.unwrap_or(gone);
