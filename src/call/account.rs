@@ -4,37 +4,37 @@ use super::answer::{class_of, server_of};
 use super::{Call, Task};
 use crate::failure::{decide, replay_refused};
 use crate::registry::{Registry, ServerIndex, ServerKind};
-use crate::telemetry::{Mode, Name, RegistryNames, Status};
+use crate::telemetry::{AnsweredBy, CallStatus, Name, RegistryNames};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {
     /// The way that its answer came.
-    pub mode: Mode,
+    pub mode: AnsweredBy,
     /// What its client got.
-    pub status: Status,
+    pub status: CallStatus,
     /// Whether another server than the operator's first choice has answered.
     pub fell_back: bool,
 }
 
 impl Account {
     /// A call that the gate has answered itself.
-    pub fn of_gate(status: Status) -> Self {
-        Account { mode: Mode::Gate, status, fell_back: false }
+    pub fn of_gate(status: CallStatus) -> Self {
+        Account { mode: AnsweredBy::Gate, status, fell_back: false }
     }
 
     /// A call that its last server has answered, as `status` says. `first_choice`: the server that the operator's order
     /// names first.
-    pub fn of(call: &Call, registry: &Registry, first_choice: Option<ServerIndex>, status: Status) -> Self {
+    pub fn of(call: &Call, registry: &Registry, first_choice: Option<ServerIndex>, status: CallStatus) -> Self {
         let server = server_of(call, registry);
         let mode = match server {
-            Some((_, server)) if server.kind == ServerKind::Rest => Mode::Direct,
-            Some(_) => Mode::Mcp,
-            None => Mode::Gate,
+            Some((_, server)) if server.kind == ServerKind::Rest => AnsweredBy::Direct,
+            Some(_) => AnsweredBy::Mcp,
+            None => AnsweredBy::Gate,
         };
         let is_other = server.is_some_and(|(index, _)| Some(index) != first_choice);
-        let fell_back = status != Status::Failed && is_other;
-        let status = if status == Status::Success && fell_back { Status::Fallback } else { status };
+        let fell_back = status != CallStatus::Failed && is_other;
+        let status = if status == CallStatus::Success && fell_back { CallStatus::Fallback } else { status };
         Account { mode, status, fell_back }
     }
 }

@@ -12,50 +12,55 @@ use proxy_wasm::types::{BufferType, MapType, MetricType};
 use crate::shared_data::{HostError, SetError};
 
 /// A status of the ABI, as a number: the host may know more of them than any list.
-type Status = u32;
+type HostStatus = u32;
 
-const OK: Status = 0;
-const NOT_FOUND: Status = 1;
-const CAS_MISMATCH: Status = 8;
+const OK: HostStatus = 0;
+const NOT_FOUND: HostStatus = 1;
+const CAS_MISMATCH: HostStatus = 8;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> Status;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> HostStatus;
     fn proxy_get_header_map_value(
         map: u32,
         name: *const u8,
         name_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
-    ) -> Status;
+    ) -> HostStatus;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
         name_size: usize,
         value: *const u8,
         value_size: usize,
-    ) -> Status;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> Status;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, length: usize, data: *mut *mut u8, size: *mut usize)
-    -> Status;
-    fn proxy_set_buffer_bytes(buffer: u32, start: usize, length: usize, data: *const u8, size: usize) -> Status;
-    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> Status;
-    fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> Status;
+    ) -> HostStatus;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> HostStatus;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> HostStatus;
+    fn proxy_set_buffer_bytes(buffer: u32, start: usize, length: usize, data: *const u8, size: usize) -> HostStatus;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> HostStatus;
+    fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> HostStatus;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
         token: *mut u32,
-    ) -> Status;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, token: u32) -> Status;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> Status;
-    fn proxy_increment_metric(id: u32, offset: i64) -> Status;
-    fn proxy_record_metric(id: u32, value: u64) -> Status;
+    ) -> HostStatus;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, token: u32) -> HostStatus;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> HostStatus;
+    fn proxy_increment_metric(id: u32, offset: i64) -> HostStatus;
+    fn proxy_record_metric(id: u32, value: u64) -> HostStatus;
 }
 
 /// What a call puts into memory of ours; empty where it puts nothing, `Err` with the status where it fails.
-fn given(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8>, Status> {
+fn given(call: impl FnOnce(*mut *mut u8, *mut usize) -> HostStatus) -> Result<Vec<u8>, HostStatus> {
     let (mut data, mut size) = (null_mut::<u8>(), 0_usize);
     match call(&raw mut data, &raw mut size) {
         OK if data.is_null() => Ok(Vec::new()),
@@ -66,7 +71,7 @@ fn given(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec<u8
 }
 
 /// Says what the host has refused to do. It does so only where this module asks in the wrong phase.
-fn done(status: Status, what: &str, name: &str) {
+fn done(status: HostStatus, what: &str, name: &str) {
     if status != OK {
         log::error!("Envoy refused to {what} {name} (status {status})");
     }

@@ -11,8 +11,8 @@ use hashbrown::HashMap;
 
 use super::host::{self, StatKind};
 use crate::registry::Registry;
+pub use crate::telemetry::{AnsweredBy, CallStatus, Metric};
 use crate::telemetry::{Kind, Names, Pending, RegistryNames};
-pub use crate::telemetry::{Metric, Mode, Status};
 
 /// How long after the last tick, in ms, there is none to be expected: the gate's comes five times as often.
 const NO_TICK_MS: u64 = 1_000;

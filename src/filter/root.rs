@@ -21,7 +21,7 @@ use crate::wiring::{self, key};
 const FLUSH_PERIOD: Duration = Duration::from_millis(200);
 
 /// What a plugin does; its configuration says so.
-enum Role {
+enum Duty {
     /// Filter on the listener.
     Gate(Rc<Vm>, Endpoints),
     /// Upstream filter on one server's cluster.
@@ -37,7 +37,7 @@ enum Role {
 /// The root context. Without a role only until it is configured: Envoy sends no stream before.
 #[derive(Default)]
 pub struct Root {
-    role: Option<Role>,
+    role: Option<Duty>,
 }
 
 impl Root {
@@ -56,7 +56,7 @@ impl Root {
             Some(wiring::Role::Gate) => {
                 let vm = vm("")?;
                 vm.is_gates.set(true);
-                Role::Gate(Rc::clone(&vm), Endpoints::new(vm))
+                Duty::Gate(Rc::clone(&vm), Endpoints::new(vm))
             }
             Some(role @ (wiring::Role::Attempt | wiring::Role::Drill)) => {
                 // Read now, to be refused now; kept as text, as it is seldom needed.
@@ -75,16 +75,16 @@ impl Root {
                     part: Rc::new(Part::new(registry)),
                     probe_pass: vm::probe_pass().into(),
                 };
-                if role == wiring::Role::Drill { Role::Drill(site) } else { Role::Attempt(site) }
+                if role == wiring::Role::Drill { Duty::Drill(site) } else { Duty::Attempt(site) }
             }
             Some(wiring::Role::Keeper) => {
                 let id = text(key::CREDENTIAL).ok_or("credential: is required for the role keeper")?;
                 let vm = vm(&format!("keeper {id}"))?;
                 let found = vm.registry.credential_by_id(id);
-                Role::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
+                Duty::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
             Some(wiring::Role::Prober) => {
-                Role::Prober(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER)))
+                Duty::Prober(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER)))
             }
             None => {
                 let roles = wiring::Role::ALL.map(wiring::Role::as_str).join(", ");
@@ -104,7 +104,7 @@ fn read_json(bytes: &[u8]) -> Result<Value, String> {
 impl Context for Root {
     /// No tick comes any more.
     fn on_done(&mut self) -> bool {
-        if let Some(Role::Gate(vm, _)) = &self.role {
+        if let Some(Duty::Gate(vm, _)) = &self.role {
             vm.metrics.flush();
         }
         true
@@ -112,11 +112,11 @@ impl Context for Root {
 
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         match &mut self.role {
-            Some(Role::Prober(prober)) => {
+            Some(Duty::Prober(prober)) => {
                 prober.answer(token, headers > 0, size, clock::now_ms());
                 prober.tell();
             }
-            Some(Role::Gate(_, endpoints)) => endpoints.answer(token, headers > 0, size, clock::now_ms()),
+            Some(Duty::Gate(_, endpoints)) => endpoints.answer(token, headers > 0, size, clock::now_ms()),
             _ => {}
         }
     }
@@ -129,8 +129,8 @@ impl RootContext for Root {
             return false;
         }
         match &self.role {
-            Some(Role::Gate(..)) => self.set_tick_period(FLUSH_PERIOD),
-            Some(Role::Prober(prober)) => {
+            Some(Duty::Gate(..)) => self.set_tick_period(FLUSH_PERIOD),
+            Some(Duty::Prober(prober)) => {
                 prober.start(clock::now_ms());
                 self.set_tick_period(prober::PERIOD);
             }
@@ -141,7 +141,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         match &mut self.role {
-            Some(Role::Gate(vm, endpoints)) => {
+            Some(Duty::Gate(vm, endpoints)) => {
                 let now = clock::now_ms();
                 vm.reset_breakers(now);
                 vm.crossing.tick(now);
@@ -149,7 +149,7 @@ impl RootContext for Root {
                 endpoints.tick(now);
                 vm.metrics.tick(now);
             }
-            Some(Role::Prober(prober)) => {
+            Some(Duty::Prober(prober)) => {
                 prober.tick(clock::now_ms());
                 prober.tell();
             }
@@ -159,11 +159,11 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         match self.role.as_ref()? {
-            Role::Gate(vm, _) => Some(Box::new(Gate::new(Rc::clone(vm)))),
-            Role::Attempt(site) => Some(Box::new(Attempt::new(site.clone()))),
-            Role::Drill(site) => Some(Box::new(Drill::new(site.clone()))),
-            Role::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
-            Role::Prober(_) => Some(Box::new(Bystander)),
+            Duty::Gate(vm, _) => Some(Box::new(Gate::new(Rc::clone(vm)))),
+            Duty::Attempt(site) => Some(Box::new(Attempt::new(site.clone()))),
+            Duty::Drill(site) => Some(Box::new(Drill::new(site.clone()))),
+            Duty::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
+            Duty::Prober(_) => Some(Box::new(Bystander)),
         }
     }
 

@@ -6,9 +6,9 @@ use crate::breaker::State;
 use crate::credential::{Cause, Severity, Slot};
 use crate::failure::Class;
 
-/// The path that a call's answer came by.
+/// Who gave a call its answer: the label `mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub enum AnsweredBy {
     /// From an MCP server.
     Mcp,
     /// From a REST API.
@@ -17,21 +17,21 @@ pub enum Mode {
     Gate,
 }
 
-impl Mode {
+impl AnsweredBy {
     /// The label's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Mode::Mcp => "mcp",
-            Mode::Direct => "direct",
-            Mode::Gate => "gate",
+            AnsweredBy::Mcp => "mcp",
+            AnsweredBy::Direct => "direct",
+            AnsweredBy::Gate => "gate",
         }
     }
 }
 
 /// How a call ended for its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
+pub enum CallStatus {
     /// Answered by the first server of the operator's order.
     Success,
     /// Answered, but by another server than that one.
@@ -46,17 +46,17 @@ pub enum Status {
     Cancelled,
 }
 
-impl Status {
+impl CallStatus {
     /// The label's value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Success => "success",
-            Status::Fallback => "fallback",
-            Status::Error => "error",
-            Status::Failed => "failed",
-            Status::Refused => "refused",
-            Status::Cancelled => "cancelled",
+            CallStatus::Success => "success",
+            CallStatus::Fallback => "fallback",
+            CallStatus::Error => "error",
+            CallStatus::Failed => "failed",
+            CallStatus::Refused => "refused",
+            CallStatus::Cancelled => "cancelled",
         }
     }
 }
@@ -65,9 +65,9 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// [`family::CALLS`]: mode, task, status.
-    Calls(Mode, Name, Status),
+    Calls(AnsweredBy, Name, CallStatus),
     /// [`family::LATENCY`]: mode, task.
-    Latency(Mode, Name),
+    Latency(AnsweredBy, Name),
     /// [`family::FALLBACK`].
     Fallback,
     /// [`family::BREAKER_STATE`]: server.

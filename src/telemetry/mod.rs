@@ -15,7 +15,7 @@ mod tests;
 
 pub use document::table;
 pub use family::{FAMILIES, Family, Kind, LABELS, label};
-pub use metric::{Metric, Mode, Status};
+pub use metric::{AnsweredBy, CallStatus, Metric};
 pub use names::{Name, Names, RegistryNames};
 pub use pending::Pending;
 

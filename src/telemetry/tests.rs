@@ -8,8 +8,8 @@ use crate::failure::Class;
 /// One series of every family.
 fn samples(name: Name) -> Vec<Metric> {
     vec![
-        Metric::Calls(Mode::Mcp, name, Status::Success),
-        Metric::Latency(Mode::Direct, name),
+        Metric::Calls(AnsweredBy::Mcp, name, CallStatus::Success),
+        Metric::Latency(AnsweredBy::Direct, name),
         Metric::Fallback,
         Metric::BreakerState(name),
         Metric::Attempts(name, Class::NotSent),
@@ -51,12 +51,15 @@ fn a_stat_is_named_as_the_rules_of_the_bootstrap_read_it() {
     let mut names = Names::default();
     let (task, server) = (names.intern("search"), names.intern("mcp-a"));
     for (metric, expected) in [
-        (Metric::Calls(Mode::Mcp, task, Status::Fallback), "cortex_calls_total.mode.mcp.task.search.status.fallback"),
         (
-            Metric::Calls(Mode::Gate, Name::PROTOCOL, Status::Success),
+            Metric::Calls(AnsweredBy::Mcp, task, CallStatus::Fallback),
+            "cortex_calls_total.mode.mcp.task.search.status.fallback",
+        ),
+        (
+            Metric::Calls(AnsweredBy::Gate, Name::PROTOCOL, CallStatus::Success),
             "cortex_calls_total.mode.gate.task.protocol.status.success",
         ),
-        (Metric::Latency(Mode::Direct, Name::OTHER), "cortex_latency_ms.mode.direct.task.other"),
+        (Metric::Latency(AnsweredBy::Direct, Name::OTHER), "cortex_latency_ms.mode.direct.task.other"),
         (Metric::Fallback, "cortex_fallback_total"),
         (Metric::BreakerState(server), "cortex_circuit_breaker_state.server.mcp-a"),
         (
@@ -121,7 +124,7 @@ impl Names {
 fn what_is_pending_is_taken_once_and_whole() {
     let mut pending = Pending::default();
     let name = Names::default().intern("primary");
-    let (attempts, latency) = (Metric::Attempts(name, Class::Success), Metric::Latency(Mode::Mcp, name));
+    let (attempts, latency) = (Metric::Attempts(name, Class::Success), Metric::Latency(AnsweredBy::Mcp, name));
     pending.add(attempts, 2);
     pending.add(Metric::Fallback, 1);
     pending.add(attempts, 3);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::install::installation;
 use super::sql::{Identifier, Token as SqlToken};
-use super::state::{CredentialStatus, SlotStatus, Status, Token};
+use super::state::{CredentialStatus, PatStatus, SlotStatus, Token};
 use super::status_text;
 use crate::cli::check::socket;
 use crate::credential::{Cause, date};
@@ -59,7 +59,7 @@ impl<'p> Plan<'p> {
         state: &'p CredentialStatus,
         file: &'p str,
         wishes: &'p Wishes,
-        status: &'p Status,
+        status: &'p PatStatus,
     ) -> Option<Self> {
         let (at, why) = choose(&state.slots);
         let sources: Vec<_> = credential.slots.iter().flatten().collect();

@@ -9,7 +9,7 @@ use crate::registry::{Credential, Registry, SlotSource};
 
 /// The state of all credentials.
 #[derive(Debug)]
-pub struct Status {
+pub struct PatStatus {
     /// When, in seconds since 1970.
     pub now_s: u64,
     /// The Envoy that was asked; `None` if files and environment variables were read.
@@ -76,12 +76,12 @@ pub enum Token {
 }
 
 /// The state of all credentials as their places show it at `now_s`.
-pub fn of_files(registry: &Registry, now_s: u64, world: World) -> Status {
+pub fn of_files(registry: &Registry, now_s: u64, world: World) -> PatStatus {
     let credentials = registry.credentials.iter().map(|credential| {
         let slots = named_slots(credential).map(|(name, slot)| slot_of_files(credential, name, slot, now_s, world));
         CredentialStatus::of(credential, slots.collect(), now_s)
     });
-    Status { now_s, admin: None, credentials: credentials.collect() }
+    PatStatus { now_s, admin: None, credentials: credentials.collect() }
 }
 
 fn slot_of_files(
@@ -173,7 +173,7 @@ impl SlotStatus {
     }
 }
 
-impl Status {
+impl PatStatus {
     /// The most urgent of all credentials. `strict`: an unknown end is an alert.
     pub fn urgency(&self, strict: bool) -> Urgency {
         self.credentials.iter().map(|credential| credential.urgency(strict)).max().unwrap_or(Urgency::Fine)
@@ -181,7 +181,7 @@ impl Status {
 }
 
 /// The state of all credentials as a running Envoy tells it.
-pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &AdminMetrics) -> Status {
+pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &AdminMetrics) -> PatStatus {
     let credentials = registry.credentials.iter().map(|credential| {
         let slots = named_slots(credential).map(|(name, slot)| slot_of_envoy(credential, name, slot, seen));
         let slots: Vec<_> = slots.collect();
@@ -196,7 +196,7 @@ pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &AdminMetrics)
             switches: seen.switches(id),
         }
     });
-    Status { now_s, admin: Some(url.to_owned()), credentials: credentials.collect() }
+    PatStatus { now_s, admin: Some(url.to_owned()), credentials: credentials.collect() }
 }
 
 fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource, seen: &AdminMetrics) -> SlotStatus {

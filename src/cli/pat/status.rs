@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::look::World;
-use super::state::{Status, of_envoy, of_files};
+use super::state::{PatStatus, of_envoy, of_files};
 use super::{Urgency, admin, status_text};
 use crate::cli::{Environment, complain, load_for, now_s, print, report};
 use crate::registry::Registry;
@@ -44,7 +44,7 @@ pub struct View {
 impl View {
     /// The registry in `file` and the state of all its credentials from here. `None` if one of them could not be read, which
     /// has been complained about.
-    pub fn look(&self, file: &str, environment: &Environment) -> Option<(Registry, Status)> {
+    pub fn look(&self, file: &str, environment: &Environment) -> Option<(Registry, PatStatus)> {
         let registry = match load_for(file, environment.name()) {
             Ok((registry, _)) => registry,
             Err(error) => {
@@ -65,7 +65,7 @@ impl View {
     ///
     /// # Errors
     /// Why the running Envoy does not answer.
-    fn of(&self, registry: &Registry) -> Result<Status, String> {
+    fn of(&self, registry: &Registry) -> Result<PatStatus, String> {
         let Some(url) = &self.admin else {
             let file = |path: &str| std::fs::read(path);
             let variable = |name: &str| std::env::var(name).ok();

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Urgency;
-use super::state::{CredentialStatus, SlotStatus, Status, Token};
+use super::state::{CredentialStatus, PatStatus, SlotStatus, Token};
 use crate::cli::credentials::days_left;
 use crate::credential::{AgePolicy, Severity, date};
 use crate::wire::show_duration;
 
 /// The status in a few lines per credential.
-pub fn text(status: &Status, urgency: Urgency) -> String {
+pub fn text(status: &PatStatus, urgency: Urgency) -> String {
     let mut text = String::new();
     for credential in &status.credentials {
         let _ = writeln!(text, "{}: {}", credential.id, judgement(credential).join(", "));
@@ -98,7 +98,7 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
 }
 
 /// The status as one JSON document.
-pub fn json(status: &Status, urgency: Urgency) -> String {
+pub fn json(status: &PatStatus, urgency: Urgency) -> String {
     let tree = json!({
         "time": date::show(status.now_s),
         "admin": status.admin,

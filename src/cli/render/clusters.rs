@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::upstream::{REFUSES, by_name, http_options, ip, tls};
-use super::wasm_plugin::{self, Role};
+use super::wasm_plugin::{self, Placement};
 use super::{credentials, drill, duration, size, socket_address};
 use crate::registry::{Registry, Server};
 
@@ -70,6 +70,6 @@ fn circuit_breakers() -> Value {
 fn protocol_options(registry: &Registry, wire: &Value, server: &Server) -> Value {
     let mut filters =
         server.credential.and_then(|at| registry.credential(at)).map(credentials::injectors).unwrap_or_default();
-    filters.push(wasm_plugin::filter(registry, wire, Role::Attempt(&server.id)));
+    filters.push(wasm_plugin::filter(registry, wire, Placement::Attempt(&server.id)));
     http_options(filters, server.url.tls)
 }

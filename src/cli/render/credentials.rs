@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::upstream;
-use super::wasm_plugin::{self, Role};
+use super::wasm_plugin::{self, Placement};
 use crate::credential::Slot;
 use crate::registry::{Credential, Registry, Source};
 use crate::wiring::{cluster, header};
@@ -32,7 +32,7 @@ pub(super) fn injectors(credential: &Credential) -> Vec<Value> {
 pub(super) fn keepers(registry: &Registry, wire: &Value) -> Vec<Value> {
     let keeper = |credential: &Credential| {
         let mut filters = injectors(credential);
-        filters.push(wasm_plugin::filter(registry, wire, Role::Keeper(&credential.id)));
+        filters.push(wasm_plugin::filter(registry, wire, Placement::Keeper(&credential.id)));
         upstream::nowhere(&cluster::credential(credential.id.as_str()), filters)
     };
     registry.credentials.iter().map(keeper).collect()

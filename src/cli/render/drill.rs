@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::upstream::http_options;
-use super::wasm_plugin::{self, Role};
+use super::wasm_plugin::{self, Placement};
 use crate::registry::Registry;
 use crate::wiring::cluster;
 
@@ -49,7 +49,7 @@ pub(super) fn cluster(registry: &Registry, wire: &Value) -> Option<Value> {
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "typed_extension_protocol_options": http_options(vec![wasm_plugin::filter(registry, wire, Role::Drill)], false),
+        "typed_extension_protocol_options": http_options(vec![wasm_plugin::filter(registry, wire, Placement::Drill)], false),
     }))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::extension::extension;
-use super::wasm_plugin::{self, Role};
+use super::wasm_plugin::{self, Placement};
 use super::{routes, size, socket_address};
 use crate::registry::Registry;
 use crate::wiring::state;
@@ -23,7 +23,7 @@ pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
 
 fn connection_manager(registry: &Registry, wire: &Value) -> Value {
     let mut filters = wasm_plugin::listener_probers(registry, wire);
-    filters.push(wasm_plugin::filter(registry, wire, Role::Gate));
+    filters.push(wasm_plugin::filter(registry, wire, Placement::Gate));
     filters.push(extension(
         "envoy.filters.http.router",
         "envoy.extensions.filters.http.router.v3.Router",

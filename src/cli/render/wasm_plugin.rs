@@ -11,7 +11,7 @@ use crate::wiring::{self, MCP_SWITCH, PLUGIN, VM_ID, key};
 
 /// Where the module runs, and for whom.
 #[derive(Clone, Copy)]
-pub(super) enum Role<'r> {
+pub(super) enum Placement<'r> {
     /// On the listener.
     Gate,
     /// On the cluster of this server.
@@ -24,21 +24,21 @@ pub(super) enum Role<'r> {
     Prober,
 }
 
-impl Role<'_> {
+impl Placement<'_> {
     fn name(self) -> &'static str {
         let role = match self {
-            Role::Gate => wiring::Role::Gate,
-            Role::Attempt(_) => wiring::Role::Attempt,
-            Role::Drill => wiring::Role::Drill,
-            Role::Keeper(_) => wiring::Role::Keeper,
-            Role::Prober => wiring::Role::Prober,
+            Placement::Gate => wiring::Role::Gate,
+            Placement::Attempt(_) => wiring::Role::Attempt,
+            Placement::Drill => wiring::Role::Drill,
+            Placement::Keeper(_) => wiring::Role::Keeper,
+            Placement::Prober => wiring::Role::Prober,
         };
         role.as_str()
     }
 }
 
 /// The module as an HTTP filter.
-pub(super) fn filter(registry: &Registry, wire: &Value, role: Role) -> Value {
+pub(super) fn filter(registry: &Registry, wire: &Value, role: Placement) -> Value {
     extension(
         &format!("dualpath.{}", role.name()),
         "envoy.extensions.filters.http.wasm.v3.Wasm",
@@ -54,7 +54,7 @@ pub(super) fn bootstrap_probers(registry: &Registry, wire: &Value) -> Vec<Value>
     vec![extension(
         "envoy.bootstrap.wasm",
         "envoy.extensions.wasm.v3.WasmService",
-        json!({"config": config(registry, wire, Role::Prober), "singleton": true}),
+        json!({"config": config(registry, wire, Placement::Prober), "singleton": true}),
     )]
 }
 
@@ -63,7 +63,7 @@ pub(super) fn listener_probers(registry: &Registry, wire: &Value) -> Vec<Value> 
     if registry.envoy.prober != ProberPlacement::Listener {
         return Vec::new();
     }
-    let mut filter = filter(registry, wire, Role::Prober);
+    let mut filter = filter(registry, wire, Placement::Prober);
     if let Value::Object(filter) = &mut filter {
         // It is to be configured, so that it lives and ticks. Requests have no business in it and pass it by.
         filter.insert("disabled".to_owned(), json!(true));
@@ -72,7 +72,7 @@ pub(super) fn listener_probers(registry: &Registry, wire: &Value) -> Vec<Value> 
 }
 
 /// The `envoy.extensions.wasm.v3.PluginConfig` of `role`.
-fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
+fn config(registry: &Registry, wire: &Value, role: Placement) -> Value {
     json!({
         "name": PLUGIN,
         "root_id": role.name(),
@@ -87,16 +87,16 @@ fn config(registry: &Registry, wire: &Value, role: Role) -> Value {
 }
 
 /// What the module reads when it starts.
-fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
+fn configuration(registry: &Registry, wire: &Value, role: Placement) -> Value {
     let mut configuration = Map::new();
     configuration.insert(key::ROLE.to_owned(), json!(role.name()));
-    if let Role::Attempt(server) = role {
+    if let Placement::Attempt(server) = role {
         configuration.insert(key::SERVER.to_owned(), json!(server.as_str()));
     }
-    if let (Role::Prober, ProberPlacement::Listener) = (role, registry.envoy.prober) {
+    if let (Placement::Prober, ProberPlacement::Listener) = (role, registry.envoy.prober) {
         configuration.insert(key::PLACEMENT.to_owned(), json!(key::LISTENER));
     }
-    if let Role::Keeper(credential) = role {
+    if let Placement::Keeper(credential) = role {
         configuration.insert(key::CREDENTIAL.to_owned(), json!(credential.as_str()));
     }
     let (identity, part) = (format!("{:016x}", slice::identity(wire)), part(registry, wire, role));
@@ -106,31 +106,31 @@ fn configuration(registry: &Registry, wire: &Value, role: Role) -> Value {
 }
 
 /// What the role needs of the registry. Only the gate needs the whole.
-fn part(registry: &Registry, wire: &Value, role: Role) -> Value {
+fn part(registry: &Registry, wire: &Value, role: Placement) -> Value {
     match role {
-        Role::Gate => wire.clone(),
-        Role::Attempt(id) => {
+        Placement::Gate => wire.clone(),
+        Placement::Attempt(id) => {
             let server = registry.server_by_id(id.as_str()).map_or(ServerIndex(0), |(server, _)| server);
             slice::for_attempt(registry, wire, server)
         }
         // The facts of a drilled server are the gate's.
-        Role::Drill => slice::for_attempt(registry, wire, ServerIndex(0)),
-        Role::Keeper(id) => {
+        Placement::Drill => slice::for_attempt(registry, wire, ServerIndex(0)),
+        Placement::Keeper(id) => {
             let credential = registry.credential_by_id(id.as_str()).unwrap_or(CredentialIndex(0));
             slice::for_keeper(registry, wire, credential)
         }
-        Role::Prober => slice::for_prober(registry, wire),
+        Placement::Prober => slice::for_prober(registry, wire),
     }
 }
 
 /// The VM. Gate and attempts must have equal ones to share a VM per worker. The prober's differs by its configuration:
 /// its calls run through attempts, and the SDK panics when a VM is entered a second time from within.
-fn vm_config(registry: &Registry, role: Role) -> Value {
+fn vm_config(registry: &Registry, role: Placement) -> Value {
     let mut vm = Map::new();
     vm.insert("vm_id".to_owned(), json!(VM_ID));
     vm.insert("runtime".to_owned(), json!("envoy.wasm.runtime.v8"));
     vm.insert("code".to_owned(), json!({"local": {"filename": registry.envoy.wasm_file}}));
-    if let Role::Prober = role {
+    if let Placement::Prober = role {
         vm.insert("configuration".to_owned(), text(role.name().to_owned()));
     }
     vm.insert("environment_variables".to_owned(), json!({"host_env_keys": environment(registry)}));

@@ -16,7 +16,7 @@ use proxy_wasm::types::Action;
 use response::Rewrite;
 
 use super::calls;
-use super::metrics::Status;
+use super::metrics::CallStatus;
 use super::vm::Vm;
 use crate::call::account::Account;
 use crate::call::door::Client;
@@ -130,6 +130,6 @@ impl HttpContext for Gate {
 }
 
 /// A call that the gate has turned away, or answered with what it knows itself.
-fn answered(status: Status) -> Option<Account> {
+fn answered(status: CallStatus) -> Option<Account> {
     Some(Account::of_gate(status))
 }

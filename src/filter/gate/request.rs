@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::types::Action;
 
 use super::super::host::{self, Body, HeaderMap, Headers};
-use super::super::metrics::{Metric, Status};
+use super::super::metrics::{CallStatus, Metric};
 use super::super::shared_data::EnvoySharedData;
 use super::super::{calls, clock, vm::Vm};
 use super::breakers::BreakersAt;
@@ -37,7 +37,7 @@ impl Gate {
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
         let (client, method, declared_length) = match door::knock(&headers, &self.vm.registry, now, source) {
             Entry::Elsewhere => return Action::Continue,
-            Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", Status::Refused),
+            Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", CallStatus::Refused),
             Entry::Refused(code, why) => return self.refuse(code, &why, None),
             Entry::Admitted { client, method, declared_length, ends_here, drill_ignored } => {
                 ends_here.iter().for_each(|name| Headers::Request.remove(name));
@@ -87,10 +87,10 @@ impl Gate {
         self.known.task = crate::call::Task::Protocol;
         let vm = Rc::clone(&self.vm);
         let route = match (&client.session, delete) {
-            (Session::Gate, true) => return self.answer(200, &[], b"", Status::Success),
+            (Session::Gate, true) => return self.answer(200, &[], b"", CallStatus::Success),
             // The gate never speaks first, and 405 is how a server says so. It can't be taken for an era mismatch here,
             // as the client is in a session already.
-            (Session::Gate, false) => return self.answer(405, &[("allow", "POST, DELETE")], b"", Status::Success),
+            (Session::Gate, false) => return self.answer(405, &[("allow", "POST, DELETE")], b"", CallStatus::Success),
             (Session::Server { owner, .. }, _) => {
                 vm.registry.server_by_id(owner.as_str()).map_or(Route::AnyMcp, |(at, _)| Route::Only(at))
             }
@@ -156,7 +156,7 @@ impl Gate {
     /// Nobody may answer: the gate does, with an answer of its own where it has one.
     fn no_path(&mut self, vm: &Vm, servers: &[ServerIndex]) -> Action {
         if let Some(question) = self.known.question.take() {
-            return self.answer_locally(question, Status::Fallback);
+            return self.answer_locally(question, CallStatus::Fallback);
         }
         let now = clock::now_ms();
         let is_missing = |server: &&ServerIndex| vm.credentials.is_missing(&EnvoySharedData, **server, now);
@@ -186,11 +186,11 @@ impl Gate {
         let seconds = retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
-        self.answer(code.http_status(), &headers, &body, Status::Refused)
+        self.answer(code.http_status(), &headers, &body, CallStatus::Refused)
     }
 
     /// Answers with what the gate knows itself.
-    fn answer_locally(&mut self, question: Question, end: Status) -> Action {
+    fn answer_locally(&mut self, question: Question, end: CallStatus) -> Action {
         let id = self.known.id.as_ref().map(OwnedId::borrow);
         match question.answer(id, self.vm.registry.offered_tools()) {
             LocalAnswer::Reply { body, opens_session } => {
@@ -204,7 +204,7 @@ impl Gate {
     }
 
     /// Answers the call here and now.
-    fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: Status) -> Action {
+    fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
         self.known.end = answered(end);
         host::reply(status, headers, body);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use proxy_wasm::types::Action;
 
 use super::super::host::{self, Body, Headers};
-use super::super::metrics::{Metric, Mode, Status};
+use super::super::metrics::{AnsweredBy, CallStatus, Metric};
 use super::super::shared_data::EnvoySharedData;
 use super::super::{clock, crossing};
 use super::request::{mint_session, why_no_path};
@@ -53,7 +53,7 @@ impl Gate {
         self.show_way(&call);
         let class = class_of(&call);
         if class == Class::Success {
-            self.known.end = Some(self.account_of(&call, Status::Success));
+            self.known.end = Some(self.account_of(&call, CallStatus::Success));
             return Action::Continue;
         }
         for name in [header::ANSWER, header::FAILOVER, header::WAIT] {
@@ -72,13 +72,13 @@ impl Gate {
                 if class == Class::Authorization && !ending.knows_only_clients {
                     Headers::Response.remove("www-authenticate");
                 }
-                let status = if class.is_about_the_call() { Status::Error } else { Status::Failed };
+                let status = if class.is_about_the_call() { CallStatus::Error } else { CallStatus::Failed };
                 self.known.end = Some(self.account_of(&call, status));
                 Action::Continue
             }
             Conclusion::Gate => self.answer_instead(&call, end_of_stream),
             Conclusion::Error { status, code } => {
-                self.known.end = Some(self.account_of(&call, Status::Failed));
+                self.known.end = Some(self.account_of(&call, CallStatus::Failed));
                 self.rewrite(status, failure(&call, code), end_of_stream)
             }
         }
@@ -91,14 +91,14 @@ impl Gate {
         }
         let details = Details { retry_after_ms: Some(1000), ..Details::default() };
         let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm), &details);
-        self.known.end = answered(Status::Refused);
+        self.known.end = answered(CallStatus::Refused);
         Headers::Response.set("retry-after", b"1");
         self.rewrite(ErrorCode::NoPath.http_status(), body, end_of_stream)
     }
 
     /// Puts what the gate knows itself in the place of the response.
     fn answer_instead(&mut self, call: &Call, end_of_stream: bool) -> Action {
-        self.known.end = answered(Status::Fallback);
+        self.known.end = answered(CallStatus::Fallback);
         let question = self.known.question.take();
         let answer = question.map(|question| question.answer(call.request_id(), self.vm.registry.offered_tools()));
         match answer {
@@ -142,7 +142,7 @@ impl Gate {
         }
     }
 
-    fn account_of(&self, call: &Call, status: Status) -> Account {
+    fn account_of(&self, call: &Call, status: CallStatus) -> Account {
         Account::of(call, &self.vm.registry, self.known.first_choice, status)
     }
 
@@ -182,7 +182,7 @@ impl Gate {
             let moment = Moment { now_ms: now, random: clock::random_u32() };
             self.vm.with_breaker(server, |breaker, shared: &EnvoySharedData| breaker.release(shared, moment, ticket));
         }
-        let gone = Account { mode: Mode::Gate, status: Status::Cancelled, fell_back: false };
+        let gone = Account { mode: AnsweredBy::Gate, status: CallStatus::Cancelled, fell_back: false };
         let Account { mode, status, fell_back } = self.known.end.unwrap_or(gone);
         let task = self.known.task.name(&self.vm.names);
         self.vm.metrics.count(Metric::Calls(mode, task, status));
