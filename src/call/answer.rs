@@ -8,7 +8,7 @@
 use super::{Call, Kind};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
-use crate::registry::{Registry, Server, ServerIndex};
+use crate::registry::{ErrorStatus, Registry, Server, ServerIndex};
 
 /// How the last attempt of a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Ending {
     pub session_elsewhere: bool,
     /// Whether the server knows only what the client authenticates with itself.
     pub knows_only_clients: bool,
+    /// How failures of requests travel.
+    pub error_status: ErrorStatus,
 }
 
 impl Ending {
@@ -43,8 +45,27 @@ impl Ending {
             session_elsewhere: call.session_is_elsewhere(last.map(|(hop, _)| &hop.server)),
             knows_only_clients: server_of(call, registry)
                 .is_some_and(|(_, server)| registry.knows_only_clients(server)),
+            error_status: registry.listener.error_status,
         }
     }
+
+    /// The HTTP status that the client sees.
+    pub fn status_for_client(&self, conclusion: Conclusion) -> u16 {
+        match conclusion {
+            Conclusion::Gate => 200,
+            Conclusion::Pass if !self.readable => self.status,
+            Conclusion::Pass => status_of_failure(self.error_status, Some(self.kind), self.status),
+            Conclusion::Error { status, .. } => status_of_failure(self.error_status, Some(self.kind), status),
+        }
+    }
+}
+
+/// The HTTP status that a JSON-RPC error travels with which would have this one. `kind`: what was asked, once that is known.
+///
+/// Statuses below 429 have a meaning for MCP, or are said before a message was read; they stay.
+pub fn status_of_failure(wanted: ErrorStatus, kind: Option<Kind>, status: u16) -> u16 {
+    let is_failure = kind == Some(Kind::Request) && status >= 429;
+    if is_failure && wanted == ErrorStatus::Jsonrpc { 200 } else { status }
 }
 
 /// What the last attempt of a call came to. One that was not heard of again may have executed the call.
@@ -148,6 +169,7 @@ mod tests {
             answerable_by_gate: false,
             session_elsewhere: false,
             knows_only_clients: false,
+            error_status: ErrorStatus::Http,
         }
     }
 
@@ -201,6 +223,33 @@ mod tests {
                     assert!(status >= 429, "{class:?} {status}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_failed_request_is_told_in_json_rpc_and_what_has_a_meaning_for_mcp_keeps_its_status() {
+        for (kind, status, wanted) in [
+            (Kind::Request, 503, 200),
+            (Kind::Request, 504, 200),
+            (Kind::Request, 502, 200),
+            (Kind::Request, 429, 200),
+            (Kind::Request, 404, 404),
+            (Kind::Request, 403, 403),
+            (Kind::Request, 400, 400),
+            (Kind::Notification, 503, 503),
+            (Kind::Opaque, 503, 503),
+            (Kind::Session, 503, 503),
+        ] {
+            let error = Conclusion::Error { status, code: ErrorCode::UpstreamFailed };
+            let told = Ending { kind, error_status: ErrorStatus::Jsonrpc, ..ending(Class::Server, status) };
+            for conclusion in [error, Conclusion::Pass] {
+                assert_eq!(told.status_for_client(conclusion), wanted, "{kind:?} {status} {conclusion:?}");
+                let as_http = Ending { error_status: ErrorStatus::Http, ..told };
+                assert_eq!(as_http.status_for_client(conclusion), status);
+            }
+            // What is no JSON-RPC says what it is by its status alone.
+            let unreadable = Ending { readable: false, ..told };
+            assert_eq!(unreadable.status_for_client(Conclusion::Pass), status);
         }
     }
 }

@@ -85,7 +85,7 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status it travels with. Never 400 or 405, and 404 only to say what it means in MCP, that the session is
+    /// The HTTP status it travels with where it is to have one of its own. Never 400 or 405, and 404 only to say what it means in MCP, that the session is
     /// gone: from these a client concludes which protocol version the server speaks.
     pub fn http_status(self) -> u16 {
         match self {

@@ -17,7 +17,7 @@ unsafe extern "C" {
     fn _initialize();
 }
 
-/// The registry of the tests.
+/// The registry of the tests. Failures keep the HTTP status that says of which kind they are; see `error_status`.
 pub fn registry() -> Value {
     let credential = |id: &str| {
         let slot = |slot: &str| json!({"sds_file": format!("/etc/dualpath/{id}-{slot}.yaml")});
@@ -27,7 +27,7 @@ pub fn registry() -> Value {
     let rest = json!({"server": "api", "preset": "snowflake.search", "with": {"database": "D", "schema": "S", "service": "V"}});
     json!({
         "version": 1,
-        "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp"},
+        "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "error_status": "http"},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "breaker": {"consecutive": 5, "base_open": "5s", "max_open": "120s", "ramp": "0s"},
         "credentials": [credential("pat-mcp-a"), credential("pat-mcp-b"), credential("pat-api")],

@@ -7,6 +7,7 @@ mod budgets;
 mod callback_order;
 mod credentials;
 mod crossings;
+mod error_status;
 mod failover;
 mod failure_answers;
 mod failure_policy;

@@ -30,8 +30,9 @@ pub(super) struct Finding {
     /// Whether this server is asked again first, with its other secret.
     pub other_slot: bool,
     pub next: Result<Vec<String>, String>,
-    /// What the client gets if no server is asked any more.
+    /// What the client gets if no server is asked any more, and the HTTP status that it sees.
     pub conclusion: Conclusion,
+    pub status: u16,
 }
 
 /// Where each decision comes from, e.g. `tools[2].on.server.failover`.
@@ -76,6 +77,8 @@ impl Finding {
         seen.judge(&mut call, registry, question.at, false);
         let class = judged.settled.verdict.class;
         let (tool_on, server_on) = (question.tool.map(|(_, tool)| &tool.on), &question.server.on);
+        let ending = Ending::of(&first, registry, judged.status, false);
+        let conclusion = conclude(&ending);
         let decisions = decide(class, tool_on, Some(server_on));
         Ok(Finding {
             server: server.to_owned(),
@@ -84,7 +87,8 @@ impl Finding {
             decided_by: question.decided_by(judged.settled.verdict.basis, seen),
             origins: question.origins(class),
             next: question.next(&call, class, decisions.failover),
-            conclusion: conclude(&Ending::of(&first, registry, judged.status, false)),
+            status: ending.status_for_client(conclusion),
+            conclusion,
             judged,
             decisions,
             other_slot,

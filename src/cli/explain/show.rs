@@ -33,9 +33,9 @@ pub(super) fn json(finding: &Finding) -> String {
     let to: &[String] = finding.next.as_deref().unwrap_or_default();
     let client = match finding.conclusion {
         _ if goes_on(finding) => json!({"answer": "next"}),
-        Conclusion::Pass | Conclusion::Gate => json!({"answer": "this", "status": finding.judged.status}),
-        Conclusion::Error { status, code } => {
-            json!({"answer": "error", "status": status, "code": code.number(), "reason": code.name()})
+        Conclusion::Pass | Conclusion::Gate => json!({"answer": "this", "status": finding.status}),
+        Conclusion::Error { code, .. } => {
+            json!({"answer": "error", "status": finding.status, "code": code.number(), "reason": code.name()})
         }
     };
     let value: Value = json!({
@@ -93,9 +93,9 @@ fn client(finding: &Finding) -> String {
         return "is gone".to_owned();
     }
     let last = match finding.conclusion {
-        Conclusion::Pass | Conclusion::Gate => format!("this answer, with HTTP {}", finding.judged.status),
-        Conclusion::Error { status, code } => {
-            format!("HTTP {status} with the JSON-RPC error {} {}", code.number(), code.name())
+        Conclusion::Pass | Conclusion::Gate => format!("this answer, with HTTP {}", finding.status),
+        Conclusion::Error { code, .. } => {
+            format!("HTTP {} with the JSON-RPC error {} {}", finding.status, code.number(), code.name())
         }
     };
     if goes_on(finding) { format!("the next answer; if this is the last, {last}") } else { last }

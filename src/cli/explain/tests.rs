@@ -126,7 +126,7 @@ fn the_place_that_says_so_is_named_for_each_decision() {
     assert_eq!(line(&finding, "failover"), "yes (always), to two");
     let finding = explain(&tree, "one", Some("search"), &status(500), "x").unwrap();
     assert_eq!(line(&finding, "failover"), "no (never): never for this class");
-    assert_eq!(line(&finding, "client"), "HTTP 503 with the JSON-RPC error 50303 UPSTREAM_FAILED");
+    assert_eq!(line(&finding, "client"), "HTTP 200 with the JSON-RPC error 50303 UPSTREAM_FAILED");
 }
 
 #[test]
@@ -203,10 +203,17 @@ fn an_api_is_judged_by_what_the_tools_mapping_makes_of_its_answer() {
 
 #[test]
 fn a_client_never_gets_a_401() {
-    for class in ["caller", "authorization", "server", "overload"] {
-        let tree = with("/failure", json!({"rules": [{"status": 401, "class": class}]}));
+    for (class, wanted, status_shown) in [
+        ("caller", "jsonrpc", 200),
+        ("authorization", "jsonrpc", 200),
+        ("server", "http", 503),
+        ("overload", "http", 503),
+    ] {
+        let mut tree = with("/failure", json!({"rules": [{"status": 401, "class": class}]}));
+        tree["listener"]["error_status"] = json!(wanted);
         let finding = explain(&tree, "two", Some("sql"), &status(401), "x").unwrap();
-        assert!(line(&finding, "client").ends_with("HTTP 503 with the JSON-RPC error 50302 CREDENTIAL_UNAVAILABLE"));
+        let error = format!("HTTP {status_shown} with the JSON-RPC error 50302 CREDENTIAL_UNAVAILABLE");
+        assert!(line(&finding, "client").ends_with(&error), "{class}");
     }
 }
 

@@ -11,9 +11,9 @@ use crate::credential::{AgePolicy, Declared};
 use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
-    Audit, ClientAuthorization, Credential, CredentialIndex, DrillSettings, Endpoint, EnvoySettings, FailoverSettings,
-    FailureSettings, Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex, ServerKind, SlotSource,
-    Source, Tier, Url, slice,
+    Audit, ClientAuthorization, Credential, CredentialIndex, DrillSettings, Endpoint, EnvoySettings, ErrorStatus,
+    FailoverSettings, FailureSettings, Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex,
+    ServerKind, SlotSource, Source, Tier, Url, slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -54,6 +54,7 @@ fn registry() -> Registry {
             allowed_origins: Vec::new(),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
+            error_status: ErrorStatus::Jsonrpc,
         },
         envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },

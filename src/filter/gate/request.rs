@@ -11,6 +11,7 @@ use super::super::shared_data::EnvoySharedData;
 use super::super::{calls, clock, vm::Vm};
 use super::breakers::BreakersAt;
 use super::{Gate, Phase, answered};
+use crate::call::answer::status_of_failure;
 use crate::call::door::{self, Client, Entry, Method};
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
@@ -186,7 +187,12 @@ impl Gate {
         let seconds = retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
-        self.answer(code.http_status(), &headers, &body, CallStatus::Refused)
+        self.answer(self.status_of(code), &headers, &body, CallStatus::Refused)
+    }
+
+    /// The HTTP status that an error travels with.
+    pub(super) fn status_of(&self, code: ErrorCode) -> u16 {
+        status_of_failure(self.vm.registry.listener.error_status, self.known.kind, code.http_status())
     }
 
     /// Answers with what the gate knows itself.

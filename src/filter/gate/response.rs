@@ -67,19 +67,24 @@ impl Gate {
         }
         let status = Headers::Response.status().unwrap_or(503);
         let ending = Ending::of(&call, &self.vm.registry, status, self.known.question.is_some());
-        match conclude(&ending) {
+        let conclusion = conclude(&ending);
+        let shown = ending.status_for_client(conclusion);
+        match conclusion {
             Conclusion::Pass => {
                 if class == Class::Authorization && !ending.knows_only_clients {
                     Headers::Response.remove("www-authenticate");
+                }
+                if shown != status {
+                    Headers::Response.set(":status", shown.to_string().as_bytes());
                 }
                 let status = if class.is_about_the_call() { CallStatus::Error } else { CallStatus::Failed };
                 self.known.end = Some(self.account_of(&call, status));
                 Action::Continue
             }
             Conclusion::Gate => self.answer_instead(&call, end_of_stream),
-            Conclusion::Error { status, code } => {
+            Conclusion::Error { code, .. } => {
                 self.known.end = Some(self.account_of(&call, CallStatus::Failed));
-                self.rewrite(status, failure(&call, code), end_of_stream)
+                self.rewrite(shown, failure(&call, code), end_of_stream)
             }
         }
     }
@@ -93,7 +98,7 @@ impl Gate {
         let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm), &details);
         self.known.end = answered(CallStatus::Refused);
         Headers::Response.set("retry-after", b"1");
-        self.rewrite(ErrorCode::NoPath.http_status(), body, end_of_stream)
+        self.rewrite(self.status_of(ErrorCode::NoPath), body, end_of_stream)
     }
 
     /// Puts what the gate knows itself in the place of the response.

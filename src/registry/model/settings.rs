@@ -24,6 +24,17 @@ pub struct Listener {
     pub client_timeout: Option<Duration>,
     /// Which servers get the `Authorization` header that a client sends.
     pub client_authorization: ClientAuthorization,
+    /// How failures of requests travel.
+    pub error_status: ErrorStatus,
+}
+
+/// Under which HTTP status a client gets the JSON-RPC error of a request that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorStatus {
+    /// 200. Some clients end their whole session, and every other call in it, on any status from 400 on.
+    Jsonrpc,
+    /// 429, 502, 503 or 504.
+    Http,
 }
 
 /// Which servers get the `Authorization` header that a client sends. None that has a credential of its own for that header

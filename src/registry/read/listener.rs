@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::url::check_path;
-use crate::registry::{ClientAuthorization, EnvoySettings, Listener, Registry, Server, Url};
+use crate::registry::{ClientAuthorization, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url};
 use crate::wire::{Node, Table, or};
 
 const CLIENT_AUTHORIZATION: &str = "client_authorization";
@@ -18,6 +18,7 @@ impl Default for Listener {
             allowed_origins: Vec::new(),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
+            error_status: ErrorStatus::Jsonrpc,
         }
     }
 }
@@ -44,6 +45,9 @@ impl Listener {
             let policies = [ClientAuthorization::Drop, ClientAuthorization::Pass, ClientAuthorization::RestOnly];
             node.choose(&["drop", "pass", "rest_only"], &policies)
         });
+        let error_status = or(table.optional("error_status"), default.error_status, |node| {
+            node.choose(&["jsonrpc", "http"], &[ErrorStatus::Jsonrpc, ErrorStatus::Http])
+        });
         table.done();
         Some(Listener {
             address: address?,
@@ -53,6 +57,7 @@ impl Listener {
             allowed_origins: allowed_origins?,
             client_timeout: client_timeout?,
             client_authorization: client_authorization?,
+            error_status: error_status?,
         })
     }
 }

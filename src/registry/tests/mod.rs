@@ -24,7 +24,8 @@ pub(super) fn full() -> Value {
     json!({
         "version": 1,
         "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": false,
-            "allowed_origins": ["https://tools.example"], "client_timeout": "60s", "client_authorization": "rest_only"},
+            "allowed_origins": ["https://tools.example"], "client_timeout": "60s", "client_authorization": "rest_only",
+            "error_status": "http"},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "limits": {"request_body": "1MiB", "response_body": 65536},
         "failover": {"budget": {"ratio": 0.2, "min_per_second": 5, "reserve": 50},

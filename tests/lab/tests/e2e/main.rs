@@ -12,6 +12,7 @@ mod credentials;
 mod documentation;
 mod drill;
 mod envoy_handle;
+mod error_status;
 mod failover;
 mod failure_policy;
 mod gate;

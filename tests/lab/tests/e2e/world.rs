@@ -92,6 +92,8 @@ impl World {
         let path = |name: &str| format!("/api/v2/databases/D/schemas/S/mcp-servers/{name}");
         let registry = Builder::new(&module())
             .set("/breaker", json!({"consecutive": 1000, "failure_rate": 0}))
+            // So that a failure says by its status of which kind it is; `error_status` has the default.
+            .set("/listener/error_status", json!("http"))
             .credential("pat-primary", json!({"a": {"env": "LAB_PAT_PRIMARY"}}))
             .credential("pat-secondary", json!({"a": {"sds_file": secret}}))
             .credential("pat-rest", json!({"a": {"env": "LAB_PAT_REST"}}))
