@@ -5,6 +5,7 @@
 //! are passed on when a server says them and never made up, but for one case: a session that nobody can serve any more
 //! is ended with 404, which makes the client initialise again.
 
+use super::flight::{Hop, Made};
 use super::{Call, Kind};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
@@ -23,6 +24,8 @@ pub struct Ending {
     pub kind: Kind,
     /// Whether the gate has an answer of its own.
     pub answerable_by_gate: bool,
+    /// Whether the answer that tells is not the last one: the client gets what was kept of it, or an error of ours.
+    pub is_earlier: bool,
     /// Whether the client is in a session that the answering server can't know.
     pub session_elsewhere: bool,
     /// Whether the server knows only what the client authenticates with itself.
@@ -34,15 +37,18 @@ pub struct Ending {
 impl Ending {
     /// The ending of `call`, whose last answer has this HTTP status. `answerable_by_gate`: the gate has an answer of its own.
     pub fn of(call: &Call, registry: &Registry, status: u16, answerable_by_gate: bool) -> Self {
-        let last = call.flight.last();
-        let end = last.and_then(|(_, made)| made.end);
+        let telling = telling(call);
+        let is_earlier = telling != call.flight.last();
+        let kept = call.owners_failure.as_ref();
+        let end = telling.and_then(|(_, made)| made.end);
         Ending {
             class: class_of(call),
-            status,
-            readable: end.is_some_and(|end| end.readable),
+            status: if is_earlier { kept.map_or(500, |kept| kept.status) } else { status },
+            readable: if is_earlier { kept.is_some() } else { end.is_some_and(|end| end.readable) },
             kind: call.kind,
             answerable_by_gate,
-            session_elsewhere: call.session_is_elsewhere(last.map(|(hop, _)| &hop.server)),
+            is_earlier,
+            session_elsewhere: call.session_is_elsewhere(telling.map(|(hop, _)| &hop.server)),
             knows_only_clients: server_of(call, registry)
                 .is_some_and(|(_, server)| registry.knows_only_clients(server)),
             error_status: registry.listener.error_status,
@@ -54,7 +60,7 @@ impl Ending {
         match conclusion {
             Conclusion::Gate => 200,
             Conclusion::Pass if !self.readable => self.status,
-            Conclusion::Pass => status_of_failure(self.error_status, Some(self.kind), self.status),
+            Conclusion::Pass | Conclusion::Kept => status_of_failure(self.error_status, Some(self.kind), self.status),
             Conclusion::Error { status, .. } => status_of_failure(self.error_status, Some(self.kind), status),
         }
     }
@@ -68,17 +74,30 @@ pub fn status_of_failure(wanted: ErrorStatus, kind: Option<Kind>, status: u16) -
     if is_failure && wanted == ErrorStatus::Jsonrpc { 200 } else { status }
 }
 
-/// What the last attempt of a call came to. One that was not heard of again may have executed the call.
+/// The attempt that tells what the client gets: the last one. But where that only says that it doesn't know the session,
+/// and the session's owner has been reached, it is the owner's: its session goes on, and how this call failed there is
+/// what the client has to know.
+fn telling(call: &Call) -> Option<(&Hop, &Made)> {
+    let last = call.flight.last();
+    let knows_no_session = last.is_some_and(|(hop, made)| {
+        made.end.is_some_and(|end| end.class == Class::Session) && call.session_is_elsewhere(Some(&hop.server))
+    });
+    let owners =
+        if knows_no_session { call.session.owner().and_then(|owner| call.flight.last_at(owner)) } else { None };
+    owners.filter(|(_, made)| made.end.is_some_and(|end| end.class != Class::NotSent)).or(last)
+}
+
+/// What a call came to. An attempt that was not heard of again may have executed it.
 pub fn class_of(call: &Call) -> Class {
-    match call.flight.last() {
+    match telling(call) {
         None => Class::NotSent,
         Some((_, made)) => made.end.map_or(Class::Lost, |end| end.class),
     }
 }
 
-/// The server that was asked last.
+/// The server whose word a call's end is.
 pub fn server_of<'r>(call: &Call, registry: &'r Registry) -> Option<(ServerIndex, &'r Server)> {
-    call.flight.last().and_then(|(hop, _)| registry.server_by_id(hop.server.as_str()))
+    telling(call).and_then(|(hop, _)| registry.server_by_id(hop.server.as_str()))
 }
 
 /// The error that a client gets for a call that no server could answer.
@@ -86,9 +105,11 @@ pub fn failure(call: &Call, code: ErrorCode) -> Vec<u8> {
     let class = class_of(call);
     let asked: Vec<_> = call.flight.asked().into_iter().map(crate::registry::Id::as_str).collect();
     let asked = asked.join(", ");
-    let message = format!("no server could answer this call (asked: {asked}; the last one: {})", class.explanation());
+    let server = telling(call).map(|(hop, _)| hop.server.as_str());
+    let said = if telling(call) == call.flight.last() { "the last one" } else { server.unwrap_or_default() };
+    let message = format!("no server could answer this call (asked: {asked}; {said}: {})", class.explanation());
     let details = Details {
-        server: call.flight.last().map(|(hop, _)| hop.server.as_str()),
+        server,
         class: Some(class.as_str()),
         attempts: u32::try_from(call.flight.made().len()).ok(),
         retry_after_ms: None,
@@ -103,6 +124,8 @@ pub enum Conclusion {
     Pass,
     /// The gate's own answer.
     Gate,
+    /// What was kept of the answer of the session's owner.
+    Kept,
     /// A JSON-RPC error.
     Error {
         /// HTTP status.
@@ -114,6 +137,14 @@ pub enum Conclusion {
 
 /// Decides what the client gets.
 pub fn conclude(ending: &Ending) -> Conclusion {
+    match by_ending(ending) {
+        Conclusion::Pass if ending.is_earlier && ending.readable => Conclusion::Kept,
+        Conclusion::Pass if ending.is_earlier => Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed },
+        conclusion => conclusion,
+    }
+}
+
+fn by_ending(ending: &Ending) -> Conclusion {
     // Whatever a policy or a rule of the operator's makes of it.
     let about_our_credential = ending.class == Class::Credential || ending.status == 401 && !ending.knows_only_clients;
     if matches!(ending.kind, Kind::Opaque | Kind::Session) {
@@ -167,6 +198,7 @@ mod tests {
             readable: true,
             kind: Kind::Request,
             answerable_by_gate: false,
+            is_earlier: false,
             session_elsewhere: false,
             knows_only_clients: false,
             error_status: ErrorStatus::Http,

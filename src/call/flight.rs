@@ -245,6 +245,15 @@ impl Flight {
         Some((self.hop(made.leg)?, made))
     }
 
+    /// The last attempt at this server with its hop.
+    pub fn last_at(&self, server: &Id) -> Option<(&Hop, &Made)> {
+        self.made
+            .iter()
+            .rev()
+            .filter_map(|made| Some((self.hop(made.leg)?, made)))
+            .find(|(hop, _)| hop.server == *server)
+    }
+
     /// The servers that were asked, in order, each once.
     pub fn asked(&self) -> Vec<&Id> {
         let mut asked: Vec<&Id> = Vec::new();

@@ -23,7 +23,7 @@ use crate::mcp::Page;
 use crate::registry::{Id, Registry};
 
 /// Version of the encoding.
-pub const MAJOR: u8 = 6;
+pub const MAJOR: u8 = 7;
 /// Its minor version.
 const MINOR: u8 = 0;
 
@@ -49,6 +49,7 @@ struct Written<'a> {
     protocol: bool,
     replay: Replay,
     tools_page: Option<Page>,
+    initializes: bool,
     /// The owner of the session, empty for the gate, and its own id for the session.
     #[serde(borrow)]
     session: Option<(&'a str, &'a [u8])>,
@@ -74,6 +75,7 @@ pub fn write(number_of: u64, call: &Call) -> Vec<u8> {
         protocol: call.task == Task::Protocol,
         replay: call.replay,
         tools_page: call.tools_page,
+        initializes: call.initializes,
         session: match &call.session {
             Session::None => None,
             Session::Gate => Some(("", &[])),
@@ -117,6 +119,7 @@ pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
         tool: written.tool.map(|name| Called::Named(name.into())),
         replay: written.replay,
         tools_page: written.tools_page,
+        initializes: written.initializes,
         session: match written.session {
             None => Session::None,
             Some(("", _)) => Session::Gate,
@@ -126,6 +129,7 @@ pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
         originals: written.originals,
         uuid: written.uuid,
         carried: written.carried,
+        owners_failure: None,
         flight,
     })
 }

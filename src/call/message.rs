@@ -47,6 +47,8 @@ pub struct Message<'r> {
     pub replay: Replay,
     /// Which part of a list of tools it asks for, where any server is trusted to teach us by it.
     pub tools_page: Option<Page>,
+    /// Whether it is `initialize`.
+    pub initializes: bool,
     /// What the gate could answer itself, if no server does.
     pub question: Option<Question>,
 }
@@ -76,7 +78,16 @@ impl<'r> Message<'r> {
     }
 
     fn bare(kind: Kind, task: Task) -> Self {
-        Message { kind, id: None, task, route: Route::AnyMcp, replay: Replay::Batch, tools_page: None, question: None }
+        Message {
+            kind,
+            id: None,
+            task,
+            route: Route::AnyMcp,
+            replay: Replay::Batch,
+            tools_page: None,
+            initializes: false,
+            question: None,
+        }
     }
 
     fn request(request: &Request<'_>, registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
@@ -104,6 +115,7 @@ impl<'r> Message<'r> {
             route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)),
             replay,
             tools_page: (method == Method::ToolsList && teaches()).then_some(page),
+            initializes: method == Method::Initialize,
             ..Message::bare(Kind::Request, task)
         }
     }

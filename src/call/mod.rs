@@ -106,6 +106,8 @@ pub struct Call {
     pub replay: Replay,
     /// Which part of a list of tools it asks for, where a server is trusted to teach us by it.
     pub tools_page: Option<Page>,
+    /// Whether it is `initialize`, whose answer alone may bring its client a session.
+    pub initializes: bool,
     /// The session that its client is in.
     pub session: Session,
     /// What the client authenticates with itself; only where a server of the flight gets that.
@@ -116,8 +118,19 @@ pub struct Call {
     pub uuid: [u8; 16],
     /// The request headers that only its last attempt's server was to see: the next attempt takes them off.
     pub carried: Vec<String>,
+    /// What the owner of the session answered, where the call was sent on after that: the last word if nobody knows better.
+    pub owners_failure: Option<KeptAnswer>,
     /// Where it has been, and where it goes.
     pub flight: Flight,
+}
+
+/// An answer that was kept although the call went on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptAnswer {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its JSON.
+    pub body: Vec<u8>,
 }
 
 impl Call {

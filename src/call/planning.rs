@@ -115,8 +115,10 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         tool: if let Task::Tool(at) = message.task { Some(Called::At(at)) } else { None },
         replay: message.replay,
         tools_page: message.tools_page,
+        initializes: message.initializes,
         session: std::mem::take(&mut client.session),
         carried: Vec::new(),
+        owners_failure: None,
         flight,
         id: message.id,
     };

@@ -21,6 +21,7 @@ mod misleading_answers;
 mod prober;
 mod random_exchanges;
 mod rest_first;
+mod sessions;
 mod statistics;
 mod wall_clock;
 mod workers;

@@ -5,8 +5,8 @@
 
 use super::request::response;
 use super::{Attempt, Body, Flow, Reaction, Scene};
-use crate::call::Kind;
 use crate::call::answer::is_translated;
+use crate::call::{KeptAnswer, Kind};
 use crate::failure::{
     Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
 };
@@ -17,6 +17,9 @@ use crate::wiring::header;
 
 /// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
 const ERROR_BODY: usize = 64 * 1024;
+
+/// A longer failure of a session's owner is told in our own words, in bytes.
+const LONGEST_KEPT: usize = 4096;
 
 /// The headers of an answer, as far as they matter.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,11 +70,12 @@ impl Attempt {
                 }
             }
             // The gate will put its own answer in the place of this one, for which it needs the body's end. The router's
-            // clock runs only until it sees the headers, so they wait here.
+            // clock runs only until it sees the headers, so they wait here. Where the call goes on, the failure of a
+            // session's owner may yet be what the client gets.
             Judgement::Decided(verdict)
                 if !bodiless
                     && is_replaced_by_gate(scene, verdict.class, status)
-                    && !self.would_go_on(scene, verdict) =>
+                    && (owns_session(scene) || !self.would_go_on(scene, verdict)) =>
             {
                 self.hold(Holding::Whole(head, 0))
             }
@@ -141,7 +145,7 @@ impl Attempt {
         if self.translates && is_translated(verdict.class) {
             return self.translate(scene, &head, verdict, size, body);
         }
-        self.conclude_read(scene, verdict, bytes, &mut reaction);
+        self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, &mut reaction);
         reaction
     }
 
@@ -165,7 +169,7 @@ impl Attempt {
                 }
                 EventJudgement::Answer(verdict) => {
                     let verdict = seen(scene, verdict);
-                    self.conclude_read(scene, verdict, data, &mut reaction);
+                    self.conclude_read(scene, verdict, KeptAnswer { status: 200, body: data }, &mut reaction);
                     return reaction;
                 }
             }
@@ -188,12 +192,15 @@ impl Attempt {
     }
 
     /// Settles the attempt by `answer`, which has been read whole.
-    fn conclude_read(&mut self, scene: &mut Scene<'_>, verdict: Verdict, answer: Vec<u8>, reaction: &mut Reaction) {
+    fn conclude_read(&mut self, scene: &mut Scene<'_>, verdict: Verdict, answer: KeptAnswer, reaction: &mut Reaction) {
         // Asked of failures only: what is judged a success can be read.
-        let readable = verdict.class == Class::Success || is_readable(scene, &answer);
+        let readable = verdict.class == Class::Success || is_readable(scene, &answer.body);
         self.conclude(scene, verdict, readable, reaction);
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
-            reaction.lesson = Some(answer);
+            reaction.lesson = Some(answer.body);
+        } else if readable && reaction.onward_in_s.is_some() && answer.body.len() <= LONGEST_KEPT && owns_session(scene)
+        {
+            scene.call.owners_failure = Some(answer);
         }
     }
 
@@ -245,6 +252,11 @@ fn body_limit(scene: &Scene<'_>) -> usize {
 /// The verdict, by whose credential the server has seen.
 fn seen(scene: &Scene<'_>, verdict: Verdict) -> Verdict {
     if scene.knows_only_clients() { verdict.about_the_client() } else { verdict }
+}
+
+/// Whether the client is in a session of this server's.
+fn owns_session(scene: &Scene<'_>) -> bool {
+    scene.call.session.owner() == Some(&scene.server.id)
 }
 
 /// Whether the gate may answer in the place of an answer of this class and status.

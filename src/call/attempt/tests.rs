@@ -42,11 +42,13 @@ impl World {
             tool: None,
             replay: Replay::Allowed,
             tools_page: None,
+            initializes: false,
             session: Session::None,
             authorization: None,
             originals: None,
             uuid: [0; 16],
             carried: Vec::new(),
+            owners_failure: None,
             flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),
         };
         World { budget: Budget::new(registry.failover.budget), registry, call }

@@ -41,11 +41,13 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         tool: Some(Called::At(0)),
         replay: Replay::Allowed,
         tools_page: None,
+        initializes: true,
         session: Session::Server { owner: Id::new("a").unwrap(), id: b"s-1".to_vec() },
         authorization: Secret::new(b"Bearer of-the-client"),
         originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
         uuid: [7; 16],
         carried: vec!["authorization".to_owned()],
+        owners_failure: None,
         flight,
     }
 }
@@ -63,6 +65,7 @@ fn a_call_survives_being_written_down() {
     let found = read_back(&bytes, &registry).unwrap();
     assert_eq!(found.flight, original.flight);
     assert_eq!((found.kind, found.replay, found.uuid), (original.kind, original.replay, original.uuid));
+    assert_eq!(found.initializes, original.initializes);
     assert_eq!(found.id.as_ref().map(OwnedId::as_json), Some("\"a-1\""));
     assert_eq!((found.tool_name(), found.task), (Some("search"), Task::Tool(0)));
     assert_eq!((&found.session, &found.originals), (&original.session, &original.originals));

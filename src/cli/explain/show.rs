@@ -33,7 +33,7 @@ pub(super) fn json(finding: &Finding) -> String {
     let to: &[String] = finding.next.as_deref().unwrap_or_default();
     let client = match finding.conclusion {
         _ if goes_on(finding) => json!({"answer": "next"}),
-        Conclusion::Pass | Conclusion::Gate => json!({"answer": "this", "status": finding.status}),
+        Conclusion::Pass | Conclusion::Gate | Conclusion::Kept => json!({"answer": "this", "status": finding.status}),
         Conclusion::Error { code, .. } => {
             json!({"answer": "error", "status": finding.status, "code": code.number(), "reason": code.name()})
         }
@@ -93,7 +93,7 @@ fn client(finding: &Finding) -> String {
         return "is gone".to_owned();
     }
     let last = match finding.conclusion {
-        Conclusion::Pass | Conclusion::Gate => format!("this answer, with HTTP {}", finding.status),
+        Conclusion::Pass | Conclusion::Gate | Conclusion::Kept => format!("this answer, with HTTP {}", finding.status),
         Conclusion::Error { code, .. } => {
             format!("HTTP {} with the JSON-RPC error {} {}", finding.status, code.number(), code.name())
         }

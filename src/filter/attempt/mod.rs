@@ -154,7 +154,8 @@ impl HttpContext for Attempt {
             return Action::Continue;
         };
         let headers = Headers::Response.all();
-        let (mut head, mut session) = (ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() }, None);
+        let mut head = ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() };
+        let mut session = None;
         for (name, value) in &headers {
             match name {
                 ":status" => head.status = host::status(value).unwrap_or_default(),
@@ -166,8 +167,13 @@ impl HttpContext for Attempt {
             }
         }
         if let Some(session) = session {
-            let server = flown.server().map_or("", |server| server.id.as_str());
-            Headers::Response.set("mcp-session-id", &SessionId::wrap(server, session));
+            if flown.call.borrow().initializes {
+                let server = flown.server().map_or("", |server| server.id.as_str());
+                Headers::Response.set("mcp-session-id", &SessionId::wrap(server, session));
+            } else {
+                // A client that took it would leave the session that it is in.
+                Headers::Response.remove("mcp-session-id");
+            }
         }
         let reaction = flown.with_scene(|scene| attempt.response_headers(scene, &head));
         self.react(reaction, 0)

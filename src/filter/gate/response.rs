@@ -69,6 +69,10 @@ impl Gate {
         let ending = Ending::of(&call, &self.vm.registry, status, self.known.question.is_some());
         let conclusion = conclude(&ending);
         let shown = ending.status_for_client(conclusion);
+        if conclusion != Conclusion::Pass {
+            // It came with an answer that the client doesn't get.
+            Headers::Response.remove("mcp-session-id");
+        }
         match conclusion {
             Conclusion::Pass => {
                 if class == Class::Authorization && !ending.knows_only_clients {
@@ -82,6 +86,11 @@ impl Gate {
                 Action::Continue
             }
             Conclusion::Gate => self.answer_instead(&call, end_of_stream),
+            Conclusion::Kept => {
+                self.known.end = Some(self.account_of(&call, CallStatus::Failed));
+                let kept = call.owners_failure.clone().unwrap_or_default();
+                self.rewrite(shown, kept.body, end_of_stream)
+            }
             Conclusion::Error { code, .. } => {
                 self.known.end = Some(self.account_of(&call, CallStatus::Failed));
                 self.rewrite(shown, failure(&call, code), end_of_stream)
