@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::credentials::{credential_line, life_warnings, source_warnings};
-use super::{Environment, load_for, now_s, print, report};
+use super::{Environment, load_for, now_s, print, printed, report};
 use crate::call::route::{Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
@@ -32,8 +32,7 @@ pub fn run(args: &Args) -> ExitCode {
             for warning in warnings(&registry, now_s(), is_set) {
                 let _ = writeln!(text, "warning: {warning}");
             }
-            print(&text);
-            ExitCode::SUCCESS
+            printed(print(&text))
         }
         Err(error) => report(&error),
     }

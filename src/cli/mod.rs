@@ -8,18 +8,20 @@ mod explain;
 mod keys;
 mod load;
 pub mod metrics;
+mod output;
 mod pat;
 pub mod render;
+mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use check::{summary, warnings};
-pub use load::{LoadError, load, load_for};
+pub use load::{At, LoadError, Placed, load, load_for};
 
 /// Exit status when the registry has problems.
 const PROBLEMS: u8 = 1;
@@ -95,17 +97,38 @@ pub fn main() -> ExitCode {
 fn report(error: &LoadError) -> ExitCode {
     complain(&format!("{error}\n"));
     ExitCode::from(match error {
-        LoadError::Read { .. } => UNUSABLE,
+        LoadError::Read { .. } | LoadError::Unusable { .. } => UNUSABLE,
         LoadError::Syntax { .. } | LoadError::Problems { .. } => PROBLEMS,
     })
 }
 
-/// Prints a result. A reader that went away (`| head`) wants no more of it, which is no error.
-fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// Prints a result for people or, as JSON, for programs. Answers whether that could be done; if not, that has been
+/// complained about.
+#[must_use]
+fn print(text: &str) -> bool {
+    print_exactly(&shown::lines(text))
 }
 
-/// Prints a complaint, as [`print`] does, to standard error.
+/// As [`print`], for text that must not be changed.
+#[must_use]
+fn print_exactly(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that went away (`| head`) wants no more of it, which is no error.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("<stdout>: cannot be written: {error}\n"));
+            false
+        }
+        _ => true,
+    }
+}
+
+/// The exit status of a command whose result was, or could not be, printed.
+fn printed(done: bool) -> ExitCode {
+    if done { ExitCode::SUCCESS } else { ExitCode::from(UNUSABLE) }
+}
+
+/// Prints a complaint to standard error. Nobody could be told that this cannot be done.
 fn complain(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(shown::lines(text).as_bytes());
 }

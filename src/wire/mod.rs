@@ -11,6 +11,8 @@ pub use id::Id;
 #[cfg(feature = "cli")]
 pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};
+#[cfg(feature = "cli")]
+pub use reader::VEIL;
 pub use reader::{Node, Table, or};
 pub use suggest::suggest;
 pub use units::show_duration;

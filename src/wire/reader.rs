@@ -349,7 +349,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// What is shown of a veiled scalar.
-const VEIL: &str = "(not shown)";
+pub const VEIL: &str = "(not shown)";
 
 /// A value as JSON, cut after 60 characters; of a mapping only the keys, sorted, of a list only the length.
 fn shown(value: &Value) -> String {

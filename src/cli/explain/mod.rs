@@ -12,7 +12,7 @@ mod tests;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use super::{UNUSABLE, complain, load, print, report};
+use super::{UNUSABLE, complain, load, print, printed, report, shown};
 use finding::Finding;
 use seen::Seen;
 
@@ -92,14 +92,13 @@ pub fn run(args: &Args) -> ExitCode {
         Finding::new(&registry, &args.server, args.tool.as_deref(), args.annotated, &seen)
     });
     match (found, args.format) {
-        (Ok(finding), Format::Text) => print(&show::text(&finding)),
-        (Ok(finding), Format::Json) => print(&show::json(&finding)),
+        (Ok(finding), Format::Text) => printed(print(&show::text(&finding))),
+        (Ok(finding), Format::Json) => printed(print(&show::json(&finding))),
         (Err(problem), _) => {
-            complain(&format!("{problem}\n"));
-            return ExitCode::from(UNUSABLE);
+            complain(&format!("{}\n", shown::line(&problem)));
+            ExitCode::from(UNUSABLE)
         }
     }
-    ExitCode::SUCCESS
 }
 
 fn read(file: &str) -> Result<Vec<u8>, String> {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use self::reference::{Row, is_at_or_below, rows};
-use super::{UNUSABLE, complain, print};
+use super::{UNUSABLE, complain, print, printed};
 
 /// List the keys of a registry.
 ///
@@ -31,8 +31,7 @@ pub fn run(args: &Args) -> ExitCode {
         complain(&format!("{key}: no key of a registry is called so; dualpath keys lists them all\n"));
         return ExitCode::from(UNUSABLE);
     }
-    print(&if args.markdown { markdown(&rows) } else { text(&rows) });
-    ExitCode::SUCCESS
+    printed(print(&if args.markdown { markdown(&rows) } else { text(&rows) }))
 }
 
 fn text(rows: &[Row]) -> String {

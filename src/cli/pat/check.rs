@@ -13,7 +13,7 @@ use super::sds::{self, Text};
 use super::shape::{Finding, findings};
 use crate::cli::credentials::days_left;
 use crate::cli::load::parse;
-use crate::cli::{complain, now_s, print};
+use crate::cli::{complain, now_s, print, shown};
 use crate::credential::{AgePolicy, Declared, Lifetime, Secret, Severity, Validity, date};
 use crate::registry::Id;
 
@@ -38,27 +38,23 @@ pub fn run(args: &Args) -> Urgency {
     let bytes = match read(&args.file) {
         Ok(bytes) => bytes,
         Err(error) => {
-            complain(&format!("{}: cannot be read: {error}\n", args.file));
+            complain(&format!("{}: cannot be read: {error}\n", shown::file(&args.file)));
             return Urgency::Unknown;
         }
     };
-    let file = |path: &str| std::fs::read(path);
+    let read_file = |path: &str| std::fs::read(path);
     let variable = |name: &str| std::env::var(name).ok();
-    let world = World { file: &file, variable: &variable };
+    let world = World { file: &read_file, variable: &variable };
     let found = judge(&args.file, &bytes, args.name.as_deref(), args.at.unwrap_or_else(now_s), world);
     let urgency = found.iter().map(|finding| finding.urgency).max().unwrap_or(Urgency::Fine);
+    let file = shown::file(&args.file);
     let mut text = String::new();
     for Finding { urgency, text: what } in &found {
-        let _ = writeln!(
-            text,
-            "{}: {}: {what}",
-            args.file,
-            if *urgency == Urgency::Fine { "note" } else { urgency.as_str() }
-        );
+        let how = if *urgency == Urgency::Fine { "note" } else { urgency.as_str() };
+        let _ = writeln!(text, "{file}: {how}: {what}");
     }
-    let _ = writeln!(text, "{}: {}", args.file, urgency.as_str());
-    print(&text);
-    urgency
+    let _ = writeln!(text, "{file}: {}", urgency.as_str());
+    urgency.if_told(print(&text))
 }
 
 fn read(file: &str) -> io::Result<Vec<u8>> {

@@ -72,6 +72,11 @@ impl Urgency {
         }
     }
 
+    /// Itself if it could be `told`. Otherwise nobody knows why, unless it is critical.
+    fn if_told(self, told: bool) -> Self {
+        if told { self } else { self.max(Urgency::Unknown) }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Urgency::Fine => "fine",

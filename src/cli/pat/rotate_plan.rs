@@ -3,7 +3,7 @@
 use super::Urgency;
 use super::rotation::{Plan, Wishes};
 use super::status::View;
-use crate::cli::{Environment, complain, print};
+use crate::cli::{Environment, complain, print, shown};
 
 /// Print the steps that replace a token of a credential while calls flow.
 ///
@@ -31,12 +31,12 @@ pub fn run(args: &Args) -> Urgency {
     let Some((credential, state)) = pairs.into_iter().find(|(credential, _)| credential.id.as_str() == args.credential)
     else {
         let known: Vec<_> = registry.credentials.iter().map(|credential| credential.id.as_str()).collect();
-        complain(&format!("{}: has no credential of this id; it has: {}\n", args.registry, known.join(", ")));
+        let file = shown::file(&args.registry);
+        complain(&format!("{file}: has no credential of this id; it has: {}\n", known.join(", ")));
         return Urgency::Unknown;
     };
     match Plan::of(&registry, credential, state, &args.registry, &args.wishes, &status) {
-        Some(plan) => print(&plan.text()),
-        None => return Urgency::Unknown,
+        Some(plan) if print(&plan.text()) => Urgency::Fine,
+        _ => Urgency::Unknown,
     }
-    Urgency::Fine
 }

@@ -88,9 +88,9 @@ enum Format {
 pub fn run(args: &Args) -> Urgency {
     let Some((_, status)) = args.view.look(&args.registry, &args.environment) else { return Urgency::Unknown };
     let urgency = status.urgency(args.strict);
-    print(&match args.format {
+    let done = print(&match args.format {
         Format::Text => status_text::text(&status, urgency),
         Format::Json => status_text::json(&status, urgency),
     });
-    urgency
+    urgency.if_told(done)
 }

@@ -1,56 +1,112 @@
 //! Reads a registry from a file. YAML 1.2, of which JSON is a part, so one parser serves both.
 
+mod document;
+mod syntax;
+mod text;
+
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 
 use serde_json::Value;
 
+use super::shown;
 use crate::registry::{Problem, Registry};
+pub(super) use document::Document;
+
+/// Line and column, both from 1.
+pub type At = (u64, u64);
 
 /// Why a registry could not be loaded. `Display` shows everything an operator needs, over several lines.
 #[derive(Debug)]
 pub enum LoadError {
-    /// The file cannot be read, or is not UTF-8.
+    /// The file cannot be read.
     Read {
         /// The file as it was named, `-` for standard input.
         file: String,
         /// What the system says.
         source: io::Error,
     },
+    /// The file is no UTF-8 text, or says nothing.
+    Unusable {
+        /// The file as it was named.
+        file: String,
+        /// Where, if it is at one place.
+        at: Option<At>,
+        /// What is wrong.
+        message: String,
+        /// How to mend it, where that is not plain.
+        hint: Option<&'static str>,
+    },
     /// The text is not YAML, has the same key twice in a mapping, or holds more than one document.
     Syntax {
         /// The file as it was named.
         file: String,
-        /// Line and column, both from 1, where they are known.
-        at: Option<(u64, u64)>,
+        /// Where, if that is known.
+        at: Option<At>,
         /// What is wrong there.
         message: String,
+        /// What usually mends it.
+        hint: Option<&'static str>,
     },
     /// The registry breaks rules.
     Problems {
         /// The file as it was named.
         file: String,
-        /// Every broken rule; never empty.
-        problems: Vec<Problem>,
+        /// Every broken rule, in the order of the file; never empty.
+        problems: Vec<Placed>,
     },
+}
+
+/// A broken rule, and where in the file that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Line and column of the key or of the entry of a list; of what is around it where nothing is written. `None` for
+    /// what is not in the file.
+    pub at: Option<At>,
+    /// The rule. Its path has the names of servers, tools and credentials in it: `tools[5] "search".timeout`.
+    pub problem: Problem,
 }
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::Read { file, source } => write!(f, "{file}: cannot be read: {source}"),
-            LoadError::Syntax { file, at: Some((line, column)), message } => {
-                write!(f, "{file}:{line}:{column}: {message}")
+            LoadError::Read { file, source } => write!(f, "{}: cannot be read: {source}", shown::file(file)),
+            LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
+                write!(f, "{}{}", Line(file, *at), shown::line(message))?;
+                hint.map_or(Ok(()), |hint| write!(f, "\n    hint: {hint}"))
             }
-            LoadError::Syntax { file, at: None, message } => write!(f, "{file}: {message}"),
             LoadError::Problems { file, problems } => {
-                for problem in problems {
-                    writeln!(f, "{problem}")?;
+                for Placed { at, problem } in problems {
+                    writeln!(f, "{}{}", Line(file, *at), Shown(problem))?;
                 }
                 let plural = if problems.len() == 1 { "" } else { "s" };
-                write!(f, "{file}: {} problem{plural}", problems.len())
+                write!(f, "{}: {} problem{plural}", shown::file(file), problems.len())
             }
         }
+    }
+}
+
+/// A file and a place in it, as compilers write them.
+struct Line<'f>(&'f str, Option<At>);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown::file(self.0))?;
+        self.1.map_or(Ok(()), |(line, column)| write!(f, ":{line}:{column}"))?;
+        f.write_str(": ")
+    }
+}
+
+/// A problem of which no part can begin a line or steer a terminal.
+struct Shown<'p>(&'p Problem);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |text: &String| shown::line(text).into_owned();
+        let Problem { path, value, rule, hint } = self.0;
+        let problem =
+            Problem { path: shown(path), value: shown(value), rule: shown(rule), hint: hint.as_ref().map(shown) };
+        problem.fmt(f)
     }
 }
 
@@ -58,7 +114,7 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LoadError::Read { source, .. } => Some(source),
-            LoadError::Syntax { .. } | LoadError::Problems { .. } => None,
+            LoadError::Unusable { .. } | LoadError::Syntax { .. } | LoadError::Problems { .. } => None,
         }
     }
 }
@@ -77,37 +133,36 @@ pub fn load(file: &str) -> Result<(Registry, Value), LoadError> {
 /// # Errors
 /// See [`LoadError`].
 pub fn load_for(file: &str, environment: Option<&str>) -> Result<(Registry, Value), LoadError> {
-    let text = read(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
-    let mut value = parse(file, &text)?;
+    let document = Document::read(file, text::read(file)?)?;
+    let mut value = document.value.clone();
     if let (Some(name), Value::Object(keys)) = (environment, &mut value) {
         keys.insert("environment".to_owned(), Value::from(name));
     }
-    let registry =
-        Registry::from_wire(&value).map_err(|problems| LoadError::Problems { file: file.to_owned(), problems })?;
-    Ok((registry, value))
+    let odd = document.odd_numbers();
+    let read = Registry::from_wire(&value);
+    let problems = match read {
+        Ok(registry) if odd.is_empty() => return Ok((registry, value)),
+        read => read.err().unwrap_or_default(),
+    };
+    let others = problems.into_iter().filter(|problem| odd.iter().all(|odd| odd.path != problem.path));
+    let mut problems: Vec<_> =
+        odd.iter().cloned().chain(others).map(|problem| placed(problem, &document, environment)).collect();
+    problems.sort_by_key(|placed| placed.at);
+    Err(LoadError::Problems { file: file.to_owned(), problems })
 }
 
-fn read(file: &str) -> io::Result<String> {
-    if file != "-" {
-        return std::fs::read_to_string(file);
+fn placed(problem: Problem, document: &Document, environment: Option<&str>) -> Placed {
+    if environment.is_some() && problem.path == "environment" {
+        return Placed { at: None, problem: Problem { path: "--environment".to_owned(), ..problem } };
     }
-    let mut text = String::new();
-    io::stdin().lock().read_to_string(&mut text)?;
-    Ok(text)
+    let spot = document.spot(&problem.path);
+    let value = spot.number.filter(|_| problem.value != crate::wire::VEIL).unwrap_or(problem.value);
+    Placed { at: spot.at, problem: Problem { path: spot.path, value, ..problem } }
 }
 
 /// One YAML document as a JSON tree.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, LoadError> {
-    // Snippets of the file in a message could show a secret that somebody put there. `yes` and `on` stay text.
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true, reject_unsupported_tags: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let at = error.location().map(|place| (place.line(), place.column()));
-        let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The message ends with the place, which is shown in front of it instead.
-        let place = at.map(|(line, column)| format!(" at line {line}, column {column}")).unwrap_or_default();
-        let message = message.strip_suffix(&place).unwrap_or(&message).to_owned();
-        LoadError::Syntax { file: file.to_owned(), at, message }
-    })
+    Document::read(file, text.to_owned()).map(|document| document.value)
 }
 
 #[cfg(test)]
