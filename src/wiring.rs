@@ -27,10 +27,37 @@ pub mod header {
     /// The private request headers in which Envoy's credential injectors hand over slot a and slot b.
     pub const SLOTS: [&str; 2] = ["x-dualpath-slot-a", "x-dualpath-slot-b"];
 
-    /// Request headers of a client that the route takes off before any upstream filter sees them. The first is its wish for
-    /// compression: a compressed answer can't be judged. The injector of an empty slot leaves a header of that name
-    /// alone, and a client must not fill the slot.
-    pub const REMOVED_BY_ROUTE: [&str; 3] = ["accept-encoding", SLOTS[0], SLOTS[1]];
+    /// Request headers that the route takes off before any upstream filter sees them. It costs nothing there, and it holds for
+    /// this route alone, whatever else the listener serves.
+    ///
+    /// The first is a client's wish for compression: a compressed answer can't be judged. The injector of an empty slot leaves a
+    /// header of that name alone, and a client must not fill the slot. The others are what the connection manager and the
+    /// router tell of the client, of this Envoy and of its time limits, which is no concern of the servers.
+    pub const REMOVED_BY_ROUTE: [&str; 14] = [
+        "accept-encoding",
+        SLOTS[0],
+        SLOTS[1],
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-client-cert",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+        "x-envoy-decorator-operation",
+        "x-envoy-force-trace",
+        "x-envoy-ip-tags",
+        SET_BY_ROUTER[0],
+        SET_BY_ROUTER[1],
+        SET_BY_ROUTER[2],
+    ];
+
+    /// Request headers that Envoy's router may set. It does so again for each further attempt, when the route's removal is
+    /// over, so the attempt takes them off then.
+    pub const SET_BY_ROUTER: [&str; 3] =
+        ["x-envoy-expected-rq-timeout-ms", "x-envoy-attempt-count", "x-envoy-is-timeout-retry"];
+
+    /// Response headers that the route takes off: what Envoy tells of itself.
+    pub const REMOVED_FROM_ANSWER: [&str; 3] =
+        ["x-envoy-upstream-service-time", "x-envoy-attempt-count", "x-envoy-overloaded"];
 
     /// Response header that makes Envoy's router send the call to the next server; the route's `retriable_headers` name it.
     pub const FAILOVER: &str = "x-dualpath-failover";

@@ -24,6 +24,20 @@ fn no_server_gets_the_credential_of_another() {
 }
 
 #[test]
+fn no_server_learns_the_clients_address_or_what_this_envoy_tells_of_itself() {
+    let mut exchange = exchange(&call_body("search", "1"), [Behaviour::Reset, Behaviour::Reset, rest_answer()]);
+    for name in ["x-forwarded-for", "x-envoy-external-address", "x-envoy-internal", "x-forwarded-client-cert"] {
+        exchange.headers.set(name, "of-the-connection-manager");
+    }
+    let played = World::new().play(exchange);
+    assert_eq!(played.servers(), SERVERS);
+    for attempt in &played.attempts {
+        let told = |name: &str| name.starts_with("x-envoy-") || name.starts_with("x-forwarded-");
+        assert!(!attempt.headers.0.iter().any(|(name, _)| told(name)), "{attempt:?}");
+    }
+}
+
+#[test]
 fn nothing_of_mcp_goes_to_a_rest_server() {
     let mut exchange = exchange(&call_body("search", "1"), [Behaviour::Reset, Behaviour::Reset, rest_answer()]);
     for (name, value) in

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::extension::extension;
-use super::wasm_plugin::{self, Placement};
-use super::{routes, size, socket_address};
+use super::{routes, size, socket_address, wasm_plugin};
 use crate::registry::Registry;
 use crate::wiring::state;
 
@@ -22,25 +21,16 @@ pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
 }
 
 fn connection_manager(registry: &Registry, wire: &Value) -> Value {
-    let mut filters = wasm_plugin::listener_probers(registry, wire);
-    filters.push(wasm_plugin::filter(registry, wire, Placement::Gate));
-    filters.push(extension(
-        "envoy.filters.http.router",
-        "envoy.extensions.filters.http.router.v3.Router",
-        // Neither servers nor clients learn this Envoy's time limits and timings.
-        json!({"suppress_envoy_headers": true}),
-    ));
+    let mut filters = wasm_plugin::of_listener(registry, wire);
+    filters.push(extension("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
     extension(
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         json!({
             "stat_prefix": "mcp",
             "normalize_path": true,
-            // Clients connect directly. With this Envoy takes none of them for internal, and so removes the
-            // x-envoy-* headers with which a client could ask for more attempts or for retries of its own choice.
+            // Clients connect directly, so what they write into x-forwarded-for is nobody's address.
             "use_remote_address": true,
-            // The addresses of this network's clients are no concern of the servers.
-            "skip_xff_append": true,
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
             "access_log": access_log(registry),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::extension::extension;
+use super::extension::{extension, typed};
+use super::wasm_plugin::Placement;
 use super::{duration, runtime, size};
 use crate::call::flight::Pace;
 use crate::registry::{Registry, Server, ServerKind};
@@ -26,19 +27,24 @@ pub(super) fn configuration(registry: &Registry) -> Value {
         "virtual_hosts": [{
             "name": "mcp",
             "domains": ["*"],
-            "include_request_attempt_count": true,
-            "request_headers_to_remove": removed_headers(),
             "routes": routes(registry),
         }],
     })
 }
 
-/// Request headers that end at this Envoy. The removal comes before the upstream filters.
-fn removed_headers() -> Vec<&'static str> {
-    // The client's address, set by the connection manager: it is no concern of the servers.
-    let mut removed = vec!["x-envoy-external-address"];
-    removed.extend(header::REMOVED_BY_ROUTE);
-    removed
+/// What every route of the endpoint has. All that Dualpath needs of a listener stands here and not in the virtual host or the
+/// connection manager, so that routes beside these are left as they are.
+fn common(name: String, condition: Map<String, Value>) -> Map<String, Value> {
+    let mut route = Map::new();
+    let mut put = |key: &str, value: Value| route.insert(key.to_owned(), value);
+    put("name", json!(name));
+    put("match", Value::Object(condition));
+    put("request_headers_to_remove", json!(header::REMOVED_BY_ROUTE));
+    put("response_headers_to_remove", json!(header::REMOVED_FROM_ANSWER));
+    // The gate is off for every other route.
+    let on = typed("envoy.config.route.v3.FilterConfig", json!({"config": {}}));
+    put("typed_per_filter_config", json!({Placement::Gate.filter_name(): on}));
+    route
 }
 
 fn routes(registry: &Registry) -> Vec<Value> {
@@ -52,21 +58,17 @@ fn routes(registry: &Registry) -> Vec<Value> {
 fn mcp(registry: &Registry, pace: Pace) -> Value {
     let mut condition = condition(registry, pace);
     condition.insert("runtime_fraction".to_owned(), runtime::mcp_enabled());
-    json!({
-        "name": name(route::MCP, pace),
-        "match": condition,
-        "request_body_buffer_limit": size::request_buffer(&registry.limits),
-        "route": action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace),
-    })
+    let mut route = common(name(route::MCP, pace), condition);
+    route.insert("request_body_buffer_limit".to_owned(), json!(size::request_buffer(&registry.limits)));
+    route.insert("route".to_owned(), action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace));
+    Value::Object(route)
 }
 
 /// The route that takes over while the kill switch is off: it names no MCP server, so none can be reached whatever the
 /// filter chooses.
 fn direct_only(registry: &Registry, pace: Pace) -> Value {
     let rest: Vec<_> = registry.servers.iter().filter(|server| server.kind == ServerKind::Rest).collect();
-    let mut route = Map::new();
-    route.insert("name".to_owned(), json!(name(route::DIRECT_ONLY, pace)));
-    route.insert("match".to_owned(), Value::Object(condition(registry, pace)));
+    let mut route = common(name(route::DIRECT_ONLY, pace), condition(registry, pace));
     if rest.is_empty() {
         // Nothing to route to. What the gate does not answer itself ends here.
         route.insert("direct_response".to_owned(), json!({"status": 503}));

@@ -100,8 +100,12 @@ fn at<'v>(tree: &'v Value, pointer: &str) -> &'v Value {
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
+fn routes(tree: &Value) -> &[Value] {
+    at(tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes")).as_array().unwrap()
+}
+
 fn route<'t>(tree: &'t Value, name: &str) -> &'t Value {
-    let routes = at(tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes")).as_array().unwrap();
+    let routes = routes(tree);
     routes.iter().find(|route| route["name"] == name).unwrap_or_else(|| panic!("no route {name} in {routes:#?}"))
 }
 
@@ -372,9 +376,32 @@ fn the_secret_of_the_server_before_is_overwritten() {
 #[test]
 fn a_client_cannot_fill_an_empty_slot() {
     let tree = rendered(&registry());
-    let removed = at(&tree, &format!("{MANAGER}/route_config/virtual_hosts/0/request_headers_to_remove"));
-    for header in ["x-dualpath-slot-a", "x-dualpath-slot-b"] {
-        assert!(removed.as_array().unwrap().contains(&json!(header)), "{removed}");
+    for route in routes(&tree) {
+        let removed = at(route, "/request_headers_to_remove");
+        for header in ["x-dualpath-slot-a", "x-dualpath-slot-b"] {
+            assert!(removed.as_array().unwrap().contains(&json!(header)), "{removed}");
+        }
+    }
+}
+
+/// What stands beside a route would hold for the other routes of a listener that Dualpath is attached to.
+#[test]
+fn all_that_is_needed_of_a_listener_is_its_routes_and_a_filter_that_is_off_elsewhere() {
+    for prober in [ProberPlacement::Bootstrap, ProberPlacement::Listener] {
+        let mut registry = registry();
+        registry.envoy.prober = prober;
+        let tree = rendered(&registry);
+        let host = at(&tree, &format!("{MANAGER}/route_config/virtual_hosts/0")).as_object().unwrap();
+        assert_eq!(host.keys().collect::<Vec<_>>(), ["name", "domains", "routes"]);
+        let filters = at(&tree, &format!("{MANAGER}/http_filters")).as_array().unwrap();
+        let (router, own) = filters.split_last().unwrap();
+        assert_eq!(at(router, "/typed_config").as_object().unwrap().len(), 1, "the router as everybody has it");
+        assert!(own.iter().all(|filter| filter["disabled"] == true), "{own:?}");
+        for route in routes(&tree) {
+            let on = at(route, "/typed_per_filter_config/dualpath.gate");
+            let envoys = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
+            assert_eq!(on, &json!({"@type": envoys, "config": {}}));
+        }
     }
 }
 

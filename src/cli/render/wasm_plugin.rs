@@ -35,12 +35,17 @@ impl Placement<'_> {
         };
         role.as_str()
     }
+
+    /// The name of the HTTP filter.
+    pub(super) fn filter_name(self) -> String {
+        format!("dualpath.{}", self.name())
+    }
 }
 
 /// The module as an HTTP filter.
 pub(super) fn filter(registry: &Registry, wire: &Value, role: Placement) -> Value {
     extension(
-        &format!("dualpath.{}", role.name()),
+        &role.filter_name(),
         "envoy.extensions.filters.http.wasm.v3.Wasm",
         json!({"config": config(registry, wire, role)}),
     )
@@ -58,17 +63,18 @@ pub(super) fn bootstrap_probers(registry: &Registry, wire: &Value) -> Vec<Value>
     )]
 }
 
-/// The listener's filters that are only there for the prober.
-pub(super) fn listener_probers(registry: &Registry, wire: &Value) -> Vec<Value> {
-    if registry.envoy.prober != ProberPlacement::Listener {
-        return Vec::new();
-    }
-    let mut filter = filter(registry, wire, Placement::Prober);
-    if let Value::Object(filter) = &mut filter {
-        // It is to be configured, so that it lives and ticks. Requests have no business in it and pass it by.
-        filter.insert("disabled".to_owned(), json!(true));
-    }
-    vec![filter]
+/// The listener's filters, which no request enters unless its route says so: the gate's do, and what else the listener serves
+/// neither waits for the module nor ends with it. The prober, if it runs here, is to be configured, so that it lives and ticks.
+pub(super) fn of_listener(registry: &Registry, wire: &Value) -> Vec<Value> {
+    let prober = (registry.envoy.prober == ProberPlacement::Listener).then_some(Placement::Prober);
+    let off = |role| {
+        let mut filter = filter(registry, wire, role);
+        if let Value::Object(filter) = &mut filter {
+            filter.insert("disabled".to_owned(), json!(true));
+        }
+        filter
+    };
+    prober.into_iter().chain([Placement::Gate]).map(off).collect()
 }
 
 /// The `envoy.extensions.wasm.v3.PluginConfig` of `role`.

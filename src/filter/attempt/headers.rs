@@ -108,8 +108,12 @@ impl Flown {
     }
 }
 
-/// Takes off what attempts before this one have put in, unless `own` is about to replace it.
+/// Takes off what attempts before this one have put in, unless `own` is about to replace it; and what Envoy's router tells of
+/// itself in a further attempt, as the route does for the first.
 pub(super) fn take_off(call: &mut Call, own: Option<&Credential>) {
+    if call.flight.made().len() > 1 {
+        header::SET_BY_ROUTER.iter().for_each(|name| Headers::Request.remove(name));
+    }
     for name in call.carried.drain(..) {
         if !own.is_some_and(|own| own.sets(&name)) {
             Headers::Request.remove(&name);

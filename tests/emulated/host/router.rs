@@ -134,6 +134,8 @@ impl Stream<'_> {
                 Frame::Trailers(_) => trailers = Some(frame.clone()),
             }
         }
+        // Before the route has its say, but for further attempts once more after it.
+        self.set_router_headers(1);
         for name in dualpath::wiring::header::REMOVED_BY_ROUTE {
             self.request.remove(name);
         }

@@ -7,13 +7,21 @@ use super::router::{End, Failure, Retry, Stream};
 use super::{Abort, Attempt, Behaviour, Response, worker};
 
 impl Stream<'_> {
+    /// What the router tells of itself, where neither it nor the virtual host is told not to.
+    pub(super) fn set_router_headers(&mut self, attempt: usize) {
+        self.request.set("x-envoy-attempt-count", attempt.to_string());
+        self.request.set("x-envoy-expected-rq-timeout-ms", "1500");
+    }
+
     /// Attempt `number`: the request through its upstream chain, then what the server makes of it.
     pub(super) fn attempt(&mut self, number: usize, frames: Vec<Frame>, retry: &Retry) -> End {
         let server = self.info.borrow().cluster.clone();
         self.info.borrow_mut().set_number("upstream.request_attempt_count", number as u64);
         self.info.borrow_mut().properties.remove("upstream.transport_failure_reason");
         self.info.borrow_mut().set("upstream.address", "192.0.2.1:443");
-        self.request.set("x-envoy-attempt-count", number.to_string());
+        if number > 1 {
+            self.set_router_headers(number);
+        }
         if let Some(slots) = self.route.slots.get(&server) {
             for (name, secret) in ["x-dualpath-slot-a", "x-dualpath-slot-b"].into_iter().zip(slots) {
                 if let Some(secret) = secret {
