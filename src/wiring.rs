@@ -72,6 +72,9 @@ pub mod header {
     /// Response header by which an attempt says that it has sent nothing. Never reaches a client.
     pub const ANSWER: &str = "x-dualpath-answer";
 
+    /// Response header by which an attempt tells the prober which token its request was sent with: a fingerprint.
+    pub const TOKEN: &str = "x-dualpath-token";
+
     /// Response header that names the server that answered, where clients may see that.
     pub const SERVER: &str = "x-dualpath-server";
 
@@ -259,8 +262,8 @@ mod tests {
 
     #[test]
     fn all_headers_of_our_own_are_recognised_by_their_prefix() {
-        use header::{ANSWER, ATTEMPTS, DRILL, FAILOVER, PREFIX, SERVER, SLOTS, WAIT};
-        let all = [DRILL, FAILOVER, WAIT, ANSWER, SERVER, ATTEMPTS];
+        use header::{ANSWER, ATTEMPTS, DRILL, FAILOVER, PREFIX, SERVER, SLOTS, TOKEN, WAIT};
+        let all = [DRILL, FAILOVER, WAIT, ANSWER, TOKEN, SERVER, ATTEMPTS];
         assert!(all.iter().chain(&SLOTS).all(|name| name.starts_with(PREFIX)));
     }
 }

@@ -4,9 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::credential::{Availability, FingerprintKey, Now, Report, Selection, Slot, SlotPair};
-use crate::registry::{Credential, CredentialIndex, Registry, ServerIndex, Source};
-use crate::shared_data::SharedData;
+use crate::credential::{
+    Availability, Fingerprint, FingerprintKey, Now, Report, Seen, Selection, Slot, SlotPair, Testimony,
+};
+use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
+use crate::shared_data::{CREATE, SharedData};
 use crate::wiring::header;
 
 /// For so long a worker takes what it has last seen in a server's slots for what is there, in ms: reading them costs more
@@ -16,6 +18,11 @@ pub const SEEN_FOR_MS: u64 = 20;
 /// How long a server whose secret was missing is passed over before it is tried again, in ms. Where the prober watches
 /// the credentials, the secret is noticed as soon as it is there.
 const MISSING_FOR_MS: u64 = 5_000;
+
+/// How often a worker tells the others that a token works, in ms, ...
+const TOLD_EVERY_MS: u64 = 1_000;
+/// ... unless somebody has said so not longer ago than this.
+const STILL_TOLD_MS: u64 = 5_000;
 
 /// What a worker knows of the registry's credentials.
 pub struct Credentials {
@@ -37,6 +44,10 @@ struct ServerSlots {
     missing_until_ms: u64,
     /// When the keeper's report, or the lack of one, last said that a token may be there that has not been seen.
     may_have_ms: Cell<Option<u64>>,
+    /// When the others were last told that a token works.
+    told_ms: u64,
+    /// Whether the last that they were told is that one was refused.
+    is_doubt_told: bool,
 }
 
 /// A call's credential.
@@ -148,10 +159,19 @@ impl Credentials {
         let (Some(credential), Some(slots)) = (credential, self.servers.get(usize::from(index.0))) else {
             return false;
         };
-        let slots = slots.borrow();
+        let mut slots = slots.borrow_mut();
         let now = self.now_for(&slots.pair, now_ms);
         if slots.pair.usable(now).next().is_some() {
             return false;
+        }
+        // Somebody else may have had a success meanwhile.
+        if slots.pair.is_doubted()
+            && let Some(server) = registry.server(index)
+        {
+            hear(&mut slots.pair, &testimony(store, server));
+            if slots.pair.usable(now).next().is_some() {
+                return false;
+            }
         }
         if !is_injected(credential) {
             return true;
@@ -204,20 +224,78 @@ impl Credentials {
     }
 
     /// The server accepted the token that a call was sent with.
-    pub fn worked(&self, index: ServerIndex, selection: Selection, now_ms: u64) {
-        if let Some(slots) = self.servers.get(usize::from(index.0)) {
-            slots.borrow_mut().pair.worked(selection.slot, selection.fingerprint, now_ms);
+    pub fn worked(&self, store: &impl SharedData, index: ServerIndex, selection: Selection, now_ms: u64) {
+        let (Some(server), Some(slots)) = (self.registry.server(index), self.servers.get(usize::from(index.0))) else {
+            return;
+        };
+        let mut slots = slots.borrow_mut();
+        slots.pair.worked(selection.slot, selection.fingerprint, now_ms);
+        if std::mem::replace(&mut slots.is_doubt_told, false) {
+            testify(store, server, selection.fingerprint, Seen::Accepted, now_ms);
         }
     }
 
-    /// The server refused it.
-    pub fn refused(&self, index: ServerIndex, selection: Selection, now_ms: u64) {
-        if let Some(slots) = self.servers.get(usize::from(index.0)) {
-            let mut slots = slots.borrow_mut();
-            slots.pair.refused(selection.slot, selection.fingerprint, now_ms);
-            slots.may_have_ms.set(None);
+    /// The server refused it. It rests if the other slot takes over, or if this is not the only thing that is held against it.
+    pub fn refused(&self, store: &impl SharedData, index: ServerIndex, selection: Selection, now_ms: u64) {
+        let (Some(server), Some(slots)) = (self.registry.server(index), self.servers.get(usize::from(index.0))) else {
+            return;
+        };
+        let mut slots = slots.borrow_mut();
+        let now = self.now_for(&slots.pair, now_ms);
+        slots.may_have_ms.set(None);
+        if slots.pair.refused(selection.slot, selection.fingerprint, now) {
+            hear(&mut slots.pair, &testimony(store, server));
+            let seen = if slots.pair.is_corroborated(selection.slot) { Seen::Condemned } else { Seen::Refused };
+            testify(store, server, selection.fingerprint, seen, now_ms);
+            slots.is_doubt_told = true;
         }
     }
+
+    /// Tells the other workers which tokens work, where they may not know it.
+    pub fn tell(&self, store: &impl SharedData, now_ms: u64) {
+        for (server, slots) in self.registry.servers.iter().zip(&self.servers) {
+            let mut slots = slots.borrow_mut();
+            let worked = slots.pair.last_worked().filter(|(_, worked_ms)| *worked_ms > slots.told_ms);
+            let Some((token, worked_ms)) = worked else { continue };
+            if now_ms < slots.told_ms.saturating_add(TOLD_EVERY_MS) {
+                continue;
+            }
+            slots.told_ms = now_ms;
+            let known = testimony(store, server).of(token).filter(|word| word.accepted_ms >= word.refused_ms);
+            if known.is_none_or(|word| word.accepted_ms.saturating_add(STILL_TOLD_MS) < worked_ms) {
+                testify(store, server, token, Seen::Accepted, worked_ms);
+            }
+        }
+    }
+}
+
+/// Hears what is said of both tokens.
+fn hear(pair: &mut SlotPair, testimony: &Testimony) {
+    for slot in Slot::BOTH {
+        if let Some(word) = pair.fingerprint(slot).and_then(|token| testimony.of(token)) {
+            pair.hear(slot, word);
+        }
+    }
+}
+
+/// What workers and the prober have last seen `server` make of its tokens.
+pub fn testimony(store: &impl SharedData, server: &Server) -> Testimony {
+    let found = store.get(&testimony_key(server)).ok().flatten();
+    found.map_or(Testimony::NONE, |(bytes, _)| Testimony::decode(&bytes))
+}
+
+/// Tells everybody what was seen of a token. If somebody else writes at the same time, that is enough.
+pub fn testify(store: &impl SharedData, server: &Server, token: Fingerprint, seen: Seen, now_ms: u64) {
+    let key = testimony_key(server);
+    let Ok(found) = store.get(&key) else { return };
+    let (bytes, version) = found.unwrap_or((Vec::new(), CREATE));
+    let mut testimony = Testimony::decode(&bytes);
+    testimony.note(token, seen, now_ms);
+    let _ = store.set(&key, &testimony.encode(), version);
+}
+
+fn testimony_key(server: &Server) -> String {
+    format!("ct1:{}", server.id)
 }
 
 fn is_injected(credential: &Credential) -> bool {

@@ -22,6 +22,13 @@ impl FingerprintKey {
     }
 }
 
+impl Fingerprint {
+    /// The fingerprint that is written so.
+    pub fn parse(hex: &[u8]) -> Option<Self> {
+        u64::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok().map(Fingerprint)
+    }
+}
+
 impl fmt::Debug for FingerprintKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FingerprintKey(..)")

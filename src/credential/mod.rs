@@ -11,6 +11,7 @@ mod lifetime;
 mod report;
 mod secret;
 mod slots;
+mod testimony;
 mod token;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
 pub use report::{Report, SlotReport};
 pub use secret::Secret;
 pub use slots::{Availability, Cause, Now, Selection, Slot, SlotPair};
+pub use testimony::{Seen, Testimony, Word};
 pub use watch::Watch;
 
 #[cfg(test)]

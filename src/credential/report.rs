@@ -54,6 +54,11 @@ impl Report {
         tail.is_empty().then_some(report)
     }
 
+    /// Whether a slot has this token.
+    pub fn holds(&self, token: Fingerprint) -> bool {
+        self.0.iter().flatten().any(|slot| slot.fingerprint == token.0)
+    }
+
     /// Whether a slot has a token that `pair` has not seen.
     pub fn has_news_for(&self, pair: &SlotPair) -> bool {
         Slot::BOTH.into_iter().zip(&self.0).any(|(slot, report)| {

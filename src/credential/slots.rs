@@ -1,6 +1,7 @@
 //! The two slots of a credential at one server, as one worker knows them: which has a token that may be sent, and which
 //! of two goes first.
 
+use super::testimony::Word;
 use super::{AgePolicy, Declared, Fingerprint, FingerprintKey, Lifetime, Secret, Validity};
 
 /// One of the two places for a credential's secret.
@@ -57,10 +58,18 @@ pub enum Availability {
     Resting(u64),
 }
 
-/// How long a refused token rests the first time. It doubles with every refusal of the same token, ...
+/// How long a refused token rests the first time, while the other slot takes over. It doubles with every refusal of the same
+/// token, ...
 pub const FIRST_REST_MS: u64 = 30_000;
 /// ... up to this.
 pub const LONGEST_REST_MS: u64 = 600_000;
+/// So many refusals without a success between make a token rest that no other slot stands in for. One alone may be about the
+/// request that was refused.
+pub const CORROBORATING: u32 = 3;
+/// How long it rests then: the last token that can be sent is tried again soon, whatever was said of it.
+pub const LAST_REST_MS: u64 = 1_000;
+/// For so long after somebody else has used a token with success, refused calls do not make it rest as the last one.
+pub const VOUCHED_MS: u64 = 10_000;
 
 #[derive(Debug, Clone)]
 struct Token {
@@ -69,9 +78,31 @@ struct Token {
     lifetime: Lifetime,
     /// When the server last accepted it.
     worked_ms: Option<u64>,
-    /// How often in a row the server has refused it, and until when it therefore rests.
+    /// How often in a row the server has refused it, and when last.
     refusals: u32,
-    rests_until_ms: u64,
+    refused_ms: u64,
+    /// Whether the prober's own request was refused as well.
+    condemned: bool,
+    /// Until when others' successes speak for it.
+    vouched_until_ms: u64,
+}
+
+impl Token {
+    /// Whether it is for certain not the refused requests that were at fault.
+    fn is_corroborated(&self) -> bool {
+        self.condemned || self.refusals >= CORROBORATING && self.refused_ms >= self.vouched_until_ms
+    }
+
+    /// Until when it rests. `stand_in`: another token takes over meanwhile.
+    fn rests_until_ms(&self, stand_in: bool) -> u64 {
+        let rest = match self.refusals.checked_sub(1) {
+            None => return 0,
+            Some(before) if stand_in => FIRST_REST_MS.saturating_mul(2u64.saturating_pow(before)).min(LONGEST_REST_MS),
+            Some(_) if self.is_corroborated() => LAST_REST_MS,
+            Some(_) => return 0,
+        };
+        self.refused_ms.saturating_add(rest)
+    }
 }
 
 /// The slot that a call gets.
@@ -81,7 +112,7 @@ pub struct Selection {
     pub slot: Slot,
     /// Its token.
     pub fingerprint: Fingerprint,
-    /// Whether the other slot could be used as well.
+    /// Whether the other slot could be used if this one is refused.
     pub has_other: bool,
     /// Why the slot is another one than that of the call before, if it is.
     pub switched: Option<Cause>,
@@ -119,6 +150,8 @@ pub struct SlotPair {
     tokens: [Option<Token>; 2],
     /// The slot of the last call.
     selected: Option<Slot>,
+    /// The slot whose token was refused last, and has not worked since.
+    refused: Option<Slot>,
 }
 
 impl SlotPair {
@@ -151,7 +184,9 @@ impl SlotPair {
             secret,
             worked_ms: None,
             refusals: 0,
-            rests_until_ms: 0,
+            refused_ms: 0,
+            condemned: false,
+            vouched_until_ms: 0,
         });
         if let Some(place) = self.tokens.get_mut(slot as usize) {
             *place = token;
@@ -175,9 +210,24 @@ impl SlotPair {
         match token.lifetime.validity(now.wall_s) {
             Validity::Expired => Availability::Expired,
             Validity::NotYet => Availability::NotYet,
-            Validity::Valid if now.ms < token.rests_until_ms => Availability::Resting(token.rests_until_ms),
-            Validity::Valid => Availability::Usable,
+            Validity::Valid => match token.rests_until_ms(self.stands_in(slot.other(), now)) {
+                until if now.ms < until => Availability::Resting(until),
+                _ => Availability::Usable,
+            },
         }
+    }
+
+    /// Whether this slot's token is one that nothing is held against, so that the other's may rest.
+    fn stands_in(&self, slot: Slot, now: Now) -> bool {
+        self.get(slot)
+            .is_some_and(|token| token.refusals == 0 && token.lifetime.validity(now.wall_s) == Validity::Valid)
+    }
+
+    /// Whether this slot's token could be sent if the other's were refused now.
+    fn is_second(&self, slot: Slot, now: Now) -> bool {
+        self.get(slot).is_some_and(|token| {
+            token.lifetime.validity(now.wall_s) == Validity::Valid && now.ms >= token.rests_until_ms(false)
+        })
     }
 
     /// The slots whose tokens may be sent, the better one first: of two tokens the one that was issued later; where that
@@ -188,14 +238,17 @@ impl SlotPair {
         both.map(|slot| usable(slot).then_some(slot)).into_iter().flatten()
     }
 
-    /// The slot for a call, and whether that is a change. `again`: it has been sent with the better one already, and that
-    /// was refused; or it is a drill that says so, and then there is nothing to remember.
+    /// The slot for a call, and whether that is a change. One that rests is better than none: for who asks it is too late to
+    /// ask another server. `again`: the call has been sent with one slot already, and that was refused; or it is a drill that
+    /// says so, and then there is nothing to remember.
     pub fn select(&mut self, now: Now, again: bool) -> Option<Selection> {
-        let better = self.usable(now).next()?;
-        let other = self.usable(now).nth(1);
-        let slot = other.filter(|_| again).unwrap_or(better);
-        let selection =
-            Selection { slot, fingerprint: self.fingerprint(slot)?, has_other: other.is_some(), switched: None };
+        let rests = |slot: &Slot| matches!(self.availability(*slot, now), Availability::Resting(_));
+        let better = self.usable(now).next().or_else(|| Slot::BOTH.into_iter().find(rests))?;
+        let tried = self.refused.unwrap_or(better);
+        let other = Some(tried.other()).filter(|other| again && self.is_second(*other, now));
+        let slot = other.unwrap_or(better);
+        let has_other = !again && self.is_second(slot.other(), now);
+        let selection = Selection { slot, fingerprint: self.fingerprint(slot)?, has_other, switched: None };
         if slot != better {
             return Some(selection);
         }
@@ -234,21 +287,50 @@ impl SlotPair {
 
     /// The server accepted the token with this fingerprint. What the slot holds meanwhile may be another one.
     pub fn worked(&mut self, slot: Slot, fingerprint: Fingerprint, now_ms: u64) {
-        if let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) {
-            token.worked_ms = Some(now_ms);
-            (token.refusals, token.rests_until_ms) = (0, 0);
+        let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) else { return };
+        token.worked_ms = Some(now_ms);
+        (token.refusals, token.condemned) = (0, false);
+        self.refused = self.refused.filter(|refused| *refused != slot);
+    }
+
+    /// The server refused the token with this fingerprint. It rests if the other slot takes over, or if enough is held against
+    /// it. Refusals while it rests, of calls that were under way already, do not count again. Answers whether this one counts.
+    pub fn refused(&mut self, slot: Slot, fingerprint: Fingerprint, now: Now) -> bool {
+        let rests = matches!(self.availability(slot, now), Availability::Resting(_));
+        let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) else { return false };
+        if !rests {
+            token.refusals = token.refusals.saturating_add(1);
+            token.refused_ms = now.ms;
+            self.refused = Some(slot);
+        }
+        !rests
+    }
+
+    /// Hears what others have to say of the slot's token.
+    pub fn hear(&mut self, slot: Slot, word: Word) {
+        let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == word.fingerprint) else { return };
+        if word.accepted_ms > token.refused_ms {
+            (token.refusals, token.condemned) = (0, false);
+            self.refused = self.refused.filter(|refused| *refused != slot);
+        } else {
+            token.vouched_until_ms = word.accepted_ms.saturating_add(VOUCHED_MS);
+            token.condemned = token.refusals > 0 && word.is_condemned() && Some(word.condemned_ms) > token.worked_ms;
         }
     }
 
-    /// The server refused the token with this fingerprint; it rests. Refusals of calls that were under way together count
-    /// once.
-    pub fn refused(&mut self, slot: Slot, fingerprint: Fingerprint, now_ms: u64) {
-        let Some(token) = self.get_mut(slot).filter(|token| token.fingerprint == fingerprint) else { return };
-        if now_ms < token.rests_until_ms {
-            return;
-        }
-        let rest = FIRST_REST_MS.saturating_mul(2u64.saturating_pow(token.refusals)).min(LONGEST_REST_MS);
-        token.refusals = token.refusals.saturating_add(1);
-        token.rests_until_ms = now_ms.saturating_add(rest);
+    /// Whether something is held against a token of these.
+    pub fn is_doubted(&self) -> bool {
+        self.tokens.iter().flatten().any(|token| token.refusals > 0)
+    }
+
+    /// Whether what is held against the slot's token is more than what may be the fault of a request.
+    pub fn is_corroborated(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|token| token.refusals > 0 && token.is_corroborated())
+    }
+
+    /// The token that worked last, and when.
+    pub fn last_worked(&self) -> Option<(Fingerprint, u64)> {
+        let worked = self.tokens.iter().flatten().filter_map(|token| Some((token.fingerprint, token.worked_ms?)));
+        worked.max_by_key(|(_, at)| *at)
     }
 }

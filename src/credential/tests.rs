@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::date::DAY_S;
-use super::slots::{FIRST_REST_MS, LONGEST_REST_MS};
+use super::slots::{CORROBORATING, FIRST_REST_MS, LAST_REST_MS, LONGEST_REST_MS, VOUCHED_MS};
 use super::*;
 
 const KEY: FingerprintKey = FingerprintKey([7; 16]);
@@ -36,7 +36,7 @@ fn later(ms: u64) -> Now {
 
 fn refuse(pair: &mut SlotPair, slot: Slot, now: Now) {
     let fingerprint = pair.fingerprint(slot).unwrap();
-    pair.refused(slot, fingerprint, now.ms);
+    pair.refused(slot, fingerprint, now);
 }
 
 fn accept(pair: &mut SlotPair, slot: Slot, now: Now) {
@@ -147,16 +147,18 @@ fn the_later_token_goes_first_else_the_one_that_worked_last() {
 }
 
 #[test]
-fn a_refused_token_rests_longer_each_time_and_no_longer_than_ten_minutes() {
+fn a_refused_token_rests_longer_each_time_and_no_longer_than_ten_minutes_while_another_takes_over() {
     let mut pair = SlotPair::default();
     put(&mut pair, Slot::A, "one");
+    put(&mut pair, Slot::B, "two");
     let (mut now, mut rest) = (NOW, FIRST_REST_MS);
     for _ in 0..12 {
         refuse(&mut pair, Slot::A, now);
         refuse(&mut pair, Slot::A, now);
         assert_eq!(pair.availability(Slot::A, now), Availability::Resting(now.ms + rest));
+        assert_eq!(order(&pair, now), "b");
         now.ms += rest;
-        assert_eq!(order(&pair, now), "a");
+        assert_eq!(order(&pair, now), "ab");
         rest = (rest * 2).min(LONGEST_REST_MS);
     }
     accept(&mut pair, Slot::A, now);
@@ -165,18 +167,116 @@ fn a_refused_token_rests_longer_each_time_and_no_longer_than_ten_minutes() {
 }
 
 #[test]
+fn the_last_token_rests_only_after_refusals_in_a_row_and_then_for_no_longer_than_two_seconds() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    for _ in 0..10 {
+        refuse(&mut pair, Slot::A, NOW);
+        assert_eq!(order(&pair, NOW), "a", "one refusal may be about the request");
+        accept(&mut pair, Slot::A, NOW);
+    }
+    let mut now = NOW;
+    for _ in 1..CORROBORATING {
+        refuse(&mut pair, Slot::A, now);
+        assert_eq!(order(&pair, now), "a");
+    }
+    for _ in 0..10 {
+        refuse(&mut pair, Slot::A, now);
+        assert_eq!(pair.availability(Slot::A, now), Availability::Resting(now.ms + LAST_REST_MS));
+        assert_eq!(
+            pair.select(now, false).map(|last| last.slot),
+            Some(Slot::A),
+            "what is on its way is sent all the same"
+        );
+        now.ms += LAST_REST_MS;
+        assert_eq!(order(&pair, now), "a");
+    }
+    const { assert!(LAST_REST_MS <= 2_000) };
+    accept(&mut pair, Slot::A, now);
+    refuse(&mut pair, Slot::A, now);
+    assert_eq!(order(&pair, now), "a", "a success is the end of it");
+}
+
+#[test]
+fn a_request_that_both_tokens_are_refused_for_takes_neither_from_others() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    put(&mut pair, Slot::B, "two");
+    accept(&mut pair, Slot::A, NOW);
+    let first = pair.select(NOW, false).unwrap();
+    assert_eq!((first.slot, first.has_other), (Slot::A, true));
+    refuse(&mut pair, Slot::A, NOW);
+    assert_eq!(order(&pair, NOW), "b", "the other one takes over");
+    let meanwhile = pair.select(NOW, false).unwrap();
+    assert_eq!((meanwhile.slot, meanwhile.has_other), (Slot::B, true), "and should it not, the first is asked again");
+    assert_eq!(pair.select(NOW, true).map(|second| second.slot), Some(Slot::B));
+    refuse(&mut pair, Slot::B, NOW);
+    assert_eq!(order(&pair, NOW), "ab");
+    assert_eq!(
+        pair.select(NOW, true).map(|second| second.slot),
+        Some(Slot::A),
+        "the one that was not refused just now"
+    );
+}
+
+#[test]
+fn a_token_that_rests_is_tried_soon_once_the_one_that_stood_in_is_gone() {
+    let gone: [fn(&mut SlotPair); 2] = [
+        |pair| pair.observe(Slot::B, None, Declared::default(), &POLICY, KEY),
+        |pair| put(pair, Slot::B, &jwt(r#"{"exp": 5}"#)),
+    ];
+    for gone in gone {
+        let mut pair = SlotPair::default();
+        put(&mut pair, Slot::A, "one");
+        put(&mut pair, Slot::B, "two");
+        for n in 0..5 {
+            refuse(&mut pair, Slot::A, later(n * LONGEST_REST_MS));
+        }
+        let now = later(4 * LONGEST_REST_MS);
+        assert_eq!(order(&pair, now), "b");
+        gone(&mut pair);
+        assert_eq!(order(&pair, Now { ms: now.ms + LAST_REST_MS, ..now }), "a");
+    }
+}
+
+#[test]
+fn what_others_saw_of_a_token_counts_as_if_it_had_been_seen_here() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    let token = pair.fingerprint(Slot::A).unwrap();
+    let hear = |pair: &mut SlotPair, seen, at: Now| {
+        let mut testimony = Testimony::NONE;
+        testimony.note(token, seen, at.ms);
+        pair.hear(Slot::A, testimony.of(token).unwrap());
+    };
+    let refuse_all = |pair: &mut SlotPair, at| (0..CORROBORATING).for_each(|_| refuse(pair, Slot::A, at));
+    refuse(&mut pair, Slot::A, NOW);
+    hear(&mut pair, Seen::Condemned, NOW);
+    assert_eq!(order(&pair, NOW), "", "the prober was refused as well");
+    hear(&mut pair, Seen::Accepted, later(1));
+    assert_eq!(order(&pair, later(1)), "a", "a success of anybody clears it");
+    refuse_all(&mut pair, later(2));
+    assert_eq!(order(&pair, later(2)), "");
+    hear(&mut pair, Seen::Accepted, later(1));
+    assert_eq!(order(&pair, later(2)), "a", "a token that works for others is not taken away by who is refused");
+    let later_still = later(2 + VOUCHED_MS);
+    refuse(&mut pair, Slot::A, later_still);
+    assert_eq!(order(&pair, later_still), "", "but not for ever");
+}
+
+#[test]
 fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
     let mut pair = SlotPair::default();
     put(&mut pair, Slot::A, "one");
     let old = pair.fingerprint(Slot::A).unwrap();
-    refuse(&mut pair, Slot::A, NOW);
+    (0..CORROBORATING).for_each(|_| refuse(&mut pair, Slot::A, NOW));
     assert_eq!(order(&pair, NOW), "");
     put(&mut pair, Slot::A, " one\n");
     assert_eq!(order(&pair, NOW), "", "the same token, so it rests on");
     assert_eq!(pair.fingerprint(Slot::A), Some(old));
     put(&mut pair, Slot::A, "two");
     assert_eq!(order(&pair, NOW), "a");
-    pair.refused(Slot::A, old, NOW.ms);
+    (0..CORROBORATING).for_each(|_| assert!(!pair.refused(Slot::A, old, NOW)));
     assert_eq!(order(&pair, NOW), "a", "the refusal was the old token's");
     pair.observe(Slot::A, None, Declared::default(), &POLICY, KEY);
     assert_eq!(pair.availability(Slot::A, NOW), Availability::Missing);

@@ -18,9 +18,11 @@ use super::vm::{self, Vm};
 use super::watch::CredentialWatch;
 use crate::breaker::{Admission, Moment, State, Ticket, View};
 use crate::call::attempt::told_to_breaker;
+use crate::call::credentials::{testify, testimony, watched};
+use crate::credential::{Fingerprint, Seen};
 use crate::failure::{Class, Head, Verdict, decide, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
-use crate::registry::{Probe, ProbeRequest, Server, ServerIndex};
+use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
 
 /// How often the prober looks.
@@ -80,7 +82,7 @@ impl Prober {
         let vm = Rc::clone(&self.vm);
         for (index, server) in vm.registry.indexed_servers() {
             let Some(view) = self.look(index, now) else { continue };
-            if let Some(probe) = server.probe.as_ref().filter(|probe| self.is_due(index, probe, &view, now)) {
+            if let Some(probe) = server.probe.as_ref().filter(|probe| self.is_due(index, server, probe, &view, now)) {
                 self.probe(index, server, probe, &view, now);
             }
         }
@@ -100,9 +102,10 @@ impl Prober {
         Some(view)
     }
 
-    fn is_due(&self, index: ServerIndex, probe: &Probe, view: &View, now: u64) -> bool {
+    fn is_due(&self, index: ServerIndex, server: &Server, probe: &Probe, view: &View, now: u64) -> bool {
         let schedule = self.schedules.get(usize::from(index.0));
-        schedule.is_some_and(|schedule| schedule.is_due(probe, view, now))
+        let doubted = || is_token_doubted(&self.vm.registry, server);
+        schedule.is_some_and(|schedule| schedule.is_due(probe, view, doubted, now))
             && !self.under_way.iter().any(|probe| probe.server == index)
     }
 
@@ -147,6 +150,9 @@ impl Prober {
         } else {
             probe::judge(&probe.request, &server.rules, any.then(|| reply(&body)))
         };
+        if let Some(token) = Headers::Dispatched.get(header::TOKEN).filter(|_| any && !unsent) {
+            testify_by(server, &token, verdict.class, now);
+        }
         let took_ms = (any && !unsent).then(|| now.saturating_sub(began_ms));
         self.conclude(index, ticket, verdict, took_ms, now);
         if let (ProbeRequest::Initialize(_), true) = (&probe.request, any) {
@@ -178,6 +184,25 @@ impl Prober {
             schedule.note(probe, &view, decisions.breaker, now);
         }
     }
+}
+
+/// What a probe's answer says of the token that it was sent with: no client had a part in that request.
+fn testify_by(server: &Server, token: &[u8], class: Class, now: u64) {
+    let seen = match class {
+        Class::Credential => Seen::Condemned,
+        Class::Success => Seen::Accepted,
+        _ => return,
+    };
+    if let Some(token) = Fingerprint::parse(token) {
+        testify(&EnvoySharedData, server, token, seen, now);
+    }
+}
+
+/// Whether the last that was heard of a server's tokens is that one was refused.
+fn is_token_doubted(registry: &Registry, server: &Server) -> bool {
+    let Some(credential) = server.credential.and_then(|at| registry.credential(at)) else { return false };
+    let report = watched(&EnvoySharedData, credential);
+    testimony(&EnvoySharedData, server).is_doubted(|token| report.is_none_or(|report| report.holds(token)))
 }
 
 /// The answer that the current callback brings.

@@ -12,6 +12,7 @@ use super::endpoints::Endpoints;
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
+use super::shared_data::EnvoySharedData;
 use super::vm::{self, Vm};
 use super::{clock, crossing, host};
 use crate::registry::{CredentialIndex, Problem, Registry, slice};
@@ -145,6 +146,7 @@ impl RootContext for Root {
                 let now = clock::now_ms();
                 vm.reset_breakers(now);
                 vm.crossing.tick(now);
+                vm.credentials.tell(&EnvoySharedData, now);
                 vm::flush_all(now);
                 endpoints.tick(now);
                 vm.metrics.tick(now);

@@ -13,13 +13,14 @@ pub struct Schedule {
 
 impl Schedule {
     /// Whether it is time: the breaker's open period is over, or a probe may have its lease; or, where the operator wants
-    /// it, the server has done nothing of late that would show it well.
-    pub fn is_due(&self, probe: &Probe, view: &View, now_ms: u64) -> bool {
-        let wanted = match view.state {
-            State::Closed => probe.idle && view.counts.ok == 0,
+    /// it, the server has done nothing of late that would show it well; or it has refused its token in a call, and a request
+    /// without a client's part in it tells whether the token is at fault.
+    pub fn is_due(&self, probe: &Probe, view: &View, token_doubted: impl FnOnce() -> bool, now_ms: u64) -> bool {
+        let wanted = || match view.state {
+            State::Closed => probe.idle && view.counts.ok == 0 || token_doubted(),
             State::Open | State::HalfOpen => view.retry_after_ms == 0,
         };
-        wanted && now_ms >= self.not_before_ms
+        now_ms >= self.not_before_ms && wanted()
     }
 
     /// Takes note of a probe that ended now, with this effect. One that decided nothing is not repeated at once: a server

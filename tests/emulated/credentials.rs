@@ -5,8 +5,10 @@ use std::time::Duration;
 use dualpath::credential::date::DAY_S;
 use serde_json::json;
 
-use crate::fixture::{World, all, first, healthy, json_answer, registry};
-use crate::host::{Behaviour, Played};
+use crate::fixture::{
+    World, all, call_body, exchange, first, healthy, json_answer, mcp_answer, registry, route, start,
+};
+use crate::host::{Behaviour, Exchange, Played, Response, play};
 
 /// Where the emulated host's wall clock begins, in seconds since 1970: 2026-05-28T20:26:40Z.
 const START: &str = "2026-05-28";
@@ -16,6 +18,10 @@ fn shown(played: &Played) -> Vec<String> {
     let sent = played.attempts.iter().filter(|attempt| attempt.sent);
     sent.map(|attempt| String::from_utf8_lossy(attempt.headers.first("authorization").unwrap_or_default()).into_owned())
         .collect()
+}
+
+fn search(servers: [Behaviour; 3]) -> Exchange<'static> {
+    exchange(&call_body("search", "1"), servers)
 }
 
 fn refusal() -> Behaviour {
@@ -61,16 +67,88 @@ fn a_server_whose_tokens_all_expired_is_passed_over_and_no_call_is_lost() {
     }
 }
 
+/// A server that accepts no token but this one.
+fn accepts(token: &'static str) -> Behaviour {
+    // The behaviours of the host are functions without surroundings.
+    match token {
+        "secret-mcp-a-2" => Behaviour::Reply(|attempt| match attempt.headers.first("authorization") {
+            Some(b"Bearer secret-mcp-a-2") => mcp_answer(attempt),
+            _ => Response::new(401, "application/json", "{}"),
+        }),
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
-fn a_refused_token_is_shown_once_until_it_has_rested() {
+fn a_refused_token_is_shown_once_until_it_has_rested_while_the_other_slot_takes_over() {
     let world = World::new();
-    assert_eq!(shown(&world.call("write", first(refusal())))[..1], ["Bearer secret-mcp-a-1"]);
+    let accepting = || first(accepts("secret-mcp-a-2"));
+    assert_eq!(shown(&world.call("write", accepting())), ["Bearer secret-mcp-a-1", "Bearer secret-mcp-a-2"]);
     for _ in 0..20 {
-        let played = world.call("write", first(refusal()));
-        assert!(!shown(&played).contains(&"Bearer secret-mcp-a-1".to_owned()), "{:?}", shown(&played));
+        assert_eq!(shown(&world.call("write", accepting())), ["Bearer secret-mcp-a-2"]);
     }
     world.process.advance(Duration::from_secs(601));
     assert!(shown(&world.call("write", healthy()))[0].starts_with("Bearer secret-mcp-a-"));
+}
+
+#[test]
+fn a_call_that_every_server_refuses_takes_no_server_from_the_next_client() {
+    let world = World::new();
+    for _ in 0..50 {
+        assert_eq!(world.call("search", all(&refusal())).reply().status(), 503);
+        let next = world.call("search", healthy());
+        assert_eq!((next.reply().status(), next.servers()), (200, vec!["mcp-a"]));
+    }
+}
+
+#[test]
+fn a_call_that_every_server_refuses_takes_no_server_from_the_next_client_with_one_slot_either() {
+    let mut world = World::new();
+    world.route.slots.values_mut().for_each(|[_, b]| *b = None);
+    for _ in 0..50 {
+        world.call("search", all(&refusal()));
+        assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"]);
+    }
+}
+
+#[test]
+fn servers_that_refused_every_call_are_asked_again_within_two_seconds() {
+    let world = World::new();
+    while !world.call("search", all(&refusal())).servers().is_empty() {}
+    world.process.advance(Duration::from_secs(2));
+    assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"]);
+    assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"], "and all is well at once");
+}
+
+#[test]
+fn a_success_of_one_worker_clears_the_doubts_of_another() {
+    let world = World::new();
+    while !world.call("search", all(&refusal())).servers().is_empty() {}
+    world.process.advance(Duration::from_millis(1));
+    assert!(world.call("search", healthy()).servers().is_empty(), "so far nobody has heard of a success");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = start(&world.process);
+            assert_eq!(play(&other, "gate", &route(), search(healthy())).servers(), ["mcp-a"]);
+            other.tick("gate");
+        });
+    });
+    assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"]);
+}
+
+#[test]
+fn who_is_refused_while_others_are_not_takes_no_server_from_them() {
+    let world = World::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = start(&world.process);
+            play(&other, "gate", &route(), search(healthy()));
+            other.tick("gate");
+        });
+    });
+    for _ in 0..50 {
+        assert_eq!(world.call("write", first(refusal())).servers()[0], "mcp-a");
+    }
 }
 
 #[test]
@@ -83,8 +161,8 @@ fn when_every_token_is_refused_attempts_are_bounded_and_the_cause_named() {
         assert_eq!(played.reply().status(), 503);
         attempts += played.servers().len();
     }
-    // A minute: three servers, two slots each, shown at the beginning and once more after 30 s.
-    assert!(attempts <= 12, "{attempts} attempts");
+    // A minute: three servers, two slots each, shown by three calls and then by one a second.
+    assert!(attempts <= 3 * 2 * 62, "{attempts} attempts");
     let body = String::from_utf8_lossy(&world.call("search", all(&refusal())).reply().body).into_owned();
     assert!(body.contains("pat-mcp-a slot a was refused, slot b was refused"), "{body}");
     for secret in crate::fixture::SECRETS.as_flattened() {

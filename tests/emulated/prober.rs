@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{call_body, exchange, first, prober, route, start};
+use crate::fixture::{call_body, exchange, first, json_answer, prober, route, start};
 use crate::host::{Behaviour, Headers, HttpCall, Process, Worker, play};
 
 const STATE: &str = "cortex_circuit_breaker_state.server.mcp-a";
@@ -92,6 +92,55 @@ fn a_probe_without_a_credential_says_nothing_and_is_not_repeated_at_once() {
         process.advance(Duration::from_secs(1));
     }
     assert_eq!(process.metric("dualpath_probes_total.server.mcp-a.outcome.credential"), 4);
+}
+
+/// A process in which a call was refused by the first server, whose only token is in slot a; and the mark of that token.
+fn refused_once() -> (Arc<Process>, String) {
+    let process = Process::new();
+    let worker = start(&process);
+    assert_eq!(asked(&worker), 1);
+    drop(worker);
+    let shared = process.shared_data();
+    let word = &shared.get("dualpath", "ct1:mcp-a").expect("what is known of its tokens").0[..8];
+    let token = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+    drop(shared);
+    (process, format!("{token:016x}"))
+}
+
+/// How often the first server is asked by a call that it refuses.
+fn asked(worker: &Worker) -> usize {
+    let mut route = route();
+    route.slots.insert("mcp-a".into(), [Some("secret-mcp-a-1".into()), None]);
+    let servers = first(json_answer(401, "{}"));
+    let played = play(worker, "gate", &route, exchange(&call_body("search", "1"), servers));
+    played.servers().iter().filter(|server| **server == "mcp-a").count()
+}
+
+#[test]
+fn a_token_that_the_prober_is_refused_with_rests_after_one_call_that_is() {
+    let (process, token) = refused_once();
+    let prober = prober(&process);
+    let probe = the_probe(&prober);
+    assert_eq!(probe.cluster, "mcp-a");
+    process.advance(Duration::from_millis(1));
+    prober.answer(&probe, Headers::new(&[(":status", "401"), ("x-dualpath-token", &token)]), b"");
+    assert!(calls_of_a_tick(&prober).is_empty(), "a server that refuses is not asked all the time");
+    drop(prober);
+    let worker = start(&process);
+    assert_eq!((asked(&worker), asked(&worker)), (1, 0));
+}
+
+#[test]
+fn a_token_that_the_prober_is_answered_with_is_not_taken_from_others_by_calls_that_are_refused() {
+    let (process, token) = refused_once();
+    let prober = prober(&process);
+    let probe = the_probe(&prober);
+    process.advance(Duration::from_millis(1));
+    prober.answer(&probe, json_headers(&[("x-dualpath-token", &token)]), &result_for(&probe));
+    assert!(calls_of_a_tick(&prober).is_empty(), "nobody is in doubt");
+    drop(prober);
+    let worker = start(&process);
+    assert!((0..20).all(|_| asked(&worker) == 1));
 }
 
 #[test]

@@ -25,7 +25,6 @@ use crate::call::attempt::{self, NoAnswer, ResponseHead, is_kept_from_clients};
 use crate::credential::Selection;
 use crate::mcp::SessionId;
 use crate::registry::{Id, ServerIndex};
-use crate::wiring::header;
 
 /// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
 const DOWNSTREAM_GONE: u64 = 0x4000 | 0x1000_0000;
@@ -148,8 +147,7 @@ impl HttpContext for Attempt {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let (Phase::Sent, Some((flown, attempt))) = (&self.phase, &mut self.flown) else {
             if matches!(self.phase, Phase::Other) {
-                // To the prober this header says that the probe was not sent. A server can't say so.
-                Headers::Response.remove(header::ANSWER);
+                self.probed();
             }
             return Action::Continue;
         };

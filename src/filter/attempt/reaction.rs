@@ -99,14 +99,16 @@ impl Attempt {
         let (Some(selection), Some((flown, _))) = (self.selection, &self.flown) else { return };
         match settled.verdict.class {
             Class::Credential => {
-                flown.vm.credentials.refused(flown.at, selection, now_ms);
+                flown.vm.credentials.refused(&EnvoySharedData, flown.at, selection, now_ms);
                 self.record(Event::Rejected, selection);
                 if let Some(credential) = flown.server().and_then(|server| server.credential) {
                     let name = flown.vm.names.credential(credential);
                     flown.vm.metrics.count(Metric::PatRejected(name, selection.slot));
                 }
             }
-            Class::Success | Class::ToolError => flown.vm.credentials.worked(flown.at, selection, now_ms),
+            Class::Success | Class::ToolError => {
+                flown.vm.credentials.worked(&EnvoySharedData, flown.at, selection, now_ms)
+            }
             _ => {}
         }
     }

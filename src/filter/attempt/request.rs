@@ -103,6 +103,7 @@ impl Attempt {
             let chosen = vm.credentials.choose(credential, at, read, now, false);
             take_off_slots(credential);
             let Some(chosen) = chosen else { return self.refuse_bare() };
+            self.selection = Some(chosen.selection);
             Headers::Request.set(&credential.header, &chosen.value);
             for (name, value) in &credential.headers {
                 Headers::Request.set(name, value.as_bytes());
@@ -114,6 +115,21 @@ impl Attempt {
             }
         }
         Action::Continue
+    }
+
+    /// The answer to a probe is there.
+    pub(super) fn probed(&self) {
+        // To the prober this header says that the probe was not sent. A server can't say so.
+        Headers::Response.remove(header::ANSWER);
+        let Some(selection) = self.selection else { return Headers::Response.remove(header::TOKEN) };
+        Headers::Response.set(header::TOKEN, selection.fingerprint.to_string().as_bytes());
+        let Some((vm, at)) = self.site.best() else { return };
+        // So that the next probe tries the other slot.
+        match Headers::Response.status() {
+            Some(401) => vm.credentials.refused(&EnvoySharedData, at, selection, clock::now_ms()),
+            Some(200..=299) => vm.credentials.worked(&EnvoySharedData, at, selection, clock::now_ms()),
+            _ => {}
+        }
     }
 
     /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy

@@ -19,7 +19,7 @@ fn view(state: State, retry_after_ms: u64) -> View {
 
 #[test]
 fn a_server_is_probed_once_its_breaker_gives_a_lease_and_not_before() {
-    let due = |view| Schedule::default().is_due(&probe(false), &view, 0);
+    let due = |view| Schedule::default().is_due(&probe(false), &view, || false, 0);
     assert!(!due(view(State::Open, 1)), "the open period runs");
     assert!(due(view(State::Open, 0)));
     assert!(!due(view(State::HalfOpen, 1)), "somebody holds the lease");
@@ -38,7 +38,7 @@ fn a_probe_that_decided_nothing_is_not_repeated_at_once() {
         let half_open = view(State::HalfOpen, 0);
         let mut schedule = Schedule::default();
         schedule.note(&probe(false), &half_open, effect, 500);
-        let first = (500..).find(|now| schedule.is_due(&probe(false), &half_open, *now)).unwrap();
+        let first = (500..).find(|now| schedule.is_due(&probe(false), &half_open, || false, *now)).unwrap();
         assert_eq!(first, 500 + next, "{effect:?}");
     }
 }
@@ -49,10 +49,21 @@ fn an_idle_server_is_probed_every_interval_unless_a_call_shows_it_well() {
     let busy = View { counts: Counts { ok: 1, ..Counts::default() }, ..idle };
     let failing = View { counts: Counts { fail: 1, ..Counts::default() }, ..idle };
     let mut schedule = Schedule::default();
-    assert!(schedule.is_due(&probe(true), &idle, 0));
-    assert!(schedule.is_due(&probe(true), &failing, 0), "one failure is no reason to look away");
-    assert!(!schedule.is_due(&probe(true), &busy, 0));
+    assert!(schedule.is_due(&probe(true), &idle, || false, 0));
+    assert!(schedule.is_due(&probe(true), &failing, || false, 0), "one failure is no reason to look away");
+    assert!(!schedule.is_due(&probe(true), &busy, || false, 0));
     schedule.note(&probe(true), &idle, BreakerEffect::Success, 0);
-    assert!(!schedule.is_due(&probe(true), &idle, 9_999));
-    assert!(schedule.is_due(&probe(true), &idle, 10_000));
+    assert!(!schedule.is_due(&probe(true), &idle, || false, 9_999));
+    assert!(schedule.is_due(&probe(true), &idle, || false, 10_000));
+}
+
+#[test]
+fn a_server_whose_token_is_in_doubt_is_asked_once_an_interval() {
+    let closed = view(State::Closed, 0);
+    let mut schedule = Schedule::default();
+    assert!(schedule.is_due(&probe(false), &closed, || true, 0));
+    schedule.note(&probe(false), &closed, BreakerEffect::Neutral, 0);
+    assert!(!schedule.is_due(&probe(false), &closed, || true, 9_999));
+    assert!(schedule.is_due(&probe(false), &closed, || true, 10_000));
+    assert!(!schedule.is_due(&probe(false), &closed, || false, 10_000));
 }

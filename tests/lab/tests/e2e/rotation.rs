@@ -134,6 +134,7 @@ async fn two_bad_tokens_are_named_as_the_cause_and_not_hammered() {
         options.set("/servers/2/credential", json!("pat-primary"));
     })
     .await;
+    let began = Instant::now();
     for _ in 0..60 {
         let reply = world.client.search("q").await;
         assert_eq!(reply.status(), 503, "never 401, which would start an OAuth flow: {}", reply.answer.text());
@@ -149,7 +150,10 @@ async fn two_bad_tokens_are_named_as_the_cause_and_not_hammered() {
     );
     for (stub, _) in world.stubs() {
         let attempts = stub.received().iter().filter(|r| r.path != "/_control").count();
-        assert!(attempts <= 4, "{}: {attempts} attempts for 61 calls: two slots, two workers", stub.name());
+        // Three calls with two slots each, and what the other worker tries before it hears of that; then one call a second
+        // and worker, and the prober.
+        let most = 10 + 5 * usize::try_from(began.elapsed().as_secs()).expect("a short time");
+        assert!(attempts <= most, "{}: {attempts} attempts for 61 calls, not {most}", stub.name());
     }
     let metrics = world.envoy.metrics_settled().await.expect("metrics");
     assert!(metrics.sum("dualpath_alerts_total", &[("class", "credential")]) >= 1.0);
