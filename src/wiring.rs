@@ -30,11 +30,14 @@ pub mod header {
     /// Request headers that the route takes off before any upstream filter sees them. It costs nothing there, and it holds for
     /// this route alone, whatever else the listener serves.
     ///
-    /// The first is a client's wish for compression: a compressed answer can't be judged. The injector of an empty slot leaves a
+    /// The first is a client's wish for compression: a compressed answer can't be judged. The gate has checked which web page
+    /// asks, and a server that checks it as well can't know what the gate allows. The injector of an empty slot leaves a
     /// header of that name alone, and a client must not fill the slot. The others are what the connection manager and the
     /// router tell of the client, of this Envoy and of its time limits, which is no concern of the servers.
-    pub const REMOVED_BY_ROUTE: [&str; 14] = [
+    pub const REMOVED_BY_ROUTE: [&str; 16] = [
         "accept-encoding",
+        "origin",
+        "sec-fetch-site",
         SLOTS[0],
         SLOTS[1],
         "x-forwarded-for",

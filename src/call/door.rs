@@ -1,7 +1,8 @@
 //! The door: the headers of a client's request. Who may ask, in whose session it is, what it orders, and which of its
 //! headers end here.
 
-use super::Session;
+use super::headers::RequestHeaders;
+use super::{Session, page};
 use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
@@ -38,9 +39,10 @@ const ROUTER_CONTROLS: [&str; 14] = [
 const NEVER_PASSED_ON: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// How a request presents itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// A message in the body.
+    #[default]
     Post,
     /// A stream of the server's.
     Get,
@@ -54,6 +56,8 @@ pub const ALLOWED: &str = "POST, GET, DELETE";
 /// A client that may ask.
 #[derive(Debug, Default)]
 pub struct Client {
+    /// How it asks.
+    pub method: Method,
     /// When its request came, on the monotonic clock, in ms.
     pub started_ms: u64,
     /// How long it says that it waits, in ms.
@@ -66,6 +70,16 @@ pub struct Client {
     pub drill: Orders,
 }
 
+/// A request at the door.
+#[derive(Debug)]
+pub struct Visit {
+    /// The web page that sends it, by its position in the listener's `allowed_origins`: its browser shows it an answer only
+    /// if that says so.
+    pub page: Option<usize>,
+    /// What the door says.
+    pub entry: Entry,
+}
+
 /// What the door says.
 #[derive(Debug)]
 pub enum Entry {
@@ -73,14 +87,14 @@ pub enum Entry {
     Elsewhere,
     /// It has a method that MCP's transport doesn't know, so no server may see it: nobody can say what it would do there.
     NoSuchMethod,
+    /// A page's browser asks whether the page may call; it may, and may send headers of these names, if any are asked for.
+    Preflight(Option<String>),
     /// It is turned away.
     Refused(ErrorCode, String),
     /// It may come in.
     Admitted {
         /// Who it is.
         client: Client,
-        /// Its method.
-        method: Method,
         /// The length of its body, where it says so.
         declared_length: Option<u64>,
         /// Names of its headers that are to be taken off.
@@ -90,45 +104,60 @@ pub enum Entry {
     },
 }
 
-/// The headers of a request: a name and a value each, in order.
-pub trait RequestHeaders {
-    /// All pairs.
-    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])>;
-
-    /// The first value of `name`.
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.pairs().find(|(found, _)| *found == name).map(|(_, value)| value)
-    }
-}
-
 /// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
 pub fn knock(
     headers: &impl RequestHeaders,
     registry: &Registry,
     now_ms: u64,
     source: impl FnOnce() -> Vec<u8>,
-) -> Entry {
+) -> Visit {
     let path = headers.get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
-    if path != registry.listener.path.as_bytes() {
-        return Entry::Elsewhere;
+    if !is_endpoint(path, registry.listener.path.as_bytes()) {
+        return Visit { page: None, entry: Entry::Elsewhere };
     }
-    let is_allowed = |origin| registry.listener.allowed_origins.iter().any(|allowed| allowed.as_bytes() == origin);
-    if headers.get("origin").is_some_and(|origin| !is_allowed(origin)) {
-        let why = "listener.allowed_origins does not name this origin";
-        return Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned());
+    match page::sender(headers, &registry.listener) {
+        Ok(page) => Visit { page, entry: enter(headers, registry, page.is_some(), now_ms, source) },
+        Err(page::Foreign) => {
+            let why = "listener.allowed_origins does not name this origin";
+            Visit { page: None, entry: Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned()) }
+        }
     }
+}
+
+/// Whether `path` is that of the endpoint. A slash behind it means nothing: some clients put one there.
+fn is_endpoint(path: &[u8], endpoint: &[u8]) -> bool {
+    let bare = endpoint.strip_suffix(b"/").unwrap_or(endpoint);
+    path == endpoint || path == bare || path.strip_suffix(b"/") == Some(bare)
+}
+
+fn enter(
+    headers: &impl RequestHeaders,
+    registry: &Registry,
+    of_page: bool,
+    now_ms: u64,
+    source: impl FnOnce() -> Vec<u8>,
+) -> Entry {
     // Case counts.
     let method = match headers.get(":method") {
         Some(b"POST") => Method::Post,
         Some(b"GET") => Method::Get,
         Some(b"DELETE") => Method::Delete,
+        Some(b"OPTIONS") if of_page => {
+            let asked = headers.get("access-control-request-headers").map(<[u8]>::to_vec);
+            return Entry::Preflight(asked.and_then(|asked| String::from_utf8(asked).ok()));
+        }
         _ => return Entry::NoSuchMethod,
     };
+    if method == Method::Get && !accepts_events(headers) {
+        let why = "GET opens a stream of events: accept must list text/event-stream";
+        return Entry::Refused(ErrorCode::NotAcceptable, why.to_owned());
+    }
     let (drill, drill_ignored) = match ordered_drill(headers, registry, source) {
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
-    let mut client = Client { started_ms: now_ms, session: session(headers, registry), drill, ..Client::default() };
+    let mut client =
+        Client { method, started_ms: now_ms, session: session(headers, registry), drill, ..Client::default() };
     if registry.listener.client_authorization != ClientAuthorization::Drop {
         client.authorization = only(headers, "authorization").and_then(Secret::new);
     }
@@ -143,13 +172,15 @@ pub fn knock(
         }
     }
     let declared = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
-    Entry::Admitted {
-        client,
-        method,
-        declared_length: declared.and_then(|text| text.parse().ok()),
-        ends_here,
-        drill_ignored,
-    }
+    Entry::Admitted { client, declared_length: declared.and_then(|text| text.parse().ok()), ends_here, drill_ignored }
+}
+
+/// Whether the client says that it reads a stream of events. `*/*` does not: a page that no browser lets read the answer
+/// sends that.
+fn accepts_events(headers: &impl RequestHeaders) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let names_it = |list: &[u8]| list.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
+    headers.pairs().any(|(name, value)| name == "accept" && names_it(value))
 }
 
 /// Whether a client may not send this header through: it would order Envoy or us, or carry what is only ours to send.

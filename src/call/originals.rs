@@ -18,7 +18,7 @@ pub fn mcp_follows_rest(kinds: impl IntoIterator<Item = ServerKind>) -> bool {
 
 /// Whether a header is about the client's MCP message and means nothing to a plain API.
 pub fn is_of_mcp(name: &str) -> bool {
-    name.starts_with("mcp-") || matches!(name, "last-event-id" | "origin" | "content-type")
+    name.starts_with("mcp-") || matches!(name, "last-event-id" | "content-type")
 }
 
 /// Whether a REST attempt may have set or removed this header. `mapped` are the names that the tool's mapping sets.

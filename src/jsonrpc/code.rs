@@ -8,10 +8,14 @@
 pub enum ErrorCode {
     /// -32602: the method does not take these parameters.
     InvalidParams,
+    /// 40001: a GET or DELETE has a body.
+    BodyNotAllowed,
     /// 40301: the request comes from a web page that may not call this endpoint.
     OriginNotAllowed,
     /// 40401: the client's session is over; it has to initialize again.
     SessionEnded,
+    /// 40601: a GET does not accept a stream of events.
+    NotAcceptable,
     /// 41301: the request is longer than what may be held.
     BodyTooLarge,
     /// 42201: the drill that the request orders can't be carried out.
@@ -34,10 +38,12 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 12] = [
+    pub const ALL: [ErrorCode; 14] = [
         ErrorCode::InvalidParams,
+        ErrorCode::BodyNotAllowed,
         ErrorCode::OriginNotAllowed,
         ErrorCode::SessionEnded,
+        ErrorCode::NotAcceptable,
         ErrorCode::BodyTooLarge,
         ErrorCode::DrillMalformed,
         ErrorCode::NoPath,
@@ -53,8 +59,10 @@ impl ErrorCode {
     pub fn number(self) -> i32 {
         match self {
             ErrorCode::InvalidParams => -32602,
+            ErrorCode::BodyNotAllowed => 40001,
             ErrorCode::OriginNotAllowed => 40301,
             ErrorCode::SessionEnded => 40401,
+            ErrorCode::NotAcceptable => 40601,
             ErrorCode::BodyTooLarge => 41301,
             ErrorCode::DrillMalformed => 42201,
             ErrorCode::NoPath => 50301,
@@ -71,8 +79,10 @@ impl ErrorCode {
     pub fn name(self) -> &'static str {
         match self {
             ErrorCode::InvalidParams => "INVALID_PARAMS",
+            ErrorCode::BodyNotAllowed => "BODY_NOT_ALLOWED",
             ErrorCode::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             ErrorCode::SessionEnded => "SESSION_ENDED",
+            ErrorCode::NotAcceptable => "NOT_ACCEPTABLE",
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
             ErrorCode::DrillMalformed => "DRILL_MALFORMED",
             ErrorCode::NoPath => "NO_PATH",
@@ -85,13 +95,15 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status it travels with where it is to have one of its own. Never 400 or 405, and 404 only to say what it means in MCP, that the session is
-    /// gone: from these a client concludes which protocol version the server speaks.
+    /// The HTTP status it travels with where it is to have one of its own. Never 400 or 405 to a message, and 404 only to say
+    /// what it means in MCP, that the session is gone: from these a client concludes which protocol version the server speaks.
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::InvalidParams => 200,
+            ErrorCode::BodyNotAllowed => 400,
             ErrorCode::OriginNotAllowed => 403,
             ErrorCode::SessionEnded => 404,
+            ErrorCode::NotAcceptable => 406,
             ErrorCode::BodyTooLarge => 413,
             ErrorCode::TimeOver => 504,
             ErrorCode::DrillMalformed => 422,

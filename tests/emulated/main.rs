@@ -7,6 +7,7 @@ mod budgets;
 mod callback_order;
 mod credentials;
 mod crossings;
+mod door;
 mod error_status;
 mod failover;
 mod failure_answers;

@@ -35,9 +35,10 @@ pub struct ResponseHead<'h> {
 }
 
 /// Whether no client may see this header of a server. The first are for attempts to write: from a server they could have a
-/// call repeated that must not be. A cookie would come back to whichever server is next.
+/// call repeated that must not be. Which web pages may read an answer, the gate says. A cookie would come back to whichever
+/// server is next.
 pub fn is_kept_from_clients(name: &str) -> bool {
-    name.starts_with(header::PREFIX) || name == "set-cookie"
+    name.starts_with(header::PREFIX) || name.starts_with("access-control-") || name == "set-cookie"
 }
 
 /// What is being waited for while the response headers are held.

@@ -89,12 +89,21 @@ fn name(route: &str, pace: Pace) -> String {
 
 fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
     let mut condition = Map::new();
-    condition.insert("path".to_owned(), json!(registry.listener.path));
+    condition.insert("safe_regex".to_owned(), json!({"regex": endpoint(&registry.listener.path)}));
     if let Some(value) = pace.state() {
         let wanted = json!({"key": state::in_envoy(state::PACE), "string_match": {"exact": value}});
         condition.insert("filter_state".to_owned(), json!([wanted]));
     }
     condition
+}
+
+/// A pattern for the path, with a slash behind it or without.
+fn endpoint(path: &str) -> String {
+    let literal = path.strip_suffix('/').unwrap_or(path).chars().flat_map(|c| {
+        let is_plain = c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_');
+        (!is_plain).then_some('\\').into_iter().chain([c])
+    });
+    literal.chain("/?".chars()).collect()
 }
 
 fn action(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {

@@ -63,6 +63,8 @@ pub struct Gate {
     phase: Phase,
     known: Facts,
     rewrite: Rewrite,
+    /// The web page that asks, by its position in the listener's `allowed_origins`.
+    page: Option<usize>,
     /// Whether the call is written down for attempts that can't find it.
     is_written: bool,
 }
@@ -70,7 +72,7 @@ pub struct Gate {
 impl Gate {
     /// A context that has seen nothing yet.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Gate { vm, phase: Phase::Other, known: Facts::default(), rewrite: Rewrite::Keep, is_written: false }
+        Gate { vm, phase: Phase::Other, known: Facts::default(), rewrite: Rewrite::Keep, page: None, is_written: false }
     }
 }
 
@@ -110,9 +112,15 @@ impl HttpContext for Gate {
         match &self.phase {
             Phase::Sent(_, call) => {
                 let call = Rc::clone(call);
+                self.show_page();
                 self.response_headers(&call, end_of_stream)
             }
-            _ => Action::Continue,
+            // Envoy's own answer, to a request that it has given up.
+            Phase::Reading(_) => {
+                self.show_page();
+                Action::Continue
+            }
+            Phase::Other | Phase::Answered => Action::Continue,
         }
     }
 

@@ -12,19 +12,20 @@ use super::super::{calls, clock, vm::Vm};
 use super::breakers::BreakersAt;
 use super::{Gate, Phase, answered};
 use crate::call::answer::status_of_failure;
-use crate::call::door::{self, Client, Entry, Method};
+use crate::call::door::{self, Client, Entry, Method, Visit};
+use crate::call::headers::RequestHeaders;
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
 use crate::call::route::{Route, first_choice};
-use crate::call::{Call, Question, Session, handover};
+use crate::call::{Call, Question, Session, handover, page};
 use crate::failure::Replay;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
 use crate::mcp::SessionId;
 use crate::registry::ServerIndex;
 use crate::wiring::{route, state};
 
-impl door::RequestHeaders for HeaderMap {
+impl RequestHeaders for HeaderMap {
     fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.iter()
     }
@@ -36,45 +37,78 @@ impl Gate {
         let now = clock::now_ms();
         self.known.started_ms = now;
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
-        let (client, method, declared_length) = match door::knock(&headers, &self.vm.registry, now, source) {
+        let Visit { page, entry } = door::knock(&headers, &self.vm.registry, now, source);
+        self.page = page;
+        let (client, declared_length) = match entry {
             Entry::Elsewhere => return Action::Continue,
             Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", CallStatus::Refused),
+            Entry::Preflight(asked) => return self.allow(asked.as_deref()),
             Entry::Refused(code, why) => return self.refuse(code, &why, None),
-            Entry::Admitted { client, method, declared_length, ends_here, drill_ignored } => {
+            Entry::Admitted { client, declared_length, ends_here, drill_ignored } => {
                 ends_here.iter().for_each(|name| Headers::Request.remove(name));
                 if let Some(reason) = drill_ignored {
                     self.vm.metrics.count(Metric::DrillIgnored(reason));
                 }
-                (client, method, declared_length)
+                (client, declared_length)
             }
         };
-        if method != Method::Post {
-            return self.stream(client, method == Method::Delete);
-        }
-        if declared_length.is_some_and(|length| length > u64::from(self.vm.registry.limits.request_body)) {
-            return self.refuse_too_large();
+        let limit = self.body_limit(client.method);
+        if declared_length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit)) {
+            return self.refuse_body(client.method);
         }
         self.phase = Phase::Reading(Box::new(client));
         if end_of_stream { self.message(b"") } else { Action::Pause }
     }
 
     pub(super) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if size > usize::try_from(self.vm.registry.limits.request_body).unwrap_or(usize::MAX) {
-            return self.refuse_too_large();
+        let method = self.method();
+        if size > self.body_limit(method) {
+            return self.refuse_body(method);
         }
         if end_of_stream { self.request_complete() } else { Action::Pause }
     }
 
+    fn method(&self) -> Method {
+        if let Phase::Reading(client) = &self.phase { client.method } else { Method::Post }
+    }
+
+    /// How long a body may be. What one of GET or DELETE would mean nobody has said, so no server gets to read it.
+    fn body_limit(&self, method: Method) -> usize {
+        match method {
+            Method::Post => usize::try_from(self.vm.registry.limits.request_body).unwrap_or(usize::MAX),
+            Method::Get | Method::Delete => 0,
+        }
+    }
+
+    fn refuse_body(&mut self, method: Method) -> Action {
+        if method == Method::Post {
+            return self.refuse_too_large();
+        }
+        self.refuse(ErrorCode::BodyNotAllowed, "a GET or DELETE must not have a body", None)
+    }
+
+    /// Tells a page's browser that the page may call.
+    fn allow(&mut self, asked: Option<&str>) -> Action {
+        self.phase = Phase::Answered;
+        host::reply(204, &self.with_page(&page::preflight(door::ALLOWED, asked)), b"");
+        Action::Pause
+    }
+
     /// The body is whole.
     pub(super) fn request_complete(&mut self) -> Action {
-        let limit = usize::try_from(self.vm.registry.limits.request_body).unwrap_or(usize::MAX);
-        let body = Body::Request.read(0, limit);
+        let body = match self.body_limit(self.method()) {
+            0 => Vec::new(),
+            limit => Body::Request.read(0, limit),
+        };
         self.message(&body)
     }
 
-    /// A POST is there.
+    /// The request is there.
     fn message(&mut self, body: &[u8]) -> Action {
         let Phase::Reading(client) = std::mem::replace(&mut self.phase, Phase::Answered) else { return Action::Pause };
+        if client.method != Method::Post {
+            return self.stream(*client);
+        }
         let vm = Rc::clone(&self.vm);
         let mut vouch = |tool: &str, servers: &[ServerIndex]| {
             vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
@@ -84,14 +118,14 @@ impl Gate {
     }
 
     /// A GET or DELETE is there: it concerns one server's session.
-    fn stream(&mut self, client: Client, delete: bool) -> Action {
+    fn stream(&mut self, client: Client) -> Action {
         self.known.task = crate::call::Task::Protocol;
         let vm = Rc::clone(&self.vm);
-        let route = match (&client.session, delete) {
-            (Session::Gate, true) => return self.answer(200, &[], b"", CallStatus::Success),
+        let route = match (&client.session, client.method) {
+            (Session::Gate, Method::Delete) => return self.answer(200, &[], b"", CallStatus::Success),
             // The gate never speaks first, and 405 is how a server says so. It can't be taken for an era mismatch here,
             // as the client is in a session already.
-            (Session::Gate, false) => return self.answer(405, &[("allow", "POST, DELETE")], b"", CallStatus::Success),
+            (Session::Gate, _) => return self.answer(405, &[("allow", "POST, DELETE")], b"", CallStatus::Success),
             (Session::Server { owner, .. }, _) => {
                 vm.registry.server_by_id(owner.as_str()).map_or(Route::AnyMcp, |(at, _)| Route::Only(at))
             }
@@ -213,7 +247,7 @@ impl Gate {
     fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
         self.known.end = answered(end);
-        host::reply(status, headers, body);
+        host::reply(status, &self.with_page(headers), body);
         Action::Pause
     }
 }

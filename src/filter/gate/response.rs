@@ -14,7 +14,7 @@ use crate::breaker::Moment;
 use crate::call::account::{Account, why_not_sent_on};
 use crate::call::answer::{Conclusion, Ending, class_of, conclude, failure};
 use crate::call::local::LocalAnswer;
-use crate::call::{Call, handover};
+use crate::call::{Call, handover, page};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::wiring::{header, state};
@@ -143,8 +143,28 @@ impl Gate {
     pub(super) fn response_trailers(&mut self) -> Action {
         match std::mem::replace(&mut self.rewrite, Rewrite::Drop) {
             // No piece of a body came that could have been replaced.
-            Rewrite::Replace(body) => reply_instead(&body),
+            Rewrite::Replace(body) => self.reply_instead(&body),
             Rewrite::Keep | Rewrite::Drop => Action::Continue,
+        }
+    }
+
+    /// `headers`, and what the web page's browser has to be told with every answer; to other clients nothing more.
+    pub(super) fn with_page<'h>(&'h self, headers: &[(&'h str, &'h str)]) -> Vec<(&'h str, &'h str)> {
+        let mut headers = headers.to_vec();
+        let listener = &self.vm.registry.listener;
+        if let Some(origin) = self.page.and_then(|at| listener.allowed_origins.get(at)) {
+            headers.extend_from_slice(&page::shown(origin, listener.expose_headers));
+        }
+        headers
+    }
+
+    /// Lets the web page read the response that is being passed on.
+    pub(super) fn show_page(&self) {
+        for (name, value) in self.with_page(&[]) {
+            match Headers::Response.get(name).filter(|_| name == "vary") {
+                Some(others) => Headers::Response.set(name, &[&others, b", ".as_slice(), value.as_bytes()].concat()),
+                None => Headers::Response.set(name, value.as_bytes()),
+            }
         }
     }
 
@@ -173,7 +193,7 @@ impl Gate {
             Headers::Response.set("content-type", b"application/json");
         }
         if end_of_stream || endless {
-            return reply_instead(&body);
+            return self.reply_instead(&body);
         }
         self.rewrite = Rewrite::Replace(body);
         Action::Pause
@@ -206,15 +226,15 @@ impl Gate {
         }
         self.vm.metrics.maintain(now);
     }
-}
 
-/// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
-/// local reply can bring one; and only a local reply ends where the body that it replaces does not.
-fn reply_instead(body: &[u8]) -> Action {
-    const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
-    let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
-    let headers: Vec<_> =
-        KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-    host::reply(Headers::Response.status().unwrap_or(503), &headers, body);
-    Action::Pause
+    /// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
+    /// local reply can bring one; and only a local reply ends where the body that it replaces does not.
+    fn reply_instead(&self, body: &[u8]) -> Action {
+        const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
+        let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
+        let headers: Vec<_> =
+            KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        host::reply(Headers::Response.status().unwrap_or(503), &self.with_page(&headers), body);
+        Action::Pause
+    }
 }

@@ -18,7 +18,8 @@ pub struct Listener {
     /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`).
     pub expose_headers: bool,
     /// Origins of web pages that may call the endpoint. A request with any other `Origin` is refused, as MCP demands of
-    /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here.
+    /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here. A listener
+    /// on a loopback address has its own origins among them.
     pub allowed_origins: Vec<String>,
     /// How long clients wait for an answer; `None` = as long as it takes. No attempt starts that can't end in time.
     pub client_timeout: Option<Duration>,

@@ -15,7 +15,7 @@ impl Default for Listener {
             port: 10000,
             path: "/mcp".to_owned(),
             expose_headers: false,
-            allowed_origins: Vec::new(),
+            allowed_origins: own_origins("127.0.0.1", 10000),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
             error_status: ErrorStatus::Jsonrpc,
@@ -36,9 +36,8 @@ impl Listener {
             Some(path.to_owned())
         });
         let expose_headers = or(table.optional("expose_headers"), default.expose_headers, Node::boolean);
-        let allowed_origins = or(table.optional("allowed_origins"), default.allowed_origins, |node| {
-            node.list()?.iter().map(read_origin).collect()
-        });
+        let allowed_origins =
+            or(table.optional("allowed_origins"), Vec::new(), |node| node.list()?.iter().map(read_origin).collect());
         let client_timeout =
             or(table.optional("client_timeout"), default.client_timeout, |node| node.timeout().map(Some));
         let client_authorization = or(table.optional(CLIENT_AUTHORIZATION), default.client_authorization, |node| {
@@ -49,17 +48,28 @@ impl Listener {
             node.choose(&["jsonrpc", "http"], &[ErrorStatus::Jsonrpc, ErrorStatus::Http])
         });
         table.done();
+        let (address, port, mut allowed_origins) = (address?, port?, allowed_origins?);
+        allowed_origins.extend(own_origins(&address, port));
         Some(Listener {
-            address: address?,
-            port: port?,
+            address,
+            port,
             path: path?,
             expose_headers: expose_headers?,
-            allowed_origins: allowed_origins?,
+            allowed_origins,
             client_timeout: client_timeout?,
             client_authorization: client_authorization?,
             error_status: error_status?,
         })
     }
+}
+
+/// The origins of a listener that only this machine can reach. A page from there is one that this machine serves itself.
+fn own_origins(address: &str, port: u16) -> Vec<String> {
+    if !address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+        return Vec::new();
+    }
+    let port = if port == 80 { String::new() } else { format!(":{port}") };
+    ["http://127.0.0.1", "http://localhost", "http://[::1]"].map(|host| [host, &port].concat()).into()
 }
 
 /// An origin as browsers send it: compared byte for byte, so it has to be written the same way.

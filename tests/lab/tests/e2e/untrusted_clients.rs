@@ -1,6 +1,7 @@
 //! What clients do: go away, send too much, try to steer the filter.
 
-use dualpath_lab::client::request_text;
+use dualpath_lab::client::{Client, request_text};
+use dualpath_lab::http::Answer;
 use dualpath_lab::stub::{Behaviour, End};
 use serde_json::json;
 
@@ -18,6 +19,73 @@ async fn a_web_page_that_is_not_allowed_gets_403_and_reaches_no_server() {
     assert_eq!(reply.error()["data"]["reason"], json!("ORIGIN_NOT_ALLOWED"));
     assert_eq!(world.primary.received().len(), 0);
     assert_eq!(from("https://tools.example").search("q").await.served_by().as_deref(), Some("primary"));
+}
+
+#[tokio::test]
+async fn a_web_page_that_is_allowed_may_read_whoever_answers() {
+    const PAGE: &str = "https://tools.example";
+    let world = World::start_with(|options| options.set("/listener/allowed_origins", json!([PAGE]))).await;
+    let page = world.client.clone().header("origin", PAGE).header("sec-fetch-site", "cross-site");
+    let told = |answer: &Answer| {
+        let origins: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "access-control-allow-origin").collect();
+        assert_eq!(origins.len(), 1, "{:?}", answer.headers);
+        assert_eq!(origins[0].1, PAGE);
+        assert_eq!(answer.header("vary"), Some("Origin"), "{:?}", answer.headers);
+        let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
+        assert!(exposed.contains("mcp-session-id"), "{exposed}");
+    };
+    let preflight = page.clone().header("access-control-request-headers", "mcp-session-id, x-own");
+    let preflight = preflight.open("OPTIONS", "").await.expect("an answer").whole().await.expect("a body");
+    told(&preflight);
+    assert_eq!(
+        (preflight.status, preflight.header("access-control-allow-headers")),
+        (204, Some("mcp-session-id, x-own"))
+    );
+    assert_eq!(world.primary.received().len(), 0, "a preflight reaches no server");
+
+    let reply = page.search("q").await;
+    assert_eq!(reply.served_by().as_deref(), Some("primary"));
+    told(&reply.answer);
+    let seen = &world.primary.received()[0];
+    assert_eq!((seen.header("origin"), seen.header("sec-fetch-site")), (None, None));
+
+    told(&page.open("PUT", "").await.expect("an answer").whole().await.expect("a body"));
+    told(&page.post("x".repeat(2 << 20)).await.expect("an answer"));
+    let limited = page.clone().header("x-dualpath-drill", "fail=nobody");
+    told(&limited.search("q").await.answer);
+    world.stop_mcp().await;
+    let direct = page.search("q").await;
+    assert_eq!(direct.served_by().as_deref(), Some("rest"));
+    told(&direct.answer);
+    told(&page.request("1", "tools/list", &json!({})).await.expect("an answer").answer);
+    world.rest.stop().await.expect("stop");
+    let error = page.call("sql", json!({"sql": "s"})).await;
+    assert_eq!(error.error()["data"]["source"], json!("dualpath"), "{}", error.answer.text());
+    told(&error.answer);
+}
+
+#[tokio::test]
+async fn the_path_may_end_in_a_slash_and_a_page_of_the_listener_itself_may_call() {
+    let world = World::start().await;
+    let port = world.envoy.addr().port();
+    for origin in [format!("http://127.0.0.1:{port}"), format!("http://localhost:{port}")] {
+        let client = Client::new(world.envoy.addr(), "/mcp/").header("origin", &origin);
+        assert_eq!(client.search("q").await.served_by().as_deref(), Some("primary"), "{origin}");
+    }
+    let elsewhere = Client::new(world.envoy.addr(), "/mcp/x").post("{}").await.expect("an answer");
+    assert_eq!(elsewhere.status, 404);
+}
+
+#[tokio::test]
+async fn a_body_of_get_or_delete_reaches_no_server() {
+    let world = World::start().await;
+    for method in ["GET", "DELETE"] {
+        let answer = world.client.open(method, "{}").await.expect("an answer").whole().await.expect("a body");
+        assert_eq!(answer.status, 400, "{method}: {}", answer.text());
+        let plain = world.client.clone().header("accept", "*/*").open(method, "").await.expect("an answer");
+        assert_eq!(plain.status, if method == "GET" { 406 } else { 405 }, "{method}");
+    }
+    assert_eq!(world.primary.received().len(), 1, "the DELETE without a body");
 }
 
 #[tokio::test]
