@@ -2,7 +2,7 @@
 
 use super::answer::{class_of, server_of};
 use super::{Call, Task};
-use crate::failure::{decide, replay_refused};
+use crate::failure::{Replay, decide, replay_refused};
 use crate::registry::{Registry, ServerIndex, ServerKind};
 use crate::telemetry::{AnsweredBy, CallStatus, Name, RegistryNames};
 
@@ -55,7 +55,8 @@ pub fn why_not_sent_on(call: &Call, registry: &Registry) -> Option<&'static str>
     if let Some(stop) = call.flight.stop() {
         return Some(stop.as_str());
     }
-    if !call.flight.had_another() {
+    // That only one server could go on with it is why there is no other.
+    if !call.flight.had_another() && call.replay != Replay::Pinned {
         return None;
     }
     let class = class_of(call);

@@ -18,6 +18,8 @@ pub struct Ending {
     pub class: Class,
     /// Its HTTP status.
     pub status: u16,
+    /// Whether a server has answered; if not, Envoy has put a text of its own there.
+    pub answered: bool,
     /// Whether its body is something an MCP client can read.
     pub readable: bool,
     /// What was asked.
@@ -28,6 +30,8 @@ pub struct Ending {
     pub is_earlier: bool,
     /// Whether the client is in a session that the answering server can't know.
     pub session_elsewhere: bool,
+    /// Whether the client is in a session of that server's.
+    pub in_its_session: bool,
     /// Whether the server knows only what the client authenticates with itself.
     pub knows_only_clients: bool,
     /// How failures of requests travel.
@@ -45,10 +49,15 @@ impl Ending {
             class: class_of(call),
             status: if is_earlier { kept.map_or(500, |kept| kept.status) } else { status },
             readable: if is_earlier { kept.is_some() } else { end.is_some_and(|end| end.readable) },
+            answered: end.is_some_and(|end| end.answered),
             kind: call.kind,
             answerable_by_gate,
             is_earlier,
             session_elsewhere: call.session_is_elsewhere(telling.map(|(hop, _)| &hop.server)),
+            in_its_session: call
+                .session
+                .owner()
+                .is_some_and(|owner| telling.is_some_and(|(hop, _)| hop.server == *owner)),
             knows_only_clients: server_of(call, registry)
                 .is_some_and(|(_, server)| registry.knows_only_clients(server)),
             error_status: registry.listener.error_status,
@@ -59,6 +68,8 @@ impl Ending {
     pub fn status_for_client(&self, conclusion: Conclusion) -> u16 {
         match conclusion {
             Conclusion::Gate => 200,
+            // In MCP's own words: with 400 no client would begin anew.
+            Conclusion::Pass if self.class == Class::Session && self.status == 400 && self.in_its_session => 404,
             Conclusion::Pass if !self.readable => self.status,
             Conclusion::Pass | Conclusion::Kept => status_of_failure(self.error_status, Some(self.kind), self.status),
             Conclusion::Error { status, .. } => status_of_failure(self.error_status, Some(self.kind), status),
@@ -148,12 +159,16 @@ fn by_ending(ending: &Ending) -> Conclusion {
     // Whatever a policy or a rule of the operator's makes of it.
     let about_our_credential = ending.class == Class::Credential || ending.status == 401 && !ending.knows_only_clients;
     if matches!(ending.kind, Kind::Opaque | Kind::Session) {
-        return if about_our_credential { credential() } else { Conclusion::Pass };
+        return match about_our_credential {
+            true => credential(),
+            false if ending.answered => Conclusion::Pass,
+            false => failed(ending),
+        };
     }
     if ending.class == Class::Session && ending.session_elsewhere {
         return match ending.kind {
-            // There is nothing to answer, and the client will learn of its session's end with its next request.
-            Kind::Notification => Conclusion::Gate,
+            // In a session of the gate's own it has been accepted with that.
+            Kind::Notification if ending.answerable_by_gate => Conclusion::Gate,
             _ => Conclusion::Error { status: 404, code: ErrorCode::SessionEnded },
         };
     }
@@ -166,6 +181,12 @@ fn by_ending(ending: &Ending) -> Conclusion {
     match ending.class {
         _ if about_our_credential => credential(),
         _ if ending.readable => Conclusion::Pass,
+        _ => failed(ending),
+    }
+}
+
+fn failed(ending: &Ending) -> Conclusion {
+    match ending.class {
         Class::Overload => Conclusion::Error { status: ending.status.max(429), code: ErrorCode::UpstreamFailed },
         Class::Lost => Conclusion::Error { status: ending.status.max(503), code: ErrorCode::OutcomeUnknown },
         Class::Server if ending.status < 500 => Conclusion::Error { status: 502, code: ErrorCode::AnswerUnusable },
@@ -195,11 +216,13 @@ mod tests {
         Ending {
             class,
             status,
+            answered: true,
             readable: true,
             kind: Kind::Request,
             answerable_by_gate: false,
             is_earlier: false,
             session_elsewhere: false,
+            in_its_session: false,
             knows_only_clients: false,
             error_status: ErrorStatus::Http,
         }
@@ -282,6 +305,29 @@ mod tests {
             // What is no JSON-RPC says what it is by its status alone.
             let unreadable = Ending { readable: false, ..told };
             assert_eq!(unreadable.status_for_client(Conclusion::Pass), status);
+        }
+    }
+
+    #[test]
+    fn a_server_that_calls_its_own_session_unknown_with_400_is_put_into_mcps_words() {
+        let own = Ending { in_its_session: true, ..ending(Class::Session, 400) };
+        for kind in [Kind::Request, Kind::Notification, Kind::Session] {
+            let own = Ending { kind, ..own };
+            assert_eq!((conclude(&own), own.status_for_client(Conclusion::Pass)), (Conclusion::Pass, 404), "{kind:?}");
+        }
+        let out_of_a_session = ending(Class::Session, 400);
+        assert_eq!(out_of_a_session.status_for_client(Conclusion::Pass), 400);
+        let caller = Ending { in_its_session: true, ..ending(Class::Caller, 400) };
+        assert_eq!(caller.status_for_client(Conclusion::Pass), 400);
+    }
+
+    #[test]
+    fn what_envoy_says_in_a_servers_place_reaches_no_client() {
+        for kind in [Kind::Request, Kind::Notification, Kind::Opaque, Kind::Session] {
+            for class in [Class::NotSent, Class::Lost] {
+                let silent = Ending { kind, answered: false, readable: false, ..ending(class, 503) };
+                assert!(matches!(conclude(&silent), Conclusion::Error { status: 503, .. }), "{kind:?} {class:?}");
+            }
         }
     }
 }

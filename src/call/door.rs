@@ -7,7 +7,7 @@ use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
 use crate::mcp::SessionId;
-use crate::registry::{ClientAuthorization, Registry};
+use crate::registry::{ClientAuthorization, Registry, ServerKind};
 use crate::wiring::header;
 
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
@@ -218,16 +218,18 @@ fn ordered_drill(
     Ok((orders, None))
 }
 
-/// Whose session the client is in. A server that has left the registry can't be asked any more, so its sessions are
-/// treated like the gate's own; and with several ids nobody can tell whose it is, so nobody gets to see it.
+/// Whose session the client is in. A server that has left the registry can't be asked any more and an API has no sessions,
+/// so theirs are treated like the gate's own; and with several ids nobody can tell whose it is, so nobody gets to see it.
 fn session(headers: &impl RequestHeaders, registry: &Registry) -> Session {
     let mut ids = headers.pairs().filter(|(name, _)| *name == "mcp-session-id").map(|(_, id)| SessionId::parse(id));
     match (ids.next(), ids.next()) {
         (_, Some(_)) | (Some(SessionId::Gate | SessionId::Forged), None) => Session::Gate,
         (None | Some(SessionId::Unknown(_)), None) => Session::None,
         (Some(SessionId::Server { server, original }), None) => match registry.server_by_id(server) {
-            Some((_, server)) => Session::Server { owner: server.id.clone(), id: original.to_vec() },
-            None => Session::Gate,
+            Some((_, server)) if server.kind == ServerKind::Mcp => {
+                Session::Server { owner: server.id.clone(), id: original.to_vec() }
+            }
+            _ => Session::Gate,
         },
     }
 }

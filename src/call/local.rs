@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::Session;
 use crate::jsonrpc::{self, Details, ErrorCode, Incoming, Request, RequestId};
 use crate::mcp::{InvalidParams, Method, Params, ProtocolVersion};
 
@@ -30,8 +31,11 @@ pub enum Question {
     },
     /// One of these, with parameters that can't be read.
     Unreadable(InvalidParams),
-    /// A message that wants no answer.
-    NoAnswerWanted,
+    /// A notification, which wants no answer.
+    Notification {
+        /// Whether it says that the client is ready to begin.
+        initialized: bool,
+    },
 }
 
 /// The gate's own answer.
@@ -53,8 +57,10 @@ impl Question {
     pub fn of(message: &Incoming<'_>) -> Option<Self> {
         match message {
             Incoming::Request(request) => Self::of_request(request),
-            Incoming::Notification | Incoming::Response => Some(Question::NoAnswerWanted),
-            Incoming::Batch | Incoming::Invalid(_) => None,
+            Incoming::Notification(method) => {
+                Some(Question::Notification { initialized: method == "notifications/initialized" })
+            }
+            Incoming::Response | Incoming::Batch | Incoming::Invalid(_) => None,
         }
     }
 
@@ -79,10 +85,21 @@ impl Question {
         })
     }
 
+    /// Whether the gate may answer it for a client in this session. A notification is accepted by the gate only where it
+    /// is not lost by that: in a session of the gate's own; and where a client without a session says that it is ready, of
+    /// which nobody keeps anything.
+    pub fn is_for_gate(&self, session: &Session) -> bool {
+        match (self, session) {
+            (Question::Notification { initialized }, Session::None) => *initialized,
+            (Question::Notification { .. }, Session::Server { .. }) => false,
+            _ => true,
+        }
+    }
+
     /// The answer to request `id`, which a message that wants none need not have. `tools` are the MCP `Tool` objects to
     /// list.
     pub fn answer(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item: Serialize>) -> LocalAnswer {
-        let Some(id) = id.filter(|_| self != Question::NoAnswerWanted) else { return LocalAnswer::Accepted };
+        let Some(id) = id else { return LocalAnswer::Accepted };
         let body = match self {
             Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(version)),
             Question::Discover => jsonrpc::result(id, &Discover::new()),
@@ -92,7 +109,7 @@ impl Question {
             }
             Question::ForeignCursor => refusal(id, "the cursor is not known here; list from the beginning"),
             Question::Unreadable(why) => refusal(id, &why.to_string()),
-            Question::Ping { .. } | Question::NoAnswerWanted => {
+            Question::Ping { .. } | Question::Notification { .. } => {
                 let stateless = self == Question::Ping { stateless: true };
                 jsonrpc::result(id, &Empty { result_type: stateless.then_some("complete") })
             }

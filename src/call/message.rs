@@ -1,10 +1,11 @@
 //! The client's message: what it is, who may answer it, and whether it may be executed twice.
 
+use super::Session;
 use super::local::Question;
 use super::route::Route;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
-use crate::mcp::{Method, Page, Params, replay};
+use crate::mcp::{Method, Page, Params, is_about_tasks, is_for_one_server, replay};
 use crate::registry::{Registry, Replayable, ServerIndex, Tool};
 
 /// What kind of message a call is; decides what an attempt may do with the answer.
@@ -63,7 +64,13 @@ impl<'r> Message<'r> {
         let incoming = parse(body);
         let mut message = match &incoming {
             Incoming::Request(request) => Self::request(request, registry, vouch),
-            Incoming::Notification | Incoming::Response => Message::bare(Kind::Notification, Task::Protocol),
+            Incoming::Notification(method) => {
+                let route = if is_for_one_server(method) { Route::Issuer(None) } else { Route::AnyMcp };
+                Message { route, ..Message::bare(Kind::Notification, Task::Protocol) }
+            }
+            Incoming::Response => {
+                Message { route: Route::Issuer(None), ..Message::bare(Kind::Notification, Task::Protocol) }
+            }
             Incoming::Batch | Incoming::Invalid(_) => Message::bare(Kind::Opaque, Task::Other),
         };
         if !matches!(message.task, Task::Tool(_)) {
@@ -75,6 +82,12 @@ impl<'r> Message<'r> {
     /// A GET or DELETE, which concerns the session of one server.
     pub fn stream(route: Route<'r>) -> Self {
         Message { route, ..Message::bare(Kind::Session, Task::Protocol) }
+    }
+
+    /// The message of a client in this session, in which the gate may have less to say.
+    pub fn within(mut self, session: &Session) -> Self {
+        self.question = self.question.filter(|question| question.is_for_gate(session));
+        self
     }
 
     fn bare(kind: Kind, task: Task) -> Self {
@@ -100,8 +113,9 @@ impl<'r> Message<'r> {
             (Method::ToolsCall, None) => Task::Other,
             _ => Task::Protocol,
         };
+        let is_bound = is_about_tasks(&request.method) || params.as_ref().is_ok_and(|params| params.is_bound);
         let replay = match &params {
-            Ok(params) => replay(method, params.pinned, || {
+            Ok(params) => replay(method, is_bound || params.starts_task, || {
                 replay_of_tool(registry, tool.map(|(_, tool)| tool), name.unwrap_or_default(), vouch)
             }),
             // Parameters that can't be read are the server's to refuse; until then they might be anything.
@@ -112,7 +126,12 @@ impl<'r> Message<'r> {
         let teaches = || registry.servers.iter().any(|server| server.trust_annotations);
         Message {
             id: Some(request.id.to_owned()),
-            route: tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)),
+            route: match tool {
+                // A tool without an MCP server has nothing that could have been issued.
+                Some((_, tool)) if !is_bound || tool.mcp.is_empty() => Route::Tool(tool),
+                tool if is_bound => Route::Issuer(tool.map(|(_, tool)| tool)),
+                _ => Route::AnyMcp,
+            },
             replay,
             tools_page: (method == Method::ToolsList && teaches()).then_some(page),
             initializes: method == Method::Initialize,

@@ -64,10 +64,14 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     let registry = around.registry;
     let owner = client.session.owner().and_then(|owner| registry.server_by_id(owner.as_str())).map(|(at, _)| at);
     let mut servers = chain(registry, message.route, owner, around.mcp_enabled);
-    if message.kind == Kind::Session {
-        servers.truncate(1);
+    match (message.kind, message.route) {
+        (Kind::Session, _) => servers.truncate(1),
+        // They are about the session; a batch may hold answers to what its server has asked.
+        (Kind::Notification | Kind::Opaque, _) if owner.is_some() => servers.truncate(1),
+        (_, Route::Issuer(_)) => leave_issuer(&mut servers, owner, &mut around.breakers),
+        _ => {}
     }
-    let tool = if let Route::Tool(tool) = message.route { Some(tool) } else { None };
+    let tool = message.route.tool();
     let waits = client_time(registry, client, tool);
     if message.kind != Kind::Session && waits.is_over(around.now_ms) {
         return Planned::TimeOver;
@@ -123,6 +127,17 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         id: message.id,
     };
     Planned::Go(Box::new(call), orders)
+}
+
+/// Leaves the server that has issued what a message names: the owner of its client's session. Out of a session nobody can
+/// tell which it was. Then it is the server that gets this client's calls now, the first that admits any: as long as
+/// nothing changes, an outage included, that one has issued it. It is asked and no other, whatever becomes of that.
+fn leave_issuer(servers: &mut Vec<ServerIndex>, owner: Option<ServerIndex>, breakers: &mut impl Breakers) {
+    let mut admits = |server: ServerIndex| breakers.usable(server) && breakers.look(server).admits;
+    let one = owner.filter(|owner| servers.contains(owner));
+    let one = one.or_else(|| servers.iter().copied().find(|server| admits(*server))).or(servers.first().copied());
+    servers.clear();
+    servers.extend(one);
 }
 
 fn client_time(registry: &Registry, client: &Client, tool: Option<&Tool>) -> ClientTime {

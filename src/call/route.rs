@@ -9,8 +9,21 @@ pub enum Route<'r> {
     Tool(&'r Tool),
     /// Anything else that is MCP: protocol methods, unknown tools, notifications.
     AnyMcp,
+    /// What only the MCP server can go on with that has issued what the message names: a page of a list, a task, the state
+    /// of an exchange, a request that is answered or cancelled. One of the tool's servers where it is a call of a tool.
+    Issuer(Option<&'r Tool>),
     /// Only this server can answer, e.g. because the stream belongs to its session.
     Only(ServerIndex),
+}
+
+impl<'r> Route<'r> {
+    /// The tool that is called.
+    pub fn tool(self) -> Option<&'r Tool> {
+        match self {
+            Route::Tool(tool) | Route::Issuer(Some(tool)) => Some(tool),
+            _ => None,
+        }
+    }
 }
 
 /// The servers that may answer, best first: the MCP servers by tier, then the tool's REST server, or before them if the
@@ -21,7 +34,8 @@ pub enum Route<'r> {
 pub fn chain(registry: &Registry, route: Route<'_>, owner: Option<ServerIndex>, mcp_enabled: bool) -> Vec<ServerIndex> {
     let (mut servers, rest) = match route {
         Route::Tool(tool) => (tool.mcp.clone(), tool.rest.as_ref()),
-        Route::AnyMcp => (registry.mcp_servers(), None),
+        Route::Issuer(Some(tool)) => (tool.mcp.clone(), None),
+        Route::AnyMcp | Route::Issuer(None) => (registry.mcp_servers(), None),
         Route::Only(server) => (vec![server], None),
     };
     if !mcp_enabled {
@@ -47,7 +61,8 @@ pub fn first_choice(registry: &Registry, route: Route<'_>) -> Option<ServerIndex
                 _ => tool.mcp.first().copied().or(direct.map(|(_, server)| server)),
             }
         }
-        Route::AnyMcp => registry.mcp_servers().first().copied(),
+        Route::Issuer(Some(tool)) => tool.mcp.first().copied(),
+        Route::AnyMcp | Route::Issuer(None) => registry.mcp_servers().first().copied(),
         Route::Only(server) => Some(server),
     }
 }

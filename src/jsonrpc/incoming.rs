@@ -16,8 +16,8 @@ use super::object::{from_object, present, text};
 pub enum Incoming<'a> {
     /// A call that wants an answer.
     Request(Request<'a>),
-    /// A message that wants none.
-    Notification,
+    /// A message that wants none; its method.
+    Notification(Cow<'a, str>),
     /// The client's answer to a request of a server.
     Response,
     /// Several messages in one body, which only MCP 2025-03-26 knows. They are not looked into.
@@ -142,7 +142,7 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
         return Err(Invalid::Params);
     }
     let Some(id) = envelope.id else {
-        return Ok(Incoming::Notification);
+        return Ok(Incoming::Notification(method));
     };
     let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;
     Ok(Incoming::Request(Request { id, method, params }))

@@ -44,10 +44,21 @@ impl Method {
     }
 }
 
+/// Whether requests of this method are about tasks, which only the server that has them knows.
+pub fn is_about_tasks(method: &str) -> bool {
+    method.starts_with("tasks/")
+}
+
+/// Whether a notification is about a request or a task that one server has, and means nothing to any other.
+pub fn is_for_one_server(notification: &str) -> bool {
+    matches!(notification, "notifications/cancelled" | "notifications/progress")
+        || notification.starts_with("notifications/tasks/")
+}
+
 /// Whether a request may be sent again although it may already have been executed.
 ///
 /// Methods of the protocol that change nothing always may; of a tool call `tool` says it; anything else never.
-/// `pinned` (see [`super::Params::pinned`]) forbids it for all of them.
+/// `pinned`, that only one server can answer it or that it starts a task there, forbids it for all of them.
 pub fn replay(method: Method, pinned: bool, tool: impl FnOnce() -> Replay) -> Replay {
     match method {
         _ if pinned => Replay::Pinned,

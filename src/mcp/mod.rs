@@ -5,7 +5,7 @@ mod params;
 mod session;
 mod version;
 
-pub use method::{Method, replay};
+pub use method::{Method, is_about_tasks, is_for_one_server, replay};
 pub use params::{InvalidParams, Page, Params};
 pub use session::SessionId;
 pub use version::ProtocolVersion;

@@ -31,10 +31,11 @@ pub struct Params<'a> {
     pub initialize_version: Option<Cow<'a, str>>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`, which every request of the stateless versions carries.
     pub meta_version: Option<Cow<'a, str>>,
-    /// Whether only the server that holds the call's state can answer it: it continues an exchange (`requestState`,
-    /// `inputResponses`), starts a task there (`task`) or belongs to one (`_meta` names it). Such a call is never sent
-    /// twice.
-    pub pinned: bool,
+    /// Whether it names something that one server has issued and no other knows: a page (`cursor`), a task (`taskId`,
+    /// `_meta`), an exchange to go on with (`requestState`, `inputResponses`).
+    pub is_bound: bool,
+    /// Whether it starts a task (`task`). Such a call is never sent twice.
+    pub starts_task: bool,
 }
 
 /// Why parameters cannot be acted on.
@@ -72,6 +73,7 @@ struct Wire<'a> {
     protocol_version: Option<&'a RawValue>,
     request_state: Option<IgnoredAny>,
     input_responses: Option<IgnoredAny>,
+    task_id: Option<IgnoredAny>,
     task: Option<IgnoredAny>,
     #[serde(borrow, rename = "_meta")]
     meta: Option<&'a RawValue>,
@@ -97,14 +99,16 @@ impl<'a> Params<'a> {
             Some(raw) => Some(from_object(raw.get()).map_err(|_| InvalidParams::Shape)?),
             None => None,
         };
-        let of_a_task = wire.task.is_some() || meta.as_ref().is_some_and(|meta| meta.related_task.is_some());
+        let of_a_task = wire.task_id.is_some() || meta.as_ref().is_some_and(|meta| meta.related_task.is_some());
+        let has_cursor = wire.cursor.is_some();
         Ok(Params {
             name: string(wire.name)?,
             arguments: wire.arguments,
-            has_cursor: wire.cursor.is_some(),
+            has_cursor,
             initialize_version: string(wire.protocol_version)?,
             meta_version: string(meta.and_then(|meta| meta.protocol_version))?,
-            pinned: wire.request_state.is_some() || wire.input_responses.is_some() || of_a_task,
+            is_bound: has_cursor || of_a_task || wire.request_state.is_some() || wire.input_responses.is_some(),
+            starts_task: wire.task.is_some(),
         })
     }
 

@@ -38,15 +38,21 @@ fn a_tool_call_keeps_its_arguments_as_they_stand() {
     let found = call(r#"{"arguments":{"x": 1.0, "x": 2},"name":"se\u0061rch"}"#).unwrap();
     assert_eq!(found.name.as_deref(), Some("search"));
     assert_eq!(found.arguments.map(RawValue::get), Some(r#"{"x": 1.0, "x": 2}"#));
-    assert!(!found.pinned);
+    assert!(!found.is_bound && !found.starts_task);
     assert!(call(r#"{"name":"a","arguments":null}"#).unwrap().arguments.is_none());
 }
 
 #[test]
-fn a_call_that_continues_an_exchange_or_starts_a_task_is_pinned() {
-    for member in [r#""requestState":"s""#, r#""inputResponses":{}"#, r#""task":{"ttl":1}"#] {
-        assert!(call(&format!(r#"{{"name":"a",{member}}}"#)).unwrap().pinned, "{member}");
+fn a_call_that_names_what_a_server_has_issued_is_bound_to_it() {
+    let related = r#""_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t"}}"#;
+    for member in [r#""requestState":"s""#, r#""inputResponses":{}"#, r#""taskId":"t""#, r#""cursor":"""#, related] {
+        assert!(call(&format!(r#"{{"name":"a",{member}}}"#)).unwrap().is_bound, "{member}");
     }
+    for member in [r#""requestState":null"#, r#""taskId":null"#, r#""arguments":{"taskId":"t","cursor":"c"}"#] {
+        assert!(!call(&format!(r#"{{"name":"a",{member}}}"#)).unwrap().is_bound, "{member}");
+    }
+    let starts = call(r#"{"name":"a","task":{"ttl":1}}"#).unwrap();
+    assert!(starts.starts_task && !starts.is_bound, "any server may begin it, but only one");
 }
 
 #[test]

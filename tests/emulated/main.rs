@@ -2,6 +2,7 @@
 
 mod annotations;
 mod authorization;
+mod bound;
 mod breaker;
 mod budgets;
 mod callback_order;

@@ -84,10 +84,22 @@ fn discover_names_no_version_that_a_returning_server_may_not_speak() {
 fn what_wants_no_answer_is_accepted_and_what_needs_a_server_is_left_alone() {
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     assert_eq!(local(notification), Some(LocalAnswer::Accepted));
-    assert_eq!(local(json!({"jsonrpc": "2.0", "id": 1, "result": {}})), Some(LocalAnswer::Accepted));
+    assert_eq!(local(json!({"jsonrpc": "2.0", "id": 1, "result": {}})), None, "an answer is for the server that asked");
     for method in ["tools/call", "resources/list", "prompts/get", "subscriptions/listen", "x"] {
         assert_eq!(local(json!({"jsonrpc": "2.0", "id": 1, "method": method})), None, "{method}");
     }
     assert_eq!(local(json!([{}])), None);
     assert_eq!(local(json!(1)), None);
+}
+
+#[test]
+fn the_gate_accepts_a_notification_only_where_it_is_not_lost_by_that() {
+    let server = Session::Server { owner: crate::registry::Id::new("a").unwrap(), id: b"s".to_vec() };
+    for (method, in_none, in_gates) in [("initialized", true, true), ("cancelled", false, true)] {
+        let body = json!({"jsonrpc": "2.0", "method": format!("notifications/{method}")}).to_string();
+        let question = Question::of(&jsonrpc::parse(body.as_bytes())).unwrap();
+        assert_eq!(question.is_for_gate(&Session::None), in_none, "{method}");
+        assert_eq!(question.is_for_gate(&Session::Gate), in_gates, "{method}");
+        assert!(!question.is_for_gate(&server), "{method}");
+    }
 }

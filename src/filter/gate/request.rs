@@ -135,6 +135,7 @@ impl Gate {
     }
 
     fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client) -> Action {
+        let message = message.within(&client.session);
         self.known.kind = Some(message.kind);
         self.known.task = message.task;
         self.known.question = message.question;

@@ -93,6 +93,9 @@ impl Gate {
             }
             Conclusion::Error { code, .. } => {
                 self.known.end = Some(self.account_of(&call, CallStatus::Failed));
+                if class == Class::NotSent {
+                    Headers::Response.set("retry-after", b"1");
+                }
                 self.rewrite(shown, failure(&call, code), end_of_stream)
             }
         }
