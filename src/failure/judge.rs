@@ -1,7 +1,7 @@
 //! Judging an attempt, whatever the server speaks.
 
 use super::rules::own_class_of;
-use super::{Class, Condition, Place, Rule, mcp, rest};
+use super::{Class, Condition, Dialect, KnownText, Place, Rule, mcp, rest};
 use crate::jsonrpc::RequestId;
 
 /// What a server speaks.
@@ -39,10 +39,10 @@ pub enum Basis {
     Code,
     /// What the body is: a result, or no answer at all.
     Body,
-    /// A vendor's code for a bad credential.
-    CredentialCode,
-    /// The rule at this position of [`super::BUILT_IN`].
-    BuiltIn(usize),
+    /// A vendor's code for a bad token.
+    TokenCode,
+    /// A text that is known.
+    Known(&'static KnownText),
     /// The operator's rule at this position.
     Rule(usize),
 }
@@ -77,6 +77,19 @@ pub enum Expected<'a> {
     Nothing,
     /// Anything: a batch, or a GET or DELETE. Its answer is passed on unread, unless the status tells.
     Anything,
+}
+
+/// What an answer is judged by, beside itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What the server speaks.
+    pub kind: ServerKind,
+    /// Whose words it uses.
+    pub dialect: Dialect,
+    /// The operator's rules, tried in order ahead of everything built in.
+    pub rules: &'a [Rule],
+    /// What the client's message wants.
+    pub expected: Expected<'a>,
 }
 
 /// What is known of an answer once its headers are there.
@@ -118,29 +131,31 @@ pub enum EventJudgement {
 }
 
 /// Judges an attempt by the headers of its answer.
-pub fn judge_head(kind: ServerKind, rules: &[Rule], head: &Head, expected: Expected<'_>) -> Judgement {
-    for (at, rule) in rules.iter().enumerate().filter(|_| head.status >= 300) {
+pub fn judge_head(case: &Case<'_>, head: &Head) -> Judgement {
+    for (at, rule) in case.rules.iter().enumerate().filter(|_| head.status >= 300) {
         match rule.when {
             Condition::Status(status) if status == head.status => {
                 return Judgement::Decided(head.verdict((rule.class, Basis::Rule(at))));
             }
             // The body has to be seen first: it may fit a rule that goes ahead of the next one for the status.
-            Condition::Code(_) if kind == ServerKind::Mcp && !head.bodiless => return Judgement::NeedsBody,
-            Condition::Message(Place::BadRequest, _) if head.status == 400 && !head.bodiless => {
+            Condition::Code(_) if case.kind == ServerKind::Mcp && !head.bodiless => return Judgement::NeedsBody,
+            Condition::Message(Place::BadRequest | Place::BadRequestStart, _)
+                if head.status == 400 && !head.bodiless =>
+            {
                 return Judgement::NeedsBody;
             }
             _ => {}
         }
     }
-    match built_in_head(kind, head, expected) {
+    match built_in_head(case, head) {
         Some(found) => Judgement::Decided(head.verdict(found)),
-        None if head.bodiless => Judgement::Decided(judge_refusal(kind, rules, head, b"", expected)),
+        None if head.bodiless => Judgement::Decided(judge_refusal(case, head, b"")),
         None => Judgement::NeedsBody,
     }
 }
 
 /// The class that the headers give without any rule; `None` if it depends on the body.
-fn built_in_head(kind: ServerKind, head: &Head, expected: Expected<'_>) -> Option<(Class, Basis)> {
+fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
     let class = match head.status {
         401 => Class::Credential,
         // The server stopped waiting: for the call's last bytes, or for a statement it was executing.
@@ -148,9 +163,9 @@ fn built_in_head(kind: ServerKind, head: &Head, expected: Expected<'_>) -> Optio
         429 => Class::Overload,
         503 if head.retry_after_ms.is_some() => return Some((Class::Overload, Basis::RetryAfter)),
         400 | 403 => return None,
-        404 if kind == ServerKind::Mcp => return None,
+        404 if case.kind == ServerKind::Mcp => return None,
         402..=499 => Class::Caller,
-        200..=299 => match (kind, expected) {
+        200..=299 => match (case.kind, case.expected) {
             (ServerKind::Mcp, Expected::Answer(_)) if head.bodiless => Class::Server,
             (ServerKind::Mcp, Expected::Answer(_)) => return None,
             _ => Class::Success,
@@ -163,20 +178,20 @@ fn built_in_head(kind: ServerKind, head: &Head, expected: Expected<'_>) -> Optio
 }
 
 /// Judges an attempt by its whole body, after [`judge_head`] asked for it.
-pub fn judge_body(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8], expected: Expected<'_>) -> Verdict {
-    match (judge_head(kind, rules, &Head { bodiless: false, ..*head }, expected), expected) {
+pub fn judge_body(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
+    match (judge_head(case, &Head { bodiless: false, ..*head }), case.expected) {
         (Judgement::Decided(verdict), _) => verdict,
         (Judgement::NeedsBody, Expected::Answer(id)) if head.status < 300 => {
-            head.verdict(mcp::judge_answer(rules, head.status, body, id))
+            head.verdict(mcp::judge_answer(case, head.status, body, id))
         }
-        (Judgement::NeedsBody, _) => judge_refusal(kind, rules, head, body, expected),
+        (Judgement::NeedsBody, _) => judge_refusal(case, head, body),
     }
 }
 
 /// Judges the data of one event of an MCP server's stream, which came with HTTP 200. Once the answer has been seen,
 /// later events need no judging.
-pub fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -> EventJudgement {
-    mcp::judge_event(rules, data, expected)
+pub fn judge_event(case: &Case<'_>, data: &[u8]) -> EventJudgement {
+    mcp::judge_event(case, data)
 }
 
 /// Judges an attempt that ended without an answer. `sent`: part of the call may have reached the server.
@@ -191,14 +206,13 @@ pub fn judge_no_answer(sent: bool, downstream_gone: bool) -> Verdict {
 }
 
 /// Judges a status that is none of success by the body that came with it.
-fn judge_refusal(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8], expected: Expected<'_>) -> Verdict {
-    let seen = match kind {
-        ServerKind::Mcp => mcp::seen(head.status, body),
-        ServerKind::Rest => rest::seen(head.status, body),
-    };
-    let found = own_class_of(rules, seen).or_else(|| built_in_head(kind, head, expected));
-    head.verdict(found.unwrap_or_else(|| match kind {
-        ServerKind::Mcp => mcp::refusal(seen),
-        ServerKind::Rest => rest::refusal(seen),
+fn judge_refusal(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
+    let code = if case.kind == ServerKind::Mcp { mcp::code(body) } else { None };
+    let message = rest::message(body);
+    let seen = rest::seen(head.status, code, body, &message);
+    let found = own_class_of(case.rules, seen).or_else(|| built_in_head(case, head));
+    head.verdict(found.unwrap_or_else(|| match case.kind {
+        ServerKind::Mcp => mcp::refusal(case.dialect, seen),
+        ServerKind::Rest => rest::refusal(case.dialect, seen),
     }))
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::rest::{self, is_credential_error};
-use super::rules::{Evidence, class_of};
-use super::{Basis, Class, EventJudgement, Expected, Place, Rule};
+use super::dialect::{KnownText, known};
+use super::rest::{self, speaks_of_token};
+use super::rules::{Evidence, class_of, known_class_of};
+use super::{Basis, Case, Class, Dialect, EventJudgement, Expected, Place};
 use crate::jsonrpc::{Answer, RequestId};
 
 /// "Internal error", the one code that speaks of the server and not of the call.
@@ -17,62 +18,73 @@ const METHOD_NOT_FOUND: i64 = -32601;
 /// refuses a request. The client reads them.
 const STATELESS_REFUSALS: std::ops::RangeInclusive<i64> = -32022..=-32020;
 
+/// How the SDKs' servers say in an HTTP 400 that a request has no session that they know: those of TypeScript, Python, Go,
+/// C#, Java, Rust and Swift. All may begin with "Bad Request: ".
+static NO_SESSION: [KnownText; 8] = [
+    no_session("a new session can only be created by an initialize request"),
+    no_session("invalid session id"),
+    no_session("mcp-session-id header"),
+    no_session("missing session id"),
+    no_session("no valid session id"),
+    no_session("server not initialized"),
+    no_session("session id "),
+    no_session("session not found"),
+];
+
+const fn no_session(text: &'static str) -> KnownText {
+    known(Place::BadRequestStart, text, Class::Session)
+}
+
 /// The class of a body that came with HTTP 2xx and should answer request `id`.
-pub(super) fn judge_answer(rules: &[Rule], status: u16, body: &[u8], id: RequestId<'_>) -> (Class, Basis) {
+pub(super) fn judge_answer(case: &Case<'_>, status: u16, body: &[u8], id: RequestId<'_>) -> (Class, Basis) {
+    let found =
+        |code, places: &[Place], text: &[u8]| class_of(case, Evidence { status, code, places, text, message: text });
     match Answer::parse(body, Some(id)) {
-        // A vendor's gateway may refuse the credential with HTTP 200 and a body of its own.
-        Answer::NotJsonRpc if is_credential_error(body) => (Class::Credential, Basis::CredentialCode),
+        // A vendor's gateway may refuse the token with HTTP 200 and a body of its own.
+        Answer::NotJsonRpc if speaks_of_token(case.dialect, body) => (Class::Credential, Basis::TokenCode),
         Answer::Result { is_error: false, .. } => (Class::Success, Basis::Body),
         Answer::Result { is_error: true, content } => {
             let text = content.and_then(first_text).unwrap_or_default();
             let places = [Place::ToolErrorStart, Place::ToolError];
-            class_of(rules, Evidence { status, code: None, places: &places, text: text.as_bytes() })
-                .unwrap_or((Class::ToolError, Basis::Body))
+            found(None, &places, text.as_bytes()).unwrap_or((Class::ToolError, Basis::Body))
         }
         Answer::Error { code: INTERNAL_ERROR, message } => {
             let places = [Place::InternalErrorStart, Place::InternalError];
-            class_of(rules, Evidence { status, code: Some(INTERNAL_ERROR), places: &places, text: message.as_bytes() })
-                .unwrap_or((Class::Server, Basis::Code))
+            found(Some(INTERNAL_ERROR), &places, message.as_bytes()).unwrap_or((Class::Server, Basis::Code))
         }
         // -32700, -32600..-32602 blame the call; what other codes mean is between the server and its clients.
-        Answer::Error { code, .. } => class_of(rules, Evidence { status, code: Some(code), places: &[], text: b"" })
-            .unwrap_or((Class::Caller, Basis::Code)),
+        Answer::Error { code, .. } => found(Some(code), &[], b"").unwrap_or((Class::Caller, Basis::Code)),
         Answer::NotJsonRpc | Answer::NotJson | Answer::WrongId | Answer::Message => (Class::Server, Basis::Body),
     }
 }
 
 /// What one event of a stream is.
-pub(super) fn judge_event(rules: &[Rule], data: &[u8], expected: Expected<'_>) -> EventJudgement {
+pub(super) fn judge_event(case: &Case<'_>, data: &[u8]) -> EventJudgement {
     let data = data.trim_ascii();
     if data.is_empty() {
         return EventJudgement::Empty;
     }
-    let Expected::Answer(id) = expected else { return EventJudgement::Interim };
+    let Expected::Answer(id) = case.expected else { return EventJudgement::Interim };
     match Answer::parse(data, Some(id)) {
         Answer::Message => EventJudgement::Interim,
         // `[DONE]` too, where no answer came before it: it says that none follows.
-        _ => EventJudgement::Answer(judge_answer(rules, 200, data, id).into()),
+        _ => EventJudgement::Answer(judge_answer(case, 200, data, id).into()),
     }
 }
 
-/// What rules can see of a status that is none of success.
-pub(super) fn seen(status: u16, body: &[u8]) -> Evidence<'_> {
-    let code = match Answer::parse(body, None) {
-        Answer::Error { code, .. } => Some(code),
-        _ => None,
-    };
-    let places: &[Place] = if status == 400 { &[Place::BadRequest, Place::McpBadRequest] } else { &[] };
-    Evidence { status, code, places, text: body }
+/// The code of the JSON-RPC error that a body is, whichever request it answers.
+pub(super) fn code(body: &[u8]) -> Option<i64> {
+    if let Answer::Error { code, .. } = Answer::parse(body, None) { Some(code) } else { None }
 }
 
 /// The class of an HTTP 400, 403 or 404.
-pub(super) fn refusal(seen: Evidence<'_>) -> (Class, Basis) {
+pub(super) fn refusal(dialect: Dialect, seen: Evidence<'_>) -> (Class, Basis) {
     match (seen.status, seen.code) {
         // The stateless versions answer an unknown method so; everywhere else a 404 means that the session is gone.
         (404, Some(METHOD_NOT_FOUND)) => (Class::Caller, Basis::Code),
         (404, _) => (Class::Session, Basis::Status),
         (400, Some(code)) if STATELESS_REFUSALS.contains(&code) => (Class::Caller, Basis::Code),
-        _ => rest::refusal(seen),
+        _ => known_class_of(&NO_SESSION, seen).unwrap_or_else(|| rest::refusal(dialect, seen)),
     }
 }
 

@@ -1,31 +1,54 @@
-//! Judging the refusals of plain HTTP APIs.
+//! Judging the refusals of plain HTTP APIs, and of MCP servers where these answer as such an API.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::rules::{Evidence, class_of, is_credential_code};
-use super::{Basis, Class, Place};
-use crate::jsonrpc::from_object;
+use super::rules::{Evidence, known_class_of};
+use super::{Basis, Class, Dialect, Place};
+use crate::jsonrpc::{from_object, text};
 
-/// What rules can see of a status that is none of success.
-pub(super) fn seen(status: u16, body: &[u8]) -> Evidence<'_> {
-    let places: &[Place] = if status == 400 { &[Place::BadRequest] } else { &[] };
-    Evidence { status, code: None, places, text: body }
+/// What rules can see of a status that is none of success. `code`: that of the JSON-RPC error in the body.
+pub(super) fn seen<'b>(status: u16, code: Option<i64>, body: &'b [u8], message: &'b [u8]) -> Evidence<'b> {
+    let places: &[Place] = if status == 400 { &[Place::BadRequest, Place::BadRequestStart] } else { &[] };
+    Evidence { status, code, places, text: body, message }
 }
 
 /// The class of an HTTP 400 or 403.
-pub(super) fn refusal(seen: Evidence<'_>) -> (Class, Basis) {
-    if is_credential_error(seen.text) {
-        return (Class::Credential, Basis::CredentialCode);
+pub(super) fn refusal(dialect: Dialect, seen: Evidence<'_>) -> (Class, Basis) {
+    if speaks_of_token(dialect, seen.text) {
+        return (Class::Credential, Basis::TokenCode);
     }
     match seen.status {
         403 => (Class::Authorization, Basis::Status),
-        _ => class_of(&[], seen).unwrap_or((Class::Caller, Basis::Status)),
+        _ => known_class_of(dialect.texts(), seen).unwrap_or((Class::Caller, Basis::Status)),
     }
 }
 
-/// Whether the body is an error object whose vendor code means a bad credential.
-pub(super) fn is_credential_error(body: &[u8]) -> bool {
+/// What the server itself says in an error body: its `message`, or that of its `error`; where the body is no JSON object, all
+/// of it. What stands elsewhere may be the caller's own words.
+pub(super) fn message(body: &[u8]) -> Cow<'_, [u8]> {
+    #[derive(Deserialize)]
+    struct Error<'a> {
+        #[serde(borrow)]
+        message: Option<&'a RawValue>,
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+    }
+    let read = |json| from_object::<Error<'_>>(json).ok();
+    let Some(outer) = std::str::from_utf8(body).ok().and_then(read) else { return Cow::Borrowed(body) };
+    let inner = outer.error.and_then(|error| read(error.get()));
+    let said = outer.message.or_else(|| inner.and_then(|inner| inner.message)).or(outer.error);
+    match said.and_then(text) {
+        Some(Cow::Borrowed(said)) => Cow::Borrowed(said.as_bytes()),
+        Some(Cow::Owned(said)) => Cow::Owned(said.into_bytes()),
+        None => Cow::default(),
+    }
+}
+
+/// Whether the body is an error object whose vendor code speaks of the token.
+pub(super) fn speaks_of_token(dialect: Dialect, body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Error<'a> {
         #[serde(borrow)]
@@ -37,5 +60,5 @@ pub(super) fn is_credential_error(body: &[u8]) -> bool {
     let Ok(error) = from_object::<Error<'_>>(json) else { return false };
     let codes = [error.code, error.error_code].into_iter().flatten();
     // Some APIs write the code as a number, some as a string.
-    codes.filter_map(|raw| raw.get().trim_matches('"').parse().ok()).any(is_credential_code)
+    codes.filter_map(|raw| raw.get().trim_matches('"').parse().ok()).any(|code| dialect.is_token_code(code))
 }

@@ -1,9 +1,6 @@
-//! What the HTTP status and the JSON-RPC code do not tell, as data: first the operator's rules, then what is known of
-//! Snowflake and of the MCP SDKs' servers.
+//! What the HTTP status and the JSON-RPC code do not tell, as data: first the operator's rules, then texts that are known.
 
-use std::ops::RangeInclusive;
-
-use super::{Basis, Class};
+use super::{Basis, Case, Class, KnownText};
 
 /// An operator's rule: an answer that it fits has this class. Rules are tried in order, ahead of everything built in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,30 +27,18 @@ pub enum Condition {
 pub enum Place {
     /// Anywhere in the body of an HTTP 400.
     BadRequest,
-    /// The same, but only of an MCP server.
-    McpBadRequest,
+    /// At the beginning of what the server itself says in the body of an HTTP 400: for classes that have the call sent again,
+    /// since what follows may be the caller's own text.
+    BadRequestStart,
     /// Anywhere in the message of a JSON-RPC error -32603 that came with HTTP 200.
     InternalError,
-    /// At the beginning of that message: for classes that have the call sent again, since what follows may be the
-    /// caller's own text.
+    /// At the beginning of that message, for the same reason.
     InternalErrorStart,
     /// Anywhere in the first text of a result with `isError`.
     ToolError,
     /// At the beginning of that text, for the same reason.
     ToolErrorStart,
 }
-
-/// What is built in, tried in order.
-pub const BUILT_IN: [(Place, &str, Class); 5] = [
-    (Place::InternalErrorStart, "programmatic access token is ", Class::Credential),
-    (Place::InternalError, "does not exist or not authorized", Class::Authorization),
-    (Place::BadRequest, "all requests were throttled by remote service", Class::Overload),
-    (Place::McpBadRequest, "session", Class::Session),
-    (Place::McpBadRequest, "server not initialized", Class::Session),
-];
-
-/// Vendor codes in an error body (`{"code": "394400"}`) that mean a bad credential.
-const CREDENTIAL_CODES: [RangeInclusive<u32>; 2] = [390_000..=390_999, 394_000..=394_999];
 
 /// How much of a text is searched, in bytes.
 const SEARCHED: usize = 4096;
@@ -67,17 +52,15 @@ pub(super) struct Evidence<'a> {
     pub code: Option<i64>,
     /// Where `text` stands.
     pub places: &'a [Place],
-    /// A message of its own words.
+    /// A text of it, the caller's own words perhaps included.
     pub text: &'a [u8],
+    /// The part of it that begins with the server's own words.
+    pub message: &'a [u8],
 }
 
-/// The class that the first rule to fit gives, the operator's before those built in.
-pub(super) fn class_of(rules: &[Rule], seen: Evidence<'_>) -> Option<(Class, Basis)> {
-    own_class_of(rules, seen).or_else(|| {
-        let text = searched(seen);
-        let found = BUILT_IN.iter().position(|(place, wanted, _)| fits(seen.places, &text, *place, wanted))?;
-        BUILT_IN.get(found).map(|(_, _, class)| (*class, Basis::BuiltIn(found)))
-    })
+/// The class that the first rule to fit gives, the operator's before those built in for the server's dialect.
+pub(super) fn class_of(case: &Case<'_>, seen: Evidence<'_>) -> Option<(Class, Basis)> {
+    own_class_of(case.rules, seen).or_else(|| known_class_of(case.dialect.texts(), seen))
 }
 
 /// The same of the operator's rules alone.
@@ -85,29 +68,43 @@ pub(super) fn own_class_of(rules: &[Rule], seen: Evidence<'_>) -> Option<(Class,
     if rules.is_empty() {
         return None;
     }
-    let text = searched(seen);
     let found = rules.iter().position(|rule| match &rule.when {
         Condition::Status(status) => *status == seen.status,
         Condition::Code(code) => Some(*code) == seen.code,
-        Condition::Message(place, wanted) => fits(seen.places, &text, *place, wanted),
+        Condition::Message(place, wanted) => fits(seen, *place, wanted),
     })?;
     rules.get(found).map(|rule| (rule.class, Basis::Rule(found)))
 }
 
-fn searched(seen: Evidence<'_>) -> String {
-    let text = seen.text.get(..SEARCHED).unwrap_or(seen.text);
-    String::from_utf8_lossy(text).to_ascii_lowercase()
+/// The class that the first of these texts to fit gives.
+pub(super) fn known_class_of(texts: &'static [KnownText], seen: Evidence<'_>) -> Option<(Class, Basis)> {
+    let found = texts.iter().find(|known| seen.places.contains(&known.place) && begins(seen.message, known.text))?;
+    Some((found.class, Basis::Known(found)))
 }
 
-fn fits(places: &[Place], text: &str, place: Place, wanted: &str) -> bool {
-    places.contains(&place)
+fn fits(seen: Evidence<'_>, place: Place, wanted: &str) -> bool {
+    seen.places.contains(&place)
         && match place {
-            Place::InternalErrorStart | Place::ToolErrorStart => text.trim_start().starts_with(wanted),
-            _ => text.contains(wanted),
+            Place::BadRequestStart | Place::InternalErrorStart | Place::ToolErrorStart => begins(seen.message, wanted),
+            Place::BadRequest | Place::InternalError | Place::ToolError => lower(seen.text).contains(wanted),
         }
 }
 
-/// Whether a vendor's code means a bad credential.
-pub(super) fn is_credential_code(code: u32) -> bool {
-    CREDENTIAL_CODES.iter().any(|codes| codes.contains(&code))
+/// Whether a message begins so. The reason phrase of its status may stand before that, which is nobody's own text.
+fn begins(message: &[u8], wanted: &str) -> bool {
+    let text = lower(message);
+    let text = text.trim_start();
+    let said = text.strip_prefix("bad request:").map_or(text, str::trim_start);
+    match wanted.split_once('*') {
+        None => text.starts_with(wanted) || said.starts_with(wanted),
+        Some((before, after)) => {
+            let rest = said.strip_prefix(before).and_then(|word| word.get(word.find(' ')?..));
+            rest.is_some_and(|rest| rest.starts_with(after))
+        }
+    }
+}
+
+fn lower(text: &[u8]) -> String {
+    let text = text.get(..SEARCHED).unwrap_or(text);
+    String::from_utf8_lossy(text).to_ascii_lowercase()
 }

@@ -18,11 +18,20 @@ fn class(kind: ServerKind, status: u16, body: &str) -> Class {
 }
 
 fn judged(kind: ServerKind, rules: &[Rule], head: &Head, body: &[u8]) -> Verdict {
-    let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    match judge_head(kind, rules, head, expected) {
+    judged_as(&Case { kind, rules, ..case() }, head, body)
+}
+
+fn judged_as(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
+    match judge_head(case, head) {
         Judgement::Decided(verdict) => verdict,
-        Judgement::NeedsBody => judge_body(kind, rules, head, body, expected),
+        Judgement::NeedsBody => judge_body(case, head, body),
     }
+}
+
+/// The answer of one of Snowflake's MCP servers to request 1, without rules of an operator's.
+fn case() -> Case<'static> {
+    let expected = Expected::Answer(RequestId::from_json("1").unwrap());
+    Case { kind: Mcp, dialect: Dialect::Snowflake, rules: &[], expected }
 }
 
 fn error(code: i64, message: &str) -> String {
@@ -186,7 +195,7 @@ fn a_message_that_wants_no_answer_is_served_by_any_2xx() {
         for expected in [Expected::Nothing, Expected::Anything] {
             let head = Head { bodiless: true, ..head(status) };
             let verdict = (Class::Success, Basis::Status).into();
-            assert_eq!(judge_head(Mcp, &[], &head, expected), Judgement::Decided(verdict));
+            assert_eq!(judge_head(&Case { expected, ..case() }, &head), Judgement::Decided(verdict));
         }
     }
 }
@@ -201,19 +210,17 @@ fn a_text_of_the_callers_own_does_not_have_the_call_sent_again() {
 
 #[test]
 fn events_are_judged_as_answers_and_everything_else_is_passed_on() {
-    let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    let event = |data: &str| judge_event(&[], data.as_bytes(), expected);
+    let event = |data: &str| judge_event(&case(), data.as_bytes());
     assert_eq!(event(RESULT), EventJudgement::Answer((Class::Success, Basis::Body).into()));
     assert_eq!(event(&error(-32603, "boom")), EventJudgement::Answer((Class::Server, Basis::Code).into()));
     assert_eq!(event("x"), EventJudgement::Answer((Class::Server, Basis::Body).into()));
     assert_eq!(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#), EventJudgement::Interim);
-    assert_eq!(judge_event(&[], b"x", Expected::Anything), EventJudgement::Interim);
+    assert_eq!(judge_event(&Case { expected: Expected::Anything, ..case() }, b"x"), EventJudgement::Interim);
 }
 
 #[test]
 fn empty_data_says_nothing_and_the_done_marker_that_nothing_follows() {
-    let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    let judged = |data: &str| judge_event(&[], data.as_bytes(), expected);
+    let judged = |data: &str| judge_event(&case(), data.as_bytes());
     for data in ["", " "] {
         assert_eq!(judged(data), EventJudgement::Empty, "{data:?}");
     }
@@ -283,6 +290,7 @@ fn retry_after_that_says_nothing_is_ignored() {
     }
 }
 
+mod dialect;
 mod policy;
 mod properties {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

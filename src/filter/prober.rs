@@ -148,9 +148,10 @@ impl Prober {
         let verdict = if unsent {
             Class::Credential.into()
         } else {
-            probe::judge(&probe.request, &server.rules, any.then(|| reply(&body)))
+            probe::judge(server, &probe.request, any.then(|| reply(&body)))
         };
-        if let Some(token) = Headers::Dispatched.get(header::TOKEN).filter(|_| any && !unsent) {
+        let token = Headers::Dispatched.get(header::TOKEN);
+        if let Some(token) = token.filter(|_| any && !unsent && Headers::Dispatched.status() != Some(400)) {
             testify_by(server, &token, verdict.class, now);
         }
         let took_ms = (any && !unsent).then(|| now.saturating_sub(began_ms));

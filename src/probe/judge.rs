@@ -2,10 +2,10 @@
 
 use super::request::ID;
 use crate::failure::{
-    Class, EventJudgement, Expected, Head, Judgement, Rule, Verdict, judge_body, judge_event, judge_head,
+    Case, Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head,
 };
 use crate::jsonrpc::RequestId;
-use crate::registry::{ProbeRequest, ServerKind};
+use crate::registry::{ProbeRequest, Server};
 use crate::sse::Scanner;
 
 /// A probe's answer. Envoy makes one itself where the server gives none: 503 for a connection that failed, 504 for a
@@ -20,15 +20,17 @@ pub struct Reply<'b> {
     pub body: &'b [u8],
 }
 
-/// Judges the answer to `request` by the operator's rules and the built-in ones; `None` = the connection was lost instead.
-pub fn judge(request: &ProbeRequest, rules: &[Rule], reply: Option<Reply<'_>>) -> Verdict {
+/// Judges the answer of `server` to `request`, by the operator's rules and the built-in ones; `None` = the connection was lost
+/// instead.
+pub fn judge(server: &Server, request: &ProbeRequest, reply: Option<Reply<'_>>) -> Verdict {
     let Some(reply) = reply else { return Class::Lost.into() };
+    let case = |expected| Case { kind: server.kind, dialect: server.dialect, rules: &server.rules, expected };
     match request {
         ProbeRequest::Http(probe) => {
             if probe.expect_status.contains(&reply.head.status) {
                 return Class::Success.into();
             }
-            let verdict = whole(ServerKind::Rest, rules, &reply, Expected::Anything);
+            let verdict = whole(&case(Expected::Anything), &reply);
             match verdict.class {
                 // The operator has said what a server answers that is well, and this is something else.
                 Class::Success | Class::Caller => Class::Server.into(),
@@ -36,28 +38,28 @@ pub fn judge(request: &ProbeRequest, rules: &[Rule], reply: Option<Reply<'_>>) -
             }
         }
         ProbeRequest::Ping | ProbeRequest::Initialize(_) | ProbeRequest::Discover => {
-            let expected = RequestId::from_json(ID).map_or(Expected::Anything, Expected::Answer);
+            let case = case(RequestId::from_json(ID).map_or(Expected::Anything, Expected::Answer));
             if reply.of_events && (200..300).contains(&reply.head.status) {
-                return events(rules, reply.body, expected);
+                return events(&case, reply.body);
             }
-            whole(ServerKind::Mcp, rules, &reply, expected)
+            whole(&case, &reply)
         }
     }
 }
 
-fn whole(kind: ServerKind, rules: &[Rule], reply: &Reply<'_>, expected: Expected<'_>) -> Verdict {
-    match judge_head(kind, rules, &reply.head, expected) {
+fn whole(case: &Case<'_>, reply: &Reply<'_>) -> Verdict {
+    match judge_head(case, &reply.head) {
         Judgement::Decided(verdict) => verdict,
-        Judgement::NeedsBody => judge_body(kind, rules, &reply.head, reply.body, expected),
+        Judgement::NeedsBody => judge_body(case, &reply.head, reply.body),
     }
 }
 
 /// The answer in a stream. One that ends without it is none.
-fn events(rules: &[Rule], body: &[u8], expected: Expected<'_>) -> Verdict {
+fn events(case: &Case<'_>, body: &[u8]) -> Verdict {
     let mut scanner = Scanner::default();
     scanner.push(body);
     while let Some(data) = scanner.next_event() {
-        if let EventJudgement::Answer(verdict) = judge_event(rules, &data, expected) {
+        if let EventJudgement::Answer(verdict) = judge_event(case, &data) {
             return verdict;
         }
     }

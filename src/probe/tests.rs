@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::failure::{BreakerEffect, Class, Head};
 use crate::mcp::ProtocolVersion;
-use crate::registry::{HttpProbe, ProbeRequest, Registry, Server};
+use crate::registry::{HttpProbe, ProbeRequest, Registry, Server, ServerKind};
 
 fn server(url: &str) -> Server {
     let wire = json!({"version": 1, "servers": [{"id": "s", "kind": "mcp", "url": url}], "tools": []});
@@ -83,9 +83,15 @@ fn a_session_is_closed_under_its_own_id() {
     assert_eq!(header(&message, "mcp-session-id"), Some("abc"));
 }
 
+/// A server of Snowflake's that is asked so.
+fn asked(request: &ProbeRequest) -> Server {
+    let kind = if let ProbeRequest::Http(_) = request { ServerKind::Rest } else { ServerKind::Mcp };
+    Server { kind, ..server("https://org-account.snowflakecomputing.com/mcp") }
+}
+
 fn judged(request: &ProbeRequest, status: u16, of_events: bool, body: &str) -> Class {
     let head = Head { status, retry_after_ms: None, bodiless: body.is_empty() };
-    judge(request, &[], Some(Reply { head, of_events, body: body.as_bytes() })).class
+    judge(&asked(request), request, Some(Reply { head, of_events, body: body.as_bytes() })).class
 }
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":"dualpath-probe","result":{"protocolVersion":"2025-06-18"}}"#;
@@ -117,7 +123,7 @@ fn what_is_no_answer_to_the_probe_is_a_failure() {
         let class = judged(&HANDSHAKE, status, of_events, body);
         assert_eq!(class.decisions().breaker, BreakerEffect::Failure, "{status} {body}");
     }
-    assert_eq!(judge(&HANDSHAKE, &[], None).class, Class::Lost);
+    assert_eq!(judge(&asked(&HANDSHAKE), &HANDSHAKE, None).class, Class::Lost);
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn a_lost_session_or_a_refused_credential_says_nothing_about_the_server() {
 #[test]
 fn a_server_that_asks_to_be_left_alone_says_for_how_long() {
     let head = Head { status: 503, retry_after_ms: Some(7_000), bodiless: true };
-    let verdict = judge(&HANDSHAKE, &[], Some(Reply { head, of_events: false, body: b"" }));
+    let verdict = judge(&asked(&HANDSHAKE), &HANDSHAKE, Some(Reply { head, of_events: false, body: b"" }));
     assert_eq!((verdict.class, verdict.retry_after_ms), (Class::Overload, Some(7_000)));
 }
 
@@ -163,7 +169,7 @@ proptest::proptest! {
     ) {
         let head = Head { status, retry_after_ms: None, bodiless: body.is_empty() };
         for request in [HANDSHAKE, ProbeRequest::Discover, http()] {
-            judge(&request, &[], Some(Reply { head, of_events, body: &body }));
+            judge(&asked(&request), &request, Some(Reply { head, of_events, body: &body }));
         }
     }
 }

@@ -20,6 +20,7 @@ mod host;
 mod host_semantics;
 mod malformed_messages;
 mod misleading_answers;
+mod one_caller;
 mod prober;
 mod random_exchanges;
 mod rest_first;

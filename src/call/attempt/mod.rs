@@ -16,7 +16,7 @@ pub use settled::{NoAnswer, Settled, told_to_breaker};
 use super::Call;
 use super::flight::{Begun, Grounded, Terms};
 use crate::budget::Budget;
-use crate::failure::{Class, Rule};
+use crate::failure::Class;
 use crate::registry::{Direct, Registry, Server, ServerIndex, ServerKind};
 use response::Holding;
 
@@ -43,10 +43,6 @@ impl Scene<'_> {
     fn direct(&self) -> Option<&Direct> {
         let direct = self.call.tool(self.registry)?.rest.as_ref()?;
         (direct.server == self.index).then_some(direct)
-    }
-
-    fn rules(&self) -> &[Rule] {
-        &self.server.rules
     }
 
     fn knows_only_clients(&self) -> bool {
@@ -107,6 +103,8 @@ pub struct Attempt {
     pub has_other_slot: bool,
     /// Whether the outcome has been told.
     settled: bool,
+    /// The HTTP status of the answer; 0 until its headers are there.
+    status: u16,
     /// How long it took to the answer's headers, in ms; `None` until they are there.
     answered_after_ms: Option<u64>,
     holding: Holding,
@@ -127,6 +125,7 @@ impl Attempt {
             translates: scene.server.kind == ServerKind::Rest,
             has_other_slot: drill && scene.registry.has_two_slots(scene.index),
             settled: false,
+            status: 0,
             answered_after_ms: None,
             holding: Holding::Nothing,
         })

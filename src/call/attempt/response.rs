@@ -8,7 +8,7 @@ use super::{Attempt, Body, Flow, Reaction, Scene};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind};
 use crate::failure::{
-    Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
+    Case, Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
 };
 use crate::jsonrpc::Answer;
 use crate::sse::Scanner;
@@ -57,6 +57,7 @@ pub(super) enum Holding {
 impl Attempt {
     /// The answer's headers have arrived.
     pub fn response_headers(&mut self, scene: &mut Scene<'_>, head: &ResponseHead<'_>) -> Reaction {
+        self.status = head.status;
         self.answered_after_ms = Some(scene.now_ms.saturating_sub(self.began_ms));
         let retry_after_ms = head.retry_after.and_then(|value| retry_after::parse(value, (scene.wall_ms)()));
         let ResponseHead { status, content_type, bodiless, .. } = *head;
@@ -141,7 +142,7 @@ impl Attempt {
             return reaction;
         }
         let bytes = body(0, size.min(limit));
-        let judged = judge_body(scene.server.kind, scene.rules(), &head, &bytes, expected(scene));
+        let judged = judge_body(&case(scene), &head, &bytes);
         let verdict = seen(scene, judged);
         if self.translates && is_translated(verdict.class) {
             return self.translate(scene, &head, verdict, size, body);
@@ -162,7 +163,7 @@ impl Attempt {
         let mut reaction = Reaction::default();
         scanner.push(&body(searched, size.saturating_sub(searched)));
         while let Some(data) = scanner.next_event() {
-            match judge_event(scene.rules(), &data, expected(scene)) {
+            match judge_event(&case(scene), &data) {
                 EventJudgement::Empty => {}
                 EventJudgement::Interim => {
                     self.conclude(scene, Class::Success.into(), true, &mut reaction);
@@ -239,7 +240,7 @@ impl Attempt {
     }
 
     fn judge_head(&self, scene: &Scene<'_>, head: &Head) -> Judgement {
-        match judge_head(scene.server.kind, scene.rules(), head, expected(scene)) {
+        match judge_head(&case(scene), head) {
             Judgement::Decided(verdict) => Judgement::Decided(seen(scene, verdict)),
             Judgement::NeedsBody => Judgement::NeedsBody,
         }
@@ -271,13 +272,15 @@ fn is_readable(scene: &Scene<'_>, body: &[u8]) -> bool {
     matches!(Answer::parse(body, scene.call.request_id()), Answer::Result { .. } | Answer::Error { .. })
 }
 
-/// What the client's message wants from the server.
-fn expected<'s>(scene: &'s Scene<'_>) -> Expected<'s> {
-    match (scene.call.kind, scene.call.request_id()) {
+/// What the server's answer is judged by.
+fn case<'s>(scene: &'s Scene<'_>) -> Case<'s> {
+    let expected = match (scene.call.kind, scene.call.request_id()) {
         (Kind::Request, Some(id)) => Expected::Answer(id),
         (Kind::Notification, _) => Expected::Nothing,
         _ => Expected::Anything,
-    }
+    };
+    let server = scene.server;
+    Case { kind: server.kind, dialect: server.dialect, rules: &server.rules, expected }
 }
 
 /// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.

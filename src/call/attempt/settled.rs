@@ -16,6 +16,9 @@ pub struct Settled {
     pub result: Option<CallResult>,
     /// Whether the operator is alerted.
     pub alert: bool,
+    /// Whether the server has refused the token that was sent. A 400 can depend on what a caller sends, so whatever it says,
+    /// the token is as good as before.
+    pub refuses_token: bool,
 }
 
 /// What is known of an attempt that ended without a (whole) answer.
@@ -88,7 +91,9 @@ impl Attempt {
         let terms = self.terms(scene);
         let decisions = terms.decisions(verdict.class);
         let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, decisions));
-        reaction.settled = Some(Settled { verdict, ticket: self.begun.ticket, result, alert: decisions.alert });
+        let refuses_token = verdict.class == Class::Credential && self.status != 400;
+        let ticket = self.begun.ticket;
+        reaction.settled = Some(Settled { verdict, ticket, result, alert: decisions.alert, refuses_token });
         let onward = scene.call.flight.land(verdict, end, &terms, scene.budget, scene.now_ms);
         // After an attempt without an answer the router goes on by itself, or doesn't.
         reaction.onward_in_s = onward.filter(|_| end.answered).map(|onward| onward.wait_s);

@@ -12,7 +12,7 @@ use crate::call::planning::{Planned, Surroundings, plan};
 use crate::call::route::{Route, chain};
 use crate::call::{Call, Kind, Task};
 use crate::drill::Orders;
-use crate::failure::{BUILT_IN, Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, decide};
+use crate::failure::{Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, decide};
 use crate::registry::{Registry, Server, ServerIndex, ServerKind, Tool};
 
 /// The answer to the operator's question.
@@ -186,9 +186,11 @@ impl<'r> Question<'r> {
             Basis::RetryAfter => format!("built in: HTTP status {status} with Retry-After ({retry_after} s)"),
             Basis::Code => "built in: the code of the JSON-RPC error".to_owned(),
             Basis::Body => "built in: what the body is".to_owned(),
-            Basis::CredentialCode => "built in: a vendor's code for a bad credential".to_owned(),
-            Basis::BuiltIn(at) => {
-                BUILT_IN.get(at).map_or_else(String::new, |(place, text, _)| message_rule("built in", *place, text))
+            Basis::TokenCode => format!("dialect {}: a code for a bad token", self.server.dialect.as_str()),
+            Basis::Known(known) => {
+                let dialect = format!("dialect {}", self.server.dialect.as_str());
+                let by = if known.class == Class::Session { "built in" } else { &dialect };
+                message_rule(by, known.place, known.text)
             }
             Basis::Rule(at) => {
                 let own = self.server.rules.len().saturating_sub(self.registry.failure.rules.len());
@@ -279,7 +281,8 @@ impl<'r> Question<'r> {
 
 fn message_rule(name: &str, place: Place, text: &str) -> String {
     let place = match place {
-        Place::BadRequest | Place::McpBadRequest => "in the body of an HTTP 400",
+        Place::BadRequest => "in the body of an HTTP 400",
+        Place::BadRequestStart => "at the beginning of the message of an HTTP 400",
         Place::InternalError => "in the message of a JSON-RPC error -32603",
         Place::InternalErrorStart => "at the beginning of the message of a JSON-RPC error -32603",
         Place::ToolError => "in the text of a result with isError",

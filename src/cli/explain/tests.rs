@@ -13,7 +13,7 @@ fn tree() -> Value {
         "failure": {"rules": [{"jsonrpc_code": -32050, "class": "overload"}]},
         "credentials": [{"id": "pat", "slots": {"a": {"env": "A"}, "b": {"env": "B"}}}],
         "servers": [
-            {"id": "one", "kind": "mcp", "url": "https://one.example", "credential": "pat"},
+            {"id": "one", "kind": "mcp", "url": "https://one.example", "dialect": "snowflake", "credential": "pat"},
             {"id": "two", "kind": "mcp", "tier": "secondary", "url": "https://two.example"},
             {"id": "api", "kind": "rest", "url": "https://api.example"}
         ],
@@ -147,7 +147,7 @@ fn the_rule_that_gave_the_class_is_named() {
     }
     assert_eq!(
         by("one", 200, &error(-32603, "Programmatic access token is expired")),
-        "built in: \"programmatic access token is \" at the beginning of the message of a JSON-RPC error -32603"
+        "dialect snowflake: \"programmatic access token is \" at the beginning of the message of a JSON-RPC error -32603"
     );
     assert_eq!(by("one", 502, ""), "built in: HTTP status 502");
 }

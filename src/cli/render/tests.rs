@@ -30,6 +30,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         kind,
         tier: Tier::Primary,
         url,
+        dialect: crate::failure::Dialect::None,
         credential: Some(CredentialIndex(0)),
         ca_file: None,
         connect_timeout: Duration::from_millis(250),

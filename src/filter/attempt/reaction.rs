@@ -98,7 +98,7 @@ impl Attempt {
     fn settle_credential(&self, settled: Settled, now_ms: u64) {
         let (Some(selection), Some((flown, _))) = (self.selection, &self.flown) else { return };
         match settled.verdict.class {
-            Class::Credential => {
+            Class::Credential if settled.refuses_token => {
                 flown.vm.credentials.refused(&EnvoySharedData, flown.at, selection, now_ms);
                 self.record(Event::Rejected, selection);
                 if let Some(credential) = flown.server().and_then(|server| server.credential) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::CredentialIndex;
 use crate::breaker::Policy;
-use crate::failure::{Overrides, Rule, ServerKind};
+use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
 use crate::registry::named::HasName;
 use crate::wire::Id;
@@ -46,6 +46,8 @@ pub struct Server {
     pub tier: Tier,
     /// Where it is.
     pub url: Url,
+    /// Whose words it uses beside those of HTTP and MCP.
+    pub dialect: Dialect,
     /// The credential it gets; `None` sends none at all.
     pub credential: Option<CredentialIndex>,
     /// File with the certificate authorities to trust; `None` = the system's.

@@ -126,20 +126,22 @@ fn read_text(node: &Node) -> Option<Box<str>> {
     Some(text.to_ascii_lowercase().into())
 }
 
-const PLACES: [(&str, Place); 5] = [
+const PLACES: [(&str, Place); 6] = [
     ("internal_error", Place::InternalError),
     ("internal_error_start", Place::InternalErrorStart),
     ("tool_error", Place::ToolError),
     ("tool_error_start", Place::ToolErrorStart),
     ("bad_request", Place::BadRequest),
+    ("bad_request_start", Place::BadRequestStart),
 ];
 
 fn read_place(node: &Node, class: Class, kind: Option<ServerKind>) -> Option<Place> {
     let (name, place) = *PLACES.get(node.one_of(&PLACES.map(|place| place.0))?)?;
-    if place != Place::BadRequest {
+    if !matches!(place, Place::BadRequest | Place::BadRequestStart) {
         refuse_for_rest(node, kind)?;
     }
-    if matches!(place, Place::InternalError | Place::ToolError) && !class.may_have_been_executed() {
+    let anywhere = matches!(place, Place::BadRequest | Place::InternalError | Place::ToolError);
+    if anywhere && !class.may_have_been_executed() {
         node.refuse_with(
             format!("must be {name}_start for class {}", class.as_str()),
             "the class says that nothing was executed, and what follows the beginning may be the caller's own text",

@@ -6,7 +6,7 @@ use super::failure::{Owner, read_overrides, read_rules};
 use super::names::Names;
 use super::probe;
 use crate::breaker::Policy;
-use crate::failure::{Overrides, Rule, ServerKind};
+use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::registry::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
 use crate::wire::{Id, Node, Table, or};
 
@@ -26,6 +26,7 @@ pub(super) struct WireServer<'v> {
     pub tier: Option<Tier>,
     url: Option<Url>,
     url_node: Option<Node<'v>>,
+    dialect: Option<Dialect>,
     /// Where it names its credential; the headers of direct paths are checked against that.
     pub credential: Option<Node<'v>>,
     ca_file: Option<Option<String>>,
@@ -73,6 +74,10 @@ impl<'v> WireServer<'v> {
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
         let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Server));
         let trust_annotations = or(table.optional("trust_annotations"), false, |node| read_trust(node, kind));
+        let by_host = url.as_ref().map_or(Dialect::None, |url| Dialect::of_host(&url.host));
+        let dialect = or(table.optional("dialect"), by_host, |node| {
+            node.choose(&Dialect::ALL.map(Dialect::as_str), &Dialect::ALL)
+        });
         let breaker = table.optional("breaker");
         table.done();
         Some(WireServer {
@@ -81,6 +86,7 @@ impl<'v> WireServer<'v> {
             tier,
             url,
             url_node,
+            dialect,
             credential,
             ca_file,
             connect_timeout,
@@ -121,6 +127,7 @@ impl<'v> WireServer<'v> {
             kind: self.kind?,
             tier: self.tier?,
             url: self.url?,
+            dialect: self.dialect?,
             credential: credential?,
             ca_file: self.ca_file?,
             connect_timeout: self.connect_timeout?,

@@ -9,6 +9,7 @@ use super::super::*;
 use super::{full, with, without};
 use crate::breaker::Mode;
 use crate::credential::{AgePolicy, Declared};
+use crate::failure::Dialect;
 use crate::mcp::ProtocolVersion;
 use crate::network::Network;
 
@@ -43,6 +44,20 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(registry.failover, FailoverSettings::default());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, Listing::of(&json!({"name": "t", "inputSchema": {"type": "object"}})));
+}
+
+#[test]
+fn a_servers_dialect_is_its_hosts_unless_the_operator_says_otherwise() {
+    let dialect = |url: &str, own: Option<&str>| {
+        let mut server = json!({"id": "s", "kind": "rest", "url": url});
+        if let Some(own) = own {
+            server["dialect"] = json!(own);
+        }
+        read(json!({"version": 1, "servers": [server], "tools": []})).servers[0].dialect
+    };
+    let (theirs, proxy) = ("https://Org-Account.SnowflakeComputing.com/x", "http://127.0.0.1:8080");
+    assert_eq!((dialect(theirs, None), dialect(theirs, Some("none"))), (Dialect::Snowflake, Dialect::None));
+    assert_eq!((dialect(proxy, None), dialect(proxy, Some("snowflake"))), (Dialect::None, Dialect::Snowflake));
 }
 
 #[test]

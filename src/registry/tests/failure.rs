@@ -164,7 +164,7 @@ fn what_a_rule_may_not_say() {
         ),
         (
             json!({"message": "boom", "class": "server"}),
-            "servers[1].rules[0]: {class, message}: must say where its message stands\n    hint: in: internal_error, internal_error_start, tool_error, tool_error_start, bad_request".to_owned(),
+            "servers[1].rules[0]: {class, message}: must say where its message stands\n    hint: in: internal_error, internal_error_start, tool_error, tool_error_start, bad_request, bad_request_start".to_owned(),
         ),
         (
             json!({"message": "no", "in": "tool_error", "class": "server"}),
@@ -173,6 +173,10 @@ fn what_a_rule_may_not_say() {
         (
             json!({"message": "throttled", "in": "tool_error", "class": "overload"}),
             "servers[1].rules[0].in: \"tool_error\": must be tool_error_start for class overload\n    hint: the class says that nothing was executed, and what follows the beginning may be the caller's own text".to_owned(),
+        ),
+        (
+            json!({"message": "throttled", "in": "bad_request", "class": "overload"}),
+            "servers[1].rules[0].in: \"bad_request\": must be bad_request_start for class overload\n    hint: the class says that nothing was executed, and what follows the beginning may be the caller's own text".to_owned(),
         ),
     ];
     for (rule, expected) in cases {
@@ -203,8 +207,7 @@ fn a_rest_server_has_no_rules_about_json_rpc() {
     for (rule, expected) in cases {
         assert_eq!(told("/servers/2/rules", json!([rule])), [expected], "{rule}");
     }
-    let allowed =
-        json!([{"status": 404, "class": "tool_error"}, {"message": "busy", "in": "bad_request", "class": "overload"}]);
+    let allowed = json!([{"status": 404, "class": "tool_error"}, {"message": "busy", "in": "bad_request_start", "class": "overload"}]);
     assert_eq!(told("/servers/2/rules", allowed), [""; 0]);
 }
 

@@ -105,7 +105,7 @@ impl Builder {
 
 fn server(id: &str, kind: &str, tier: &str, url: &str, credential: Option<&str>) -> Value {
     let mut server = json!({
-        "id": id, "kind": kind, "tier": tier, "url": url, "connect_timeout": "500ms", "timeout": "1500ms",
+        "id": id, "kind": kind, "tier": tier, "url": url, "dialect": "snowflake", "connect_timeout": "500ms", "timeout": "1500ms",
     });
     if let Some(credential) = credential {
         server["credential"] = json!(credential);
