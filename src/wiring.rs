@@ -30,17 +30,21 @@ pub mod header {
     /// Request headers that the route takes off before any upstream filter sees them. It costs nothing there, and it holds for
     /// this route alone, whatever else the listener serves.
     ///
-    /// The first is a client's wish for compression: a compressed answer can't be judged. The gate has checked which web page
-    /// asks, and a server that checks it as well can't know what the gate allows. The injector of an empty slot leaves a
-    /// header of that name alone, and a client must not fill the slot. The others are what the connection manager and the
-    /// router tell of the client, of this Envoy and of its time limits, which is no concern of the servers.
-    pub const REMOVED_BY_ROUTE: [&str; 16] = [
-        "accept-encoding",
+    /// The gate has checked which web page asks, and a server that checks it as well can't know what the gate allows. The
+    /// injector of an empty slot leaves a header of that name alone, and a client must not fill the slot. The others are what
+    /// the connection manager, the router and proxies before this one tell of the client, of this Envoy and of its time
+    /// limits, which is no concern of the servers.
+    pub const REMOVED_BY_ROUTE: [&str; 20] = [
         "origin",
         "sec-fetch-site",
         SLOTS[0],
         SLOTS[1],
+        "forwarded",
+        "via",
         "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-real-ip",
         "x-forwarded-proto",
         "x-forwarded-client-cert",
         "x-envoy-external-address",
@@ -52,6 +56,10 @@ pub mod header {
         SET_BY_ROUTER[1],
         SET_BY_ROUTER[2],
     ];
+
+    /// Request headers that the route sets, whatever the client has sent: a compressed answer can't be judged, and a server
+    /// that is told nothing may compress (RFC 9110, 12.5.3).
+    pub const SET_BY_ROUTE: [(&str, &str); 1] = [("accept-encoding", "identity")];
 
     /// Request headers that Envoy's router may set. It does so again for each further attempt, when the route's removal is
     /// over, so the attempt takes them off then.

@@ -2,6 +2,7 @@
 //! headers end here.
 
 use super::headers::RequestHeaders;
+use super::passage::is_kept_from_servers;
 use super::{Session, page};
 use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
@@ -13,29 +14,9 @@ use crate::wiring::header;
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
 const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
 
-/// Headers by which Envoy's router lets a request change its own retries and timeouts. They are the gate's to set; from
-/// a client they would override the operator's policy, above all "never send this twice".
-const ROUTER_CONTROLS: [&str; 14] = [
-    "x-envoy-attempt-count",
-    EXPECTED_TIMEOUT,
-    "x-envoy-hedge-on-per-try-timeout",
-    "x-envoy-is-timeout-retry",
-    "x-envoy-max-retries",
-    "x-envoy-retriable-header-names",
-    "x-envoy-retriable-status-codes",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-retry-on",
-    "x-envoy-upstream-alt-stat-name",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    "x-envoy-upstream-rq-timeout-alt-response",
-    "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-stream-duration-ms",
-];
-
 /// Headers of a client that end here: its own credentials (MCP forbids passing them on, the server gets its own; where the
 /// operator wants it otherwise, attempts put the one of this header back), and cookies (the next server has no business
-/// with those of this one). What every client sends is not among them: a header that the gate takes off has Envoy match the
-/// route again, so the route takes that off itself ([`header::REMOVED_BY_ROUTE`]).
+/// with those of this one).
 const NEVER_PASSED_ON: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// How a request presents itself.
@@ -183,12 +164,16 @@ fn accepts_events(headers: &impl RequestHeaders) -> bool {
     headers.pairs().any(|(name, value)| name == "accept" && names_it(value))
 }
 
-/// Whether a client may not send this header through: it would order Envoy or us, or carry what is only ours to send.
+/// Whether a client may not send this header through: it would order Envoy or us, carry what is only ours to send, or deceive
+/// a server. What the connection manager sets with every request is not among them: a header that the gate takes off has
+/// Envoy match the route again, so the route takes that off itself ([`header::REMOVED_BY_ROUTE`]).
 fn is_reserved(name: &str, registry: &Registry) -> bool {
-    name.starts_with(header::PREFIX)
-        || NEVER_PASSED_ON.contains(&name)
-        || ROUTER_CONTROLS.contains(&name)
-        || registry.is_credential_header(name)
+    if name.starts_with("x-envoy-") || is_kept_from_servers(name) {
+        // Envoy's router obeys some of its own before the route takes them off: from a client they would override the
+        // operator's policy, above all "never send this twice".
+        return !header::REMOVED_BY_ROUTE.contains(&name) || header::SET_BY_ROUTER.contains(&name);
+    }
+    name.starts_with(header::PREFIX) || NEVER_PASSED_ON.contains(&name) || registry.is_credential_header(name)
 }
 
 /// The value of a header that stands there once. Of several nobody can tell which one counts.

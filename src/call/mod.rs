@@ -41,6 +41,7 @@ pub mod local;
 pub mod message;
 pub mod originals;
 pub mod page;
+pub mod passage;
 pub mod planning;
 pub mod route;
 pub mod time;

@@ -1,7 +1,9 @@
 //! What a REST attempt does to the client's headers, and what an MCP attempt after it needs to undo that: Envoy keeps
 //! header mutations from one attempt to the next.
 
+use super::passage::reaches_rest;
 use crate::registry::ServerKind;
+use crate::wiring::header;
 
 /// Headers with their values.
 pub type HeaderList = Vec<(String, Vec<u8>)>;
@@ -16,14 +18,11 @@ pub fn mcp_follows_rest(kinds: impl IntoIterator<Item = ServerKind>) -> bool {
     })
 }
 
-/// Whether a header is about the client's MCP message and means nothing to a plain API.
-pub fn is_of_mcp(name: &str) -> bool {
-    name.starts_with("mcp-") || matches!(name, "last-event-id" | "content-type")
-}
-
-/// Whether a REST attempt may have set or removed this header. `mapped` are the names that the tool's mapping sets.
+/// Whether a REST attempt may take this header of the client's off, or set it. `mapped` are the names that the tool's mapping
+/// sets. What the route takes off is off already, and stays so.
 pub fn is_touched_by_rest<'m>(name: &str, mut mapped: impl Iterator<Item = &'m str>) -> bool {
-    is_of_mcp(name) || matches!(name, "accept" | "content-length") || mapped.any(|set| set == name)
+    let is_touched = !reaches_rest(name) || name == "accept" || mapped.any(|set| set == name);
+    is_touched && !header::REMOVED_BY_ROUTE.contains(&name)
 }
 
 /// Of the client's headers those for which `is_touched` holds, each name once.
@@ -74,6 +73,8 @@ mod tests {
             pair("accept", "application/json"),
             pair("accept", "text/event-stream"),
             pair("user-agent", "agent"),
+            pair("x-forwarded-for", "192.0.2.1"),
+            pair("traceparent", "00-1-2-01"),
             pair("x-any", "1"),
             pair("mcp-method", "tools/call"),
         ];
@@ -84,6 +85,7 @@ mod tests {
             [
                 pair("accept", "application/json, text/event-stream"),
                 pair("user-agent", "agent"),
+                pair("x-any", "1"),
                 pair("mcp-method", "tools/call"),
             ]
         );

@@ -75,5 +75,7 @@ fn head(server: &Server, method: &str, path: &str) -> Vec<(&'static str, String)
         (":authority", server.url.authority()),
         (":scheme", if server.url.tls { "https" } else { "http" }.to_owned()),
         ("user-agent", USER_AGENT.to_owned()),
+        // What is compressed can't be judged.
+        ("accept-encoding", "identity".to_owned()),
     ]
 }

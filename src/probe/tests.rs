@@ -42,6 +42,7 @@ fn a_handshake_names_its_version_and_says_who_asks() {
         (":scheme", "https"),
         ("accept", "application/json, text/event-stream"),
         ("content-type", "application/json"),
+        ("accept-encoding", "identity"),
     ];
     for (name, value) in expected {
         assert_eq!(header(&message, name), Some(value), "{name}");

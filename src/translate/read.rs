@@ -11,7 +11,8 @@ use crate::wiring::header;
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Headers that carry credentials, frame the message or steer Envoy, and the prefixes of such.
-const RESERVED: [&str; 12] = [
+const RESERVED: [&str; 13] = [
+    "accept-encoding",
     "authorization",
     "proxy-authorization",
     "cookie",

@@ -59,7 +59,7 @@ fn a_call_on_the_direct_path() {
     let mut registry = crate::fixture::registry();
     registry["tools"][0]["servers"] = json!([]);
     let tally = second(&World::under(&registry), || search(healthy()));
-    Budget { entries: 13, host_calls: 42, allocations: 8 }.holds("a call on the direct path", &tally);
+    Budget { entries: 13, host_calls: 38, allocations: 8 }.holds("a call on the direct path", &tally);
 }
 
 #[test]

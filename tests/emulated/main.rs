@@ -21,6 +21,7 @@ mod host_semantics;
 mod malformed_messages;
 mod misleading_answers;
 mod one_caller;
+mod passage;
 mod prober;
 mod random_exchanges;
 mod rest_first;

@@ -10,7 +10,7 @@ mod settled;
 mod tests;
 
 pub use request::{Outgoing, is_left_by_envoy};
-pub use response::{ResponseHead, is_event_stream, is_kept_from_clients};
+pub use response::{ResponseHead, is_event_stream};
 pub use settled::{NoAnswer, Settled, told_to_breaker};
 
 use super::Call;

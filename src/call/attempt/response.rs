@@ -13,7 +13,6 @@ use crate::failure::{
 use crate::jsonrpc::Answer;
 use crate::sse::Scanner;
 use crate::translate;
-use crate::wiring::header;
 
 /// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
 const ERROR_BODY: usize = 64 * 1024;
@@ -32,13 +31,6 @@ pub struct ResponseHead<'h> {
     pub retry_after: Option<&'h [u8]>,
     /// Whether the answer ends with its headers.
     pub bodiless: bool,
-}
-
-/// Whether no client may see this header of a server. The first are for attempts to write: from a server they could have a
-/// call repeated that must not be. Which web pages may read an answer, the gate says. A cookie would come back to whichever
-/// server is next.
-pub fn is_kept_from_clients(name: &str) -> bool {
-    name.starts_with(header::PREFIX) || name.starts_with("access-control-") || name == "set-cookie"
 }
 
 /// What is being waited for while the response headers are held.

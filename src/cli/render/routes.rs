@@ -40,11 +40,17 @@ fn common(name: String, condition: Map<String, Value>) -> Map<String, Value> {
     put("name", json!(name));
     put("match", Value::Object(condition));
     put("request_headers_to_remove", json!(header::REMOVED_BY_ROUTE));
+    put("request_headers_to_add", header::SET_BY_ROUTE.iter().map(|(name, value)| set(name, value)).collect());
     put("response_headers_to_remove", json!(header::REMOVED_FROM_ANSWER));
     // The gate is off for every other route.
     let on = typed("envoy.config.route.v3.FilterConfig", json!({"config": {}}));
     put("typed_per_filter_config", json!({Placement::Gate.filter_name(): on}));
     route
+}
+
+/// An `envoy.config.core.v3.HeaderValueOption` that takes the place of every value.
+fn set(name: &str, value: &str) -> Value {
+    json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
 }
 
 fn routes(registry: &Registry) -> Vec<Value> {

@@ -4,7 +4,7 @@
 use super::super::host::Headers;
 use super::flown::Flown;
 use crate::call::Call;
-use crate::call::originals::{is_of_mcp, is_touched_by_rest};
+use crate::call::passage::reaches_rest;
 use crate::credential::Selection;
 use crate::registry::Credential;
 use crate::translate::RestRequest;
@@ -63,12 +63,9 @@ impl Flown {
     pub(super) fn restore(&self) {
         let call = self.call.borrow();
         let Some(originals) = call.originals.as_ref().filter(|_| call.flight.made().len() > 1) else { return };
-        for (name, _) in &Headers::Request.all() {
-            let is_original = originals.iter().any(|(original, _)| original == name);
-            // What the tool's mapping has set is off already.
-            if !is_original && is_touched_by_rest(name, std::iter::empty()) {
-                Headers::Request.remove(name);
-            }
+        // What the tool's mapping has set is off already.
+        if !originals.iter().any(|(name, _)| name == "content-length") {
+            Headers::Request.remove("content-length");
         }
         // REST is asked for POSTs only.
         Headers::Request.set(":method", b"POST");
@@ -90,16 +87,19 @@ impl Flown {
 
     /// Puts the API's request in the place of the client's.
     pub(super) fn rewrite(&self, request: &RestRequest) {
-        // Nothing that is about the client's MCP connection belongs into a plain API call.
+        let carried = &mut self.call.borrow_mut().carried;
         for (name, _) in &Headers::Request.all() {
-            if is_of_mcp(name) {
+            // What is carried so far is the server's credential.
+            let is_ours = name == "content-length"
+                || carried.iter().any(|own| own == name)
+                || request.headers.iter().any(|(own, _)| own == name);
+            if !is_ours && !reaches_rest(name) {
                 Headers::Request.remove(name);
             }
         }
         let length = request.body.as_deref().unwrap_or_default().len();
         Headers::Request.set(":method", request.method.as_bytes());
         Headers::Request.set("content-length", length.to_string().as_bytes());
-        let carried = &mut self.call.borrow_mut().carried;
         for (name, value) in &request.headers {
             Headers::Request.set(name, value.as_bytes());
             carried.push((*name).to_owned());

@@ -21,10 +21,11 @@ use flown::Flown;
 
 use super::host::{self, Body, Headers};
 use super::vm::{self, Vm};
-use crate::call::attempt::{self, NoAnswer, ResponseHead, is_kept_from_clients};
+use crate::call::attempt::{self, NoAnswer, ResponseHead};
+use crate::call::passage::is_kept_from_clients;
 use crate::credential::Selection;
 use crate::mcp::SessionId;
-use crate::registry::{Id, ServerIndex};
+use crate::registry::{Id, ServerIndex, ServerKind};
 
 /// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
 const DOWNSTREAM_GONE: u64 = 0x4000 | 0x1000_0000;
@@ -152,6 +153,7 @@ impl HttpContext for Attempt {
             return Action::Continue;
         };
         let headers = Headers::Response.all();
+        let kind = flown.server().map_or(ServerKind::Rest, |server| server.kind);
         let mut head = ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() };
         let mut session = None;
         for (name, value) in &headers {
@@ -160,7 +162,7 @@ impl HttpContext for Attempt {
                 "content-type" if head.content_type.is_none() => head.content_type = Some(value),
                 "retry-after" if head.retry_after.is_none() => head.retry_after = Some(value),
                 "mcp-session-id" if session.is_none() => session = Some(value),
-                _ if is_kept_from_clients(name) => Headers::Response.remove(name),
+                _ if is_kept_from_clients(kind, name) => Headers::Response.remove(name),
                 _ => {}
             }
         }

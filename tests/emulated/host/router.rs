@@ -139,6 +139,9 @@ impl Stream<'_> {
         for name in dualpath::wiring::header::REMOVED_BY_ROUTE {
             self.request.remove(name);
         }
+        for (name, value) in dualpath::wiring::header::SET_BY_ROUTE {
+            self.request.set(name, value);
+        }
         let mut retry = self.retry_rules();
         if body.len() > self.route.replay_limit {
             retry.left = 0;

@@ -2,7 +2,7 @@
 
 use dualpath_lab::client::{Client, request_text};
 use dualpath_lab::http::Answer;
-use dualpath_lab::stub::{Behaviour, End};
+use dualpath_lab::stub::{Behaviour, End, Kind};
 use serde_json::json;
 
 use crate::world::World;
@@ -74,6 +74,45 @@ async fn the_path_may_end_in_a_slash_and_a_page_of_the_listener_itself_may_call(
     }
     let elsewhere = Client::new(world.envoy.addr(), "/mcp/x").post("{}").await.expect("an answer");
     assert_eq!(elsewhere.status, 404);
+}
+
+/// What the connection manager adds by itself counts as well.
+#[tokio::test]
+async fn no_server_learns_which_way_a_call_has_come_and_an_api_gets_few_headers() {
+    let world = World::start().await;
+    let names = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-user", "forwarded", "via"];
+    let names = names.iter().chain(&["x-real-ip", "x-http-method-override", "x-original-url", "x-rewrite-url", "sudo"]);
+    let client = names.fold(world.client.clone(), |client, name| client.header(name, "deceives"));
+    let client =
+        client.header("accept-encoding", "gzip").header("user-agent", "agent").header("traceparent", "00-1-2-01");
+    world.primary.set(Behaviour::status(503));
+    world.secondary.set(Behaviour::status(503));
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("rest"));
+    for stub in [&world.primary, &world.secondary, &world.rest] {
+        let seen = &stub.received()[0];
+        let of_the_way = |name: &str| name.starts_with("x-forwarded") || name.starts_with("x-envoy") || name == "via";
+        let told: Vec<_> =
+            seen.headers.iter().filter(|(name, value)| of_the_way(name) || value == "deceives").collect();
+        let allowed: &[&str] = if stub.kind() == Kind::Mcp { &["sudo"] } else { &[] };
+        assert!(told.iter().all(|(name, _)| allowed.contains(&name.as_str())), "{}: {told:?}", stub.name());
+        assert_eq!(seen.header("accept-encoding"), Some("identity"), "{}", stub.name());
+    }
+    let api = &world.rest.received()[0];
+    let mut names: Vec<_> = api.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let expected = [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "traceparent",
+        "user-agent",
+        "x-request-id",
+        "x-snowflake-authorization-token-type",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[tokio::test]
