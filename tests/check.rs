@@ -1,5 +1,8 @@
 //! `dualpath check`, `explain` and `render` as processes: exit status, output and files.
 
+#[path = "check/mistakes.rs"]
+mod mistakes;
+
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

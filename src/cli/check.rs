@@ -3,12 +3,16 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::credentials::{credential_line, life_warnings, source_warnings};
+use super::here::Here;
 use super::{Environment, load_for, now_s, print, printed, report};
 use crate::call::route::{Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
 use crate::registry::{ClientAuthorization, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
+use crate::wire::show_duration;
 
 /// Check a registry and say what was read.
 ///
@@ -26,10 +30,11 @@ pub struct Args {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
     match load_for(&args.registry, args.environment.name()) {
-        Ok((registry, _)) => {
+        Ok((registry, wire)) => {
             let mut text = summary(&registry);
-            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            for warning in warnings(&registry, now_s(), is_set) {
+            let mut found = former_names(&wire);
+            found.extend(warnings(&registry, now_s(), &Here::of_this_machine()));
+            for warning in found {
                 let _ = writeln!(text, "warning: {warning}");
             }
             printed(print(&text))
@@ -103,10 +108,22 @@ fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
     servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
 }
 
-/// What is legal but unwise at `now_s` seconds since 1970. `is_set` tells whether an environment variable has a value where
-/// Envoy will run, as far as that is known here.
-pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+/// Keys that are read under another name now.
+fn former_names(wire: &Value) -> Vec<String> {
     let mut found = Vec::new();
+    for (section, one, name) in [("servers", "server", "id"), ("tools", "tool", "name")] {
+        let entries = wire.get(section).and_then(Value::as_array);
+        for entry in entries.into_iter().flatten().filter(|entry| entry.get("on").is_some()) {
+            let name = entry.get(name).and_then(Value::as_str).unwrap_or_default();
+            found.push(format!("{one} {name}: on is called outcomes now; YAML 1.1 tools take on for true"));
+        }
+    }
+    found
+}
+
+/// What is legal but unwise at `now_s` seconds since 1970, on a machine that has what is `here`.
+pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
+    let mut found = file_warnings(registry, here);
     for tool in &registry.tools {
         match (path(registry, tool).as_slice(), &tool.rest) {
             ([only], _) => {
@@ -128,6 +145,8 @@ pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) 
             found.push(format!("server {} is reached without TLS: anyone on the way can read its calls", server.id));
         }
     }
+    found.extend(one_url(&registry.servers));
+    found.extend(client_leaves_first(registry));
     for server in &registry.servers {
         found.extend(policy_warnings(&format!("server {}", server.id), &server.on));
     }
@@ -139,7 +158,7 @@ pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) 
                 && tool.replayable != Replayable::Yes
             {
                 found.push(format!(
-                    "tool {}: on.{}.failover is always: a call may be executed twice",
+                    "tool {}: outcomes.{}.failover is always: a call may be executed twice",
                     tool.name,
                     class.as_str()
                 ));
@@ -150,7 +169,7 @@ pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) 
         if !registry.servers.iter().any(|server| server.credential.is_some_and(|used| used.0 == at)) {
             found.push(format!("credential {} is not used by any server", credential.id));
         }
-        found.extend(source_warnings(credential, &is_set));
+        found.extend(source_warnings(credential, here));
         found.extend(life_warnings(credential, now_s));
     }
     if registry.listener.client_authorization != ClientAuthorization::Drop {
@@ -169,7 +188,58 @@ pub fn warnings(registry: &Registry, now_s: u64, is_set: impl Fn(&str) -> bool) 
     found
 }
 
-/// What an `on` makes of the breaker against its purpose.
+/// Files that are not where Envoy will look for them.
+fn file_warnings(registry: &Registry, here: &Here) -> Vec<String> {
+    let mut found = Vec::new();
+    let module = &registry.envoy.wasm_file;
+    if let Err(error) = (here.file)(module) {
+        found.push(format!("envoy.wasm_file {module}: cannot be read here: {error}"));
+    }
+    for server in &registry.servers {
+        let Some(file) = &server.ca_file else { continue };
+        if let Err(error) = (here.file)(file) {
+            found.push(format!("server {}: ca_file {file} cannot be read here: {error}", server.id));
+        }
+    }
+    found
+}
+
+/// Servers that are one.
+fn one_url(servers: &[Server]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, server) in servers.iter().enumerate() {
+        let same = |other: &&Server| other.url == server.url && other.kind == server.kind;
+        if let Some(first) = servers.iter().take(at).find(same) {
+            let (first, second) = (&first.id, &server.id);
+            found.push(format!("servers {first} and {second} have the same URL: when one fails, so does the other"));
+        }
+    }
+    found
+}
+
+/// Clients whose time is up before it is known whether a server accepts a connection.
+fn client_leaves_first(registry: &Registry) -> Vec<String> {
+    let slowest = registry.servers.iter().max_by_key(|server| server.connect_timeout);
+    let Some(slowest) = slowest else { return Vec::new() };
+    let connect = slowest.connect_timeout;
+    let listener = registry.listener.client_timeout.map(|time| ("listener.client_timeout".to_owned(), time));
+    let tools = registry
+        .tools
+        .iter()
+        .filter_map(|tool| Some((format!("tool {}: client_timeout", tool.name), tool.client_timeout?)));
+    let short = listener.into_iter().chain(tools).filter(|(_, time)| *time < connect);
+    let told = short.map(|(place, time)| {
+        format!(
+            "{place} of {} is shorter than the connect_timeout of server {}, {}: a server that is gone uses it up",
+            show_duration(time),
+            slowest.id,
+            show_duration(connect)
+        )
+    });
+    told.collect()
+}
+
+/// What `outcomes` make of the breaker against its purpose.
 fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
     let told = |(class, change): (Class, Change)| {
         let effect = change.breaker?;
@@ -185,7 +255,7 @@ fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
             }
             _ => return None,
         };
-        Some(format!("{whose}: on.{}.breaker is {}: {why}", class.as_str(), effect.as_str()))
+        Some(format!("{whose}: outcomes.{}.breaker is {}: {why}", class.as_str(), effect.as_str()))
     };
     on.changes().filter_map(told).collect()
 }

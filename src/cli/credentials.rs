@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::here::Here;
+use super::load::parse;
+use super::pat::sds;
 use crate::credential::{Lifetime, Severity, Slot, Validity, date};
 use crate::registry::{Credential, SlotSource, Source};
 use crate::wire::show_duration;
@@ -21,6 +24,8 @@ pub(super) fn credential_line(credential: &Credential) -> String {
 /// Where a secret comes from, for people.
 pub(super) fn source(source: &Source) -> String {
     match source {
+        // A token may have been pasted where the path belongs.
+        Source::SdsFile(file) if !file.starts_with('/') => "SDS file (no absolute path, not shown)".to_owned(),
         Source::SdsFile(file) => format!("SDS file {file}"),
         Source::SdsGrpc(url) => format!("secret server {}", url.authority()),
         Source::Environment(name) => format!("environment variable {name}"),
@@ -36,7 +41,7 @@ pub(super) fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'st
 }
 
 /// What is unwise about the places of its secrets.
-pub(super) fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+pub(super) fn source_warnings(credential: &Credential, here: &Here) -> Vec<String> {
     let mut found = Vec::new();
     let slots: Vec<_> = named_slots(credential).collect();
     for (name, slot) in &slots {
@@ -49,7 +54,7 @@ pub(super) fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> 
                 found.push(format!(
                     "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
                 ));
-                if !is_set(variable) {
+                if !(here.is_set)(variable) {
                     found.push(format!("{place}: environment variable {variable} is not set here"));
                 }
             }
@@ -62,8 +67,32 @@ pub(super) fn source_warnings(credential: &Credential, is_set: impl Fn(&str) -> 
                 }
             }
         }
+        if let Source::SdsFile(file) = &slot.source {
+            let secret = format!("{}-{name}", credential.id);
+            found.extend(sds_warning(file, &secret, here).map(|what| format!("{place}: {what}")));
+        }
     }
     found
+}
+
+/// What is wrong with an SDS file, as far as that is seen here. A path that is not absolute may be a token, so it is not shown.
+fn sds_warning(file: &str, secret: &str, here: &Here) -> Option<String> {
+    if !file.starts_with('/') {
+        return Some("sds_file is no absolute path, so it depends on where Envoy is started".to_owned());
+    }
+    let bytes = match (here.file)(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            return Some(format!("SDS file {file} cannot be read here: {error}: Envoy does not start without it"));
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let told = match parse(file, text.trim_start_matches('\u{feff}')) {
+        Err(_) => "is no YAML".to_owned(),
+        Ok(tree) if !tree.is_object() => "holds something else, such as a bare token".to_owned(),
+        Ok(tree) => sds::only(&tree, secret).err()?,
+    };
+    Some(format!("SDS file {file} {told}, so Envoy refuses it; `dualpath pat check` says what it should be"))
 }
 
 /// What the registry's own dates say. That the end of a token is not declared is no fault: the token may tell it.

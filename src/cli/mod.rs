@@ -5,6 +5,7 @@
 mod check;
 mod credentials;
 mod explain;
+mod here;
 mod keys;
 mod load;
 pub mod metrics;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use check::{summary, warnings};
+pub use here::Here;
 pub use load::{At, LoadError, Placed, load, load_for};
 
 /// Exit status when the registry has problems.

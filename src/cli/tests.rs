@@ -1,3 +1,5 @@
+use std::io;
+
 use clap::CommandFactory;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -14,6 +16,21 @@ fn example() -> (Registry, Value) {
     load(EXAMPLE).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A machine that has all that a registry may name.
+fn all_there() -> Here<'static> {
+    Here { is_set: &|_| true, file: &sds_file }
+}
+
+/// An SDS file with the secret that its name ends with.
+fn sds_file(file: &str) -> io::Result<Vec<u8>> {
+    let secret = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": file.rsplit('/').next(),
+        "generic_secret": {"secret": {"inline_string": "x"}},
+    });
+    Ok(json!({"resources": [secret]}).to_string().into_bytes())
+}
+
 #[test]
 fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
@@ -22,7 +39,7 @@ fn the_command_line_is_well_formed() {
 #[test]
 fn the_example_is_right_and_warns_only_of_the_environment() {
     let (registry, _) = example();
-    let found = warnings(&registry, 0, |name| name == "SNOWFLAKE_PAT");
+    let found = warnings(&registry, 0, &Here { is_set: &|name| name == "SNOWFLAKE_PAT", ..all_there() });
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("comes from the environment"), "{found:?}");
 }
@@ -66,7 +83,8 @@ fn a_clients_authorization_is_warned_of_if_nobody_gets_it_else_shown() {
         }
         Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"))
     };
-    let warned = |registry: &Registry| warnings(registry, 0, |_| true).iter().any(|w| w.contains("no server gets it"));
+    let warned =
+        |registry: &Registry| warnings(registry, 0, &all_there()).iter().any(|w| w.contains("no server gets it"));
     assert!(warned(&registry(Some("pat"))) && !warned(&registry(None)));
     assert!(summary(&registry(None)).contains("no credential, gets clients' authorization"));
     assert!(!summary(&registry(Some("pat"))).contains("gets clients' authorization"));
@@ -77,16 +95,16 @@ fn what_is_legal_but_unwise_is_warned_of() {
     let tree = json!({
         "version": 1,
         "envoy": {"admin_address": "0.0.0.0"},
-        "credentials": [{"id": "unused", "slots": {"a": {"env": "UNSET"}, "b": {"sds_file": "/b"}}}],
+        "credentials": [{"id": "unused", "slots": {"a": {"env": "UNSET"}, "b": {"sds_file": "/unused-b"}}}],
         "servers": [
             {"id": "s", "kind": "mcp", "url": "http://host.example"},
             {"id": "t", "kind": "mcp", "url": "https://host.example"},
             {"id": "r", "kind": "rest", "url": "https://host.example",
-             "on": {"credential": {"breaker": "failure"}, "lost": {"breaker": "neutral"}, "caller": {"alert": true}}}
+             "outcomes": {"credential": {"breaker": "failure"}, "lost": {"breaker": "neutral"}, "caller": {"alert": true}}}
         ],
         "tools": [
-            {"name": "one", "task": "t", "servers": ["s"], "on": {"tool_error": {"breaker": "failure"}}},
-            {"name": "two", "task": "t", "on": {"lost": {"failover": "always"}}}
+            {"name": "one", "task": "t", "servers": ["s"], "outcomes": {"tool_error": {"breaker": "failure"}}},
+            {"name": "two", "task": "t", "outcomes": {"lost": {"failover": "always"}}}
         ]
     });
     let registry = Registry::from_wire(&tree).expect("it is legal");
@@ -95,16 +113,16 @@ fn what_is_legal_but_unwise_is_warned_of() {
         "tool two has no direct path: it fails when its MCP servers do",
         "server s is reached without TLS: anyone on the way can read its calls",
         "server r is not used by any tool",
-        "server r: on.credential.breaker is failure: a bad credential takes a server out of service that is well",
-        "server r: on.lost.breaker is neutral: the breaker does not see a server that fails so",
-        "tool one: on.tool_error.breaker is failure: one client's mistakes take the server from all of them",
-        "tool two: on.lost.failover is always: a call may be executed twice",
+        "server r: outcomes.credential.breaker is failure: a bad credential takes a server out of service that is well",
+        "server r: outcomes.lost.breaker is neutral: the breaker does not see a server that fails so",
+        "tool one: outcomes.tool_error.breaker is failure: one client's mistakes take the server from all of them",
+        "tool two: outcomes.lost.failover is always: a call may be executed twice",
         "credential unused is not used by any server",
         "credential unused slot a comes from the environment: replacing it needs a restart, with sds_file it does not",
         "credential unused slot a: environment variable UNSET is not set here",
         "Envoy's admin interface at 0.0.0.0 is open to the network: it can stop Envoy",
     ];
-    assert_eq!(warnings(&registry, 0, |_| false), expected);
+    assert_eq!(warnings(&registry, 0, &Here { is_set: &|_| false, ..all_there() }), expected);
 }
 
 /// A registry whose credential has these slots and a server that uses it.
@@ -124,9 +142,9 @@ fn with_slots(slots: &Value) -> Registry {
 #[test]
 fn dates_that_call_for_a_rotation_are_warned_of() {
     let b = |dates: Value| {
-        let mut slot = json!({"sds_file": "/b"});
+        let mut slot = json!({"sds_file": "/pat-b"});
         slot.as_object_mut().unwrap().extend(dates.as_object().unwrap().clone());
-        with_slots(&json!({"a": {"sds_file": "/a"}, "b": slot}))
+        with_slots(&json!({"a": {"sds_file": "/pat-a"}, "b": slot}))
     };
     let now = date::parse("2026-11-26T12:00:00Z").unwrap();
     let cases = [
@@ -143,7 +161,7 @@ fn dates_that_call_for_a_rotation_are_warned_of() {
     ];
     for (dates, expected) in cases {
         let expected: Vec<_> = expected.map(|text| format!("credential pat slot b {text}")).into_iter().collect();
-        assert_eq!(warnings(&b(dates.clone()), now, |_| true), expected, "{dates}");
+        assert_eq!(warnings(&b(dates.clone()), now, &all_there()), expected, "{dates}");
     }
 }
 
@@ -151,12 +169,12 @@ fn dates_that_call_for_a_rotation_are_warned_of() {
 fn weak_places_of_secrets_are_warned_of() {
     let inline = with_slots(&json!({"a": {"inline": "demo"}}));
     assert_eq!(
-        warnings(&inline, 0, |_| true),
+        warnings(&inline, 0, &all_there()),
         ["credential pat slot a is in the registry itself, for everyone who sees that: use it in demonstrations only"]
     );
     let only = "credential pat has only slot a: if its next token is refused, no other stands in";
-    for source in [json!({"sds_file": "/a"}), json!({"http": {"url": "https://vault.example"}})] {
-        assert_eq!(warnings(&with_slots(&json!({"a": source})), 0, |_| true), [only]);
+    for source in [json!({"sds_file": "/pat-a"}), json!({"http": {"url": "https://vault.example"}})] {
+        assert_eq!(warnings(&with_slots(&json!({"a": source})), 0, &all_there()), [only]);
     }
 }
 
@@ -177,4 +195,62 @@ proptest! {
     fn any_change_of_the_example_gives_a_registry_or_problems_that_say_where(at: Index, change in change()) {
         assert_answered(&changed(example().1, &at, change));
     }
+}
+
+#[test]
+fn what_a_registry_names_and_is_not_here_is_warned_of() {
+    let tree = json!({
+        "version": 1,
+        "envoy": {"wasm_file": "/no/module.wasm"},
+        "credentials": [{"id": "pat", "slots": {"a": {"sds_file": "/no/pat-a"}, "b": {"sds_file": "pat-b"}}}],
+        "servers": [
+            {"id": "s", "kind": "mcp", "url": "https://host.example", "credential": "pat", "ca_file": "/no/ca.pem"},
+            {"id": "r", "kind": "rest", "url": "https://host.example"}
+        ],
+        "tools": [{"name": "t", "task": "t", "rest": {"server": "r", "preset": "snowflake.sql"}}]
+    });
+    let registry = Registry::from_wire(&tree).expect("it is legal");
+    let file = |file: &str| if file.starts_with("/no") { Err(io::ErrorKind::NotFound.into()) } else { sds_file(file) };
+    let expected = [
+        "envoy.wasm_file /no/module.wasm: cannot be read here: entity not found",
+        "server s: ca_file /no/ca.pem cannot be read here: entity not found",
+        "credential pat slot a: SDS file /no/pat-a cannot be read here: entity not found: Envoy does not start without it",
+        "credential pat slot b: sds_file is no absolute path, so it depends on where Envoy is started",
+    ];
+    assert_eq!(warnings(&registry, 0, &Here { file: &file, ..all_there() }), expected);
+}
+
+#[test]
+fn an_sds_file_that_envoy_refuses_is_warned_of_without_showing_it() {
+    for (content, told) in [
+        ("hunter2", "holds something else, such as a bare token"),
+        ("hunter2: [", "is no YAML"),
+        ("resources: []", "has 0 resources"),
+    ] {
+        let registry = with_slots(&json!({"a": {"sds_file": "/pat-a"}, "b": {"sds_file": "/pat-b"}}));
+        let file = |name: &str| if name == "/pat-a" { Ok(content.as_bytes().to_vec()) } else { sds_file(name) };
+        let found = warnings(&registry, 0, &Here { file: &file, ..all_there() });
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(told) && !found[0].contains("hunter2"), "{found:?}");
+    }
+}
+
+#[test]
+fn servers_that_are_one_and_clients_that_leave_first_are_warned_of() {
+    let server = |id: &str, port: u16| json!({"id": id, "kind": "mcp", "url": format!("http://127.0.0.1:{port}/mcp")});
+    let tool = |name: &str, time: &str| json!({"name": name, "task": "t", "client_timeout": time});
+    let mut tree = json!({
+        "version": 1, "listener": {"client_timeout": "400ms"}, "servers": [server("a", 1), server("b", 2), server("c", 1)],
+        "tools": [tool("quick", "900ms"), tool("slow", "1s")]
+    });
+    tree["servers"][1]["connect_timeout"] = json!("950ms");
+    let registry = Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let found: Vec<_> =
+        warnings(&registry, 0, &all_there()).into_iter().filter(|w| !w.contains("direct path")).collect();
+    let expected = [
+        "servers a and c have the same URL: when one fails, so does the other",
+        "listener.client_timeout of 400ms is shorter than the connect_timeout of server c, 1s: a server that is gone uses it up",
+        "tool quick: client_timeout of 900ms is shorter than the connect_timeout of server c, 1s: a server that is gone uses it up",
+    ];
+    assert_eq!(found, expected);
 }

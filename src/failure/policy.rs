@@ -58,7 +58,7 @@ pub struct Change {
     pub alert: Option<bool>,
 }
 
-/// What an operator changes for one server or one tool: the registry's `on`. Each class stands there once at most.
+/// What an operator changes for one server or one tool: the registry's `outcomes`. Each class stands there once at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overrides(Vec<(Class, Change)>);
 

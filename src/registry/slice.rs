@@ -19,20 +19,24 @@ pub fn identity(wire: &Value) -> u64 {
 /// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
 
+/// What a tool says of outcomes, as it is called and as it was called before.
+const OUTCOMES: [&str; 2] = ["outcomes", "on"];
+
 /// What the attempts at one server need: the server, its credential, the tools that it answers without MCP, and those whose
 /// calls it must judge differently. `wire` is what `registry` was read from.
 pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Value {
+    let [now, before] = OUTCOMES;
     let mut slice = common(wire);
     let own = registry.server(server).and_then(|server| server.credential);
     slice.insert("credentials".to_owned(), credential(wire, own));
     slice.insert("servers".to_owned(), servers(registry, wire, |at| at == server));
     let tools = registry.tools.iter().zip(entries(wire, "tools")).filter_map(|(tool, wire)| {
         let direct = tool.rest.as_ref().is_some_and(|direct| direct.server == server);
-        let judged = tool.mcp.contains(&server) && wire.get("on").is_some();
+        let judged = tool.mcp.contains(&server) && OUTCOMES.iter().any(|key| wire.get(key).is_some());
         // A direct path's tool names no server but that one; any other is left with all MCP servers of the slice: this one.
         match (direct, judged) {
-            (true, _) => Some(with(picked(wire, &["name", "task", "on", "rest"]), "servers", json!([]))),
-            (false, true) => Some(picked(wire, &["name", "task", "on"])),
+            (true, _) => Some(with(picked(wire, &["name", "task", now, before, "rest"]), "servers", json!([]))),
+            (false, true) => Some(picked(wire, &["name", "task", now, before])),
             (false, false) => None,
         }
     });

@@ -68,7 +68,8 @@ impl Mapping {
     pub fn read(table: &Table<'_>) -> Option<Mapping> {
         let with = With::read(table);
         let mapping = match table.optional("preset") {
-            Some(node) => preset::read(&node, &with),
+            // Which constants a preset that does not exist would need is not known.
+            Some(node) => preset::read(preset::find(&node)?, &with),
             None => read::read_templates(table, &with),
         };
         with.done(table);

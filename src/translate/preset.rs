@@ -24,10 +24,14 @@ const PRESETS: [(&str, &str); 3] = [
 static TREES: LazyLock<[Value; 3]> =
     LazyLock::new(|| PRESETS.map(|(_, json)| serde_json::from_str(json).unwrap_or_default()));
 
-/// The preset that `node` names, with the constants of the mapping that names it.
-pub(super) fn read(node: &Node<'_>, with: &With<'_>) -> Option<Mapping> {
+/// The preset that `node` names.
+pub(super) fn find(node: &Node<'_>) -> Option<&'static Value> {
     let names = PRESETS.map(|(name, _)| name);
-    let wire = TREES.get(node.one_of(&names)?)?;
+    TREES.get(node.one_of(&names)?)
+}
+
+/// The preset `wire`, with the constants of the mapping that names it.
+pub(super) fn read(wire: &Value, with: &With<'_>) -> Option<Mapping> {
     // Problems with the operator's constants go to the operator's problems; a preset has none of its own.
     let own = Problems::default();
     let table = Node::root(wire, &own).table()?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::id::Id;
 use super::problem::{Problem, Problems, Violation};
-use super::suggest::suggest;
+use super::suggest::{is_near, nearest, suggest};
 use super::units::{parse_bytes, parse_duration, show_duration};
 
 /// Bounds of every timeout.
@@ -74,6 +74,11 @@ impl<'v> Node<'v> {
     }
 
     fn note(&self, rule: String, hint: Option<String>) {
+        let hint = if self.value.as_str().is_some_and(has_variable) && !rule.contains("${") {
+            Some("variables such as ${NAME} are not replaced in a registry: write the value itself".to_owned())
+        } else {
+            hint
+        };
         let path = Some(self.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "registry".to_owned());
         let scalar = !self.value.is_object() && !self.value.is_array();
         let value = if self.veiled && scalar { VEIL.to_owned() } else { shown(self.value) };
@@ -84,7 +89,7 @@ impl<'v> Node<'v> {
     pub fn table(&self) -> Option<Table<'v>> {
         match self.value {
             Value::Object(map) => {
-                Some(Table { node: *self, map, read: RefCell::default(), refused: RefCell::default() })
+                Some(Table { node: *self, map, read: RefCell::default(), unlisted: RefCell::default() })
             }
             _ => {
                 self.refuse("must be a mapping");
@@ -119,9 +124,32 @@ impl<'v> Node<'v> {
     pub fn boolean(&self) -> Option<bool> {
         let answer = self.value.as_bool();
         if answer.is_none() {
-            self.refuse("must be true or false");
+            self.refuse_boolean("must be true or false");
         }
         answer
+    }
+
+    /// Notes that this value breaks `rule`, which allows true and false: as text they are something else.
+    pub fn refuse_boolean(&self, rule: &str) {
+        let text = self.value.as_str().unwrap_or_default();
+        let is = |words: [&str; 4]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+        if is(["true", "yes", "on", "y"]) {
+            self.refuse_with(rule, "write true, without quotes");
+        } else if is(["false", "no", "off", "n"]) {
+            self.refuse_with(rule, "write false, without quotes");
+        } else {
+            self.refuse(rule);
+        }
+    }
+
+    /// Notes that this value breaks `rule`, which allows numbers.
+    fn refuse_number(&self, rule: String) {
+        let text = self.value.as_str().unwrap_or_default();
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            self.refuse_with(rule, "take the quotes off");
+        } else {
+            self.refuse(rule);
+        }
     }
 
     /// This value as a whole number within `min..=max`.
@@ -129,7 +157,7 @@ impl<'v> Node<'v> {
         match self.value.as_u64() {
             Some(n) if (min..=max).contains(&n) => Some(n),
             _ => {
-                self.refuse(format!("must be a whole number from {min} to {max}"));
+                self.refuse_number(format!("must be a whole number from {min} to {max}"));
                 None
             }
         }
@@ -140,7 +168,7 @@ impl<'v> Node<'v> {
         match self.value.as_f64() {
             Some(n) if (min..=max).contains(&n) => Some(n),
             _ => {
-                self.refuse(format!("must be a number from {min} to {max}"));
+                self.refuse_number(format!("must be a number from {min} to {max}"));
                 None
             }
         }
@@ -148,9 +176,11 @@ impl<'v> Node<'v> {
 
     /// This value as one of `choices`; answers the position of the one chosen.
     pub fn one_of(&self, choices: &[&str]) -> Option<usize> {
-        let found = self.value.as_str().and_then(|text| choices.iter().position(|choice| *choice == text));
+        let text = self.value.as_str();
+        let found = text.and_then(|text| choices.iter().position(|choice| *choice == text));
         if found.is_none() {
-            self.refuse(format!("must be one of {}", choices.join(", ")));
+            let near = text.and_then(|text| nearest(text, choices)).map(|near| format!("did you mean {near}?"));
+            self.note(format!("must be one of {}", choices.join(", ")), near);
         }
         found
     }
@@ -179,6 +209,10 @@ impl<'v> Node<'v> {
             self.refuse("must be a file name without control characters");
             return None;
         }
+        if has_variable(name) {
+            self.refuse("must be the name of a file as it is");
+            return None;
+        }
         Some(name.to_owned())
     }
 
@@ -200,7 +234,11 @@ impl<'v> Node<'v> {
     pub fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
         match self.value.as_str().and_then(parse_duration) {
             None => {
-                self.refuse_with("must be a duration such as 500ms, 30s or 5m", "a number alone has no unit");
+                let hint = match self.value {
+                    Value::Number(_) => "a number alone has no unit",
+                    _ => "a whole number and its unit: ms, s, m, h or d",
+                };
+                self.refuse_with("must be a duration such as 500ms, 30s or 5m", hint);
                 None
             }
             Some(d) if d < min || d > max => {
@@ -237,7 +275,7 @@ pub struct Table<'v> {
     node: Node<'v>,
     map: &'v Map<String, Value>,
     read: RefCell<Vec<Cow<'static, str>>>,
-    refused: RefCell<Vec<&'static str>>,
+    unlisted: RefCell<Vec<&'static str>>,
 }
 
 impl<'v> Table<'v> {
@@ -258,14 +296,23 @@ impl<'v> Table<'v> {
         self.child(key)
     }
 
-    /// The value under `key` if there is one, for a key that is refused with a reason; unlike [`Table::optional`] this
-    /// does not make it a known key in hints. [`Table::done`] passes over it.
-    pub fn refused(&self, key: &'static str) -> Option<Node<'v>> {
+    /// The value under `key` if there is one, for a key that nobody should write: one that is refused with a reason, or
+    /// the former name of another. Unlike [`Table::optional`] this does not make it a known key in hints. [`Table::done`]
+    /// passes over it.
+    pub fn unlisted(&self, key: &'static str) -> Option<Node<'v>> {
         let found = self.child(key);
         if found.is_some() {
-            self.refused.borrow_mut().push(key);
+            self.unlisted.borrow_mut().push(key);
         }
         found
+    }
+
+    /// Whether `key` is missing and one that nobody asked for, up to now, is nearly the same. [`Table::done`] notes that
+    /// one, so what follows from the missing key need not be noted as well.
+    pub fn is_misspelt(&self, key: &str) -> bool {
+        let read = self.read.borrow();
+        let unread = self.map.keys().filter(|other| read.iter().all(|read| read != *other));
+        !self.map.contains_key(key) && unread.into_iter().any(|other| is_near(other, key))
     }
 
     /// The value under `key`, which the mapping must have.
@@ -303,11 +350,11 @@ impl<'v> Table<'v> {
 
     /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
     pub fn done(self) {
-        let (known, refused) = (self.read.borrow(), self.refused.borrow());
+        let (known, unlisted) = (self.read.borrow(), self.unlisted.borrow());
         #[cfg(feature = "cli")]
         self.node.problems.may_have(&self.node.path(), &known);
         for (key, value) in self.map {
-            if !known.iter().any(|known| known == key) && !refused.iter().any(|refused| refused == key) {
+            if !known.iter().any(|known| known == key) && !unlisted.iter().any(|unlisted| unlisted == key) {
                 let node = Node { value, ..self.node };
                 let node = if value.is_string() { node.veiled() } else { node };
                 node.refuse_with("is not a known key", suggest(key, known.iter().map(Cow::as_ref)));
@@ -348,6 +395,16 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
+/// Whether somebody meant a variable of a shell or of a template to be put in here. The placeholders of mappings are written in
+/// lower case.
+fn has_variable(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    text.split("${").skip(1).any(|rest| {
+        let name = rest.split(['}', ':']).next().unwrap_or_default();
+        !name.is_empty() && name.len() < rest.len() && name.bytes().all(legal)
+    })
+}
+
 /// What is shown of a veiled scalar.
 pub const VEIL: &str = "(not shown)";
 
@@ -385,6 +442,60 @@ mod tests {
         let found = problems.into_vec();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].hint.as_deref(), Some("a number alone has no unit"));
+    }
+
+    #[track_caller]
+    fn hint_for(value: Value, read: impl Fn(&Node) -> bool) -> Option<String> {
+        let problems = Problems::default();
+        assert!(!read(&Node::root(&value, &problems)), "{value}");
+        problems.into_vec().remove(0).hint
+    }
+
+    #[test]
+    fn a_hint_is_about_what_is_written() {
+        let time = |node: &Node| node.timeout().is_some();
+        for text in ["40sec", "PT40S", "-40s", "40", "s", ""] {
+            let hint = hint_for(json!(text), time);
+            assert_eq!(hint.as_deref(), Some("a whole number and its unit: ms, s, m, h or d"), "{text}");
+        }
+        assert_eq!(hint_for(json!("99999999999999999999s"), time), None);
+        let cases =
+            [("10080", Some("take the quotes off")), ("0.5", Some("take the quotes off")), ("x", None), ("", None)];
+        for (text, expected) in cases {
+            assert_eq!(hint_for(json!(text), |node| node.integer(0, 9).is_some()).as_deref(), expected);
+            assert_eq!(hint_for(json!(text), |node| node.number(0.0, 9.0).is_some()).as_deref(), expected);
+        }
+        for (text, expected) in
+            [("Yes", Some("write true, without quotes")), ("off", Some("write false, without quotes")), ("2", None)]
+        {
+            assert_eq!(hint_for(json!(text), |node| node.boolean().is_some()).as_deref(), expected);
+        }
+        for (text, expected) in
+            [("MCP", Some("did you mean mcp?")), ("rset", Some("did you mean rest?")), ("grpc", None)]
+        {
+            assert_eq!(hint_for(json!(text), |node| node.one_of(&["mcp", "rest"]).is_some()).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_variable_is_said_to_be_unsupported_wherever_it_stands() {
+        let readers: [fn(&Node) -> bool; 6] = [
+            |node| node.file_name().is_some(),
+            |node| node.timeout().is_some(),
+            |node| node.id().is_some(),
+            |node| node.port().is_some(),
+            |node| node.address().is_some(),
+            |node| node.one_of(&["a"]).is_some(),
+        ];
+        for read in readers {
+            for text in ["${NAME}", "/etc/${NAME_2}/x", "${NAME:-default}"] {
+                let hint = hint_for(json!(text), read).unwrap_or_default();
+                assert!(hint.contains("are not replaced in a registry"), "{text}: {hint}");
+            }
+        }
+        for text in ["${arguments.name}", "${NAME", "$NAME", "${}"] {
+            assert!(!has_variable(text), "{text}");
+        }
     }
 
     #[test]

@@ -10,18 +10,38 @@ pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     if known.is_empty() {
         return "there are none".to_owned();
     }
-    let near = known.iter().map(|other| (distance(name, other), *other)).min_by_key(|(d, _)| *d);
     let mut list = known.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if known.len() > SHOWN {
         list.push_str(", ...");
     }
-    match near {
-        Some((d, other)) if d <= 2 && d < other.len() => format!("did you mean {other}? known here: {list}"),
-        _ => format!("known here: {list}"),
+    match nearest(name, &known) {
+        Some(near) => format!("did you mean {near}? known here: {list}"),
+        None => format!("known here: {list}"),
     }
 }
 
-/// Levenshtein distance: how many single characters to insert, delete or replace. Long names are compared by their
+/// The known name that `name` was probably meant to be.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().filter(|other| is_near(name, other));
+    near.min_by_key(|other| distance(name, other)).copied()
+}
+
+/// Whether `name` may be `other`, mistyped.
+pub(super) fn is_near(name: &str, other: &str) -> bool {
+    let letters = |name: &str| {
+        let mut letters: Vec<u8> = name.bytes().map(|b| b.to_ascii_lowercase()).collect();
+        letters.sort_unstable();
+        letters
+    };
+    // Of a short name so many edits leave little, unless two letters have changed places.
+    match distance(name, other) {
+        0 | 1 => other.len() > 1,
+        2 => other.len() > 4 || letters(name) == letters(other),
+        _ => false,
+    }
+}
+
+/// Levenshtein distance, whatever the case: how many single characters to insert, delete or replace. Long names are compared by their
 /// first 64 characters, which bounds the work that hostile input can cause.
 fn distance(a: &str, b: &str) -> usize {
     const COMPARED: usize = 64;
@@ -34,7 +54,7 @@ fn distance(a: &str, b: &str) -> usize {
             *first = left;
         }
         for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal.saturating_add(usize::from(from != *to));
+            let replaced = diagonal.saturating_add(usize::from(!from.eq_ignore_ascii_case(to)));
             diagonal = *cell;
             left = replaced.min(diagonal.saturating_add(1)).min(left.saturating_add(1));
             *cell = left;
@@ -52,9 +72,14 @@ mod tests {
 
     #[test]
     fn distance_counts_single_character_edits() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("url", "urll", 1), ("ab", "ba", 2)]
-        {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("url", "urll", 1),
+            ("ab", "ba", 2),
+            ("MCP", "mcp", 0),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
             assert_eq!(distance(b, a), expected, "{b} {a}");
         }
@@ -67,6 +92,9 @@ mod tests {
             "did you mean primary? known here: primary, other"
         );
         assert_eq!(suggest("xyzzy", ["primary"].into_iter()), "known here: primary");
+        assert_eq!(nearest("PUT", &["GET", "HEAD", "POST"]), None);
+        assert_eq!(nearest("pta", &["pat", "spare"]), Some("pat"));
+        assert_eq!(nearest("snowflake.serach", &["snowflake.sql", "snowflake.search"]), Some("snowflake.search"));
         assert_eq!(suggest("xyzzy", [].into_iter()), "there are none");
     }
 }

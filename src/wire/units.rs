@@ -9,7 +9,12 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor).map(Duration::from_millis)
+    if number.is_empty() {
+        return None;
+    }
+    // A number that is too large is above every bound, and told so.
+    let number = number.parse::<u64>().unwrap_or(u64::MAX);
+    Some(Duration::from_millis(number.saturating_mul(*factor)))
 }
 
 /// A duration in the largest unit that shows it whole.

@@ -37,6 +37,7 @@ impl Folder {
         for file in ["registry.yaml", "bootstrap.yaml"] {
             fs::copy(root().join("envoy").join(file), folder.join("envoy").join(file)).expect("the example");
         }
+        fs::write(folder.join("build/dualpath.wasm"), "").expect("the module's place");
         symlink(env!("CARGO_BIN_EXE_dualpath"), folder.join("build/dualpath")).expect("a link");
         Folder(folder)
     }

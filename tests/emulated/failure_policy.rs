@@ -51,7 +51,7 @@ fn a_rule_for_all_servers_counts_at_each() {
 
 #[test]
 fn a_tool_keeps_its_calls_at_the_first_server_by_its_own_word() {
-    let world = World::under(&with("/tools/0/on", json!({"server": {"failover": "never"}})));
+    let world = World::under(&with("/tools/0/outcomes", json!({"server": {"failover": "never"}})));
     assert_eq!(world.call("search", first(json_answer(200, INTERNAL_ERROR))).servers(), ["mcp-a"]);
     assert_eq!(refused(&world, "search", "policy"), 1);
     assert_eq!(world.call("search", first(Behaviour::ConnectFailure)).servers(), ["mcp-b"]);
@@ -61,7 +61,7 @@ fn a_tool_keeps_its_calls_at_the_first_server_by_its_own_word() {
 #[test]
 fn a_lost_call_stays_lost_where_a_server_says_so() {
     for behaviour in [Behaviour::Reset, Behaviour::Hang] {
-        let world = World::under(&with("/servers/0/on", json!({"lost": {"failover": "never"}})));
+        let world = World::under(&with("/servers/0/outcomes", json!({"lost": {"failover": "never"}})));
         assert_eq!(world.call("search", first(behaviour.clone())).servers(), ["mcp-a"], "{behaviour:?}");
         assert_eq!(refused(&world, "search", "policy"), 1);
     }
@@ -71,7 +71,7 @@ fn a_lost_call_stays_lost_where_a_server_says_so() {
 fn an_operator_may_have_a_tool_sent_on_that_is_not_replayable() {
     let on = json!({"server": {"failover": "always"}, "lost": {"failover": "always"}});
     for behaviour in [json_answer(500, "{}"), Behaviour::Reset, Behaviour::Hang] {
-        let world = World::under(&with("/tools/1/on", on.clone()));
+        let world = World::under(&with("/tools/1/outcomes", on.clone()));
         assert_eq!(world.call("write", first(behaviour.clone())).servers(), ["mcp-a", "mcp-b"], "{behaviour:?}");
     }
 }
@@ -87,7 +87,7 @@ fn no_policy_repeats_a_call_that_continues_an_exchange_or_is_of_a_task() {
     ];
     for extra in extras {
         for behaviour in [json_answer(500, "{}"), Behaviour::Reset, Behaviour::Hang] {
-            let world = World::under(&with("/tools/0/on", on.clone()));
+            let world = World::under(&with("/tools/0/outcomes", on.clone()));
             let body =
                 format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"search",{extra}}}}}"#);
             let played = world.play(exchange(&body, first(behaviour)));
@@ -135,7 +135,7 @@ fn a_call_whose_last_server_failed_is_no_refused_replay() {
 /// opens the server's breaker, and neither shows the client a 401.
 #[test]
 fn a_refused_credential_ends_the_call_where_the_operator_says_so() {
-    let world = World::under(&with("/servers/0/on", json!({"credential": {"failover": "never"}})));
+    let world = World::under(&with("/servers/0/outcomes", json!({"credential": {"failover": "never"}})));
     for _ in 0..10 {
         world.process.advance(REST);
         let played = world.call("search", first(json_answer(401, "{}")));
@@ -145,7 +145,7 @@ fn a_refused_credential_ends_the_call_where_the_operator_says_so() {
     assert_eq!((alerts(&world, "mcp-a", "credential"), breaker_state(&world)), (20, 0));
     let on = json!({"credential": {"failover": "never", "other_slot": false, "alert": false}});
     drop(world);
-    let world = World::under(&with("/servers/0/on", on));
+    let world = World::under(&with("/servers/0/outcomes", on));
     assert_eq!(world.call("search", first(json_answer(401, "{}"))).servers(), ["mcp-a"]);
     assert_eq!(alerts(&world, "mcp-a", "credential"), 0);
 }
@@ -159,7 +159,7 @@ fn a_forbidden_call_stays_with_its_caller_unless_the_operator_objects() {
     assert_eq!((breaker_state(&world), world.metric_sum("dualpath_alerts_total")), (0, 0));
     let on = json!({"authorization": {"failover": "when_replayable", "alert": true}});
     drop(world);
-    let world = World::under(&with("/servers/0/on", on));
+    let world = World::under(&with("/servers/0/outcomes", on));
     assert_eq!(world.call("search", first(json_answer(403, "{}"))).servers(), ["mcp-a", "mcp-b"]);
     assert_eq!(world.call("write", first(json_answer(403, "{}"))).servers(), ["mcp-a"]);
     assert_eq!(alerts(&world, "mcp-a", "authorization"), 2);
@@ -196,11 +196,17 @@ fn the_breaker_is_told_what_the_policy_says() {
         breaker_state(&world)
     };
     assert_eq!(fail(&registry(), json_answer(500, "{}")), 1);
-    assert_eq!(fail(&with("/servers/0/on", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")), 0);
-    assert_eq!(fail(&with("/tools/1/on", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")), 0);
-    assert_eq!(fail(&with("/tools/0/on", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")), 1);
+    assert_eq!(
+        fail(&with("/servers/0/outcomes", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")),
+        0
+    );
+    assert_eq!(fail(&with("/tools/1/outcomes", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")), 0);
+    assert_eq!(fail(&with("/tools/0/outcomes", json!({"server": {"breaker": "neutral"}})), json_answer(500, "{}")), 1);
     assert_eq!(fail(&registry(), json_answer(401, "{}")), 0);
-    assert_eq!(fail(&with("/servers/0/on", json!({"credential": {"breaker": "failure"}})), json_answer(401, "{}")), 1);
+    assert_eq!(
+        fail(&with("/servers/0/outcomes", json!({"credential": {"breaker": "failure"}})), json_answer(401, "{}")),
+        1
+    );
 }
 
 #[test]

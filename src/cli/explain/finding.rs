@@ -35,7 +35,7 @@ pub(super) struct Finding {
     pub status: u16,
 }
 
-/// Where each decision comes from, e.g. `tools[2].on.server.failover`.
+/// Where each decision comes from, e.g. `tools[2].outcomes.server.failover`.
 #[derive(Debug, Clone)]
 pub(super) struct Origins {
     pub breaker: String,
@@ -212,8 +212,8 @@ impl<'r> Question<'r> {
         let origin = |key: &str, is_set: fn(&Change) -> bool| {
             let name = class.as_str();
             match self.tool {
-                Some((at, tool)) if is_set(&tool.on.of(class)) => format!("tools[{at}].on.{name}.{key}"),
-                _ if is_set(&self.server.on.of(class)) => format!("servers[{}].on.{name}.{key}", self.at.0),
+                Some((at, tool)) if is_set(&tool.on.of(class)) => format!("tools[{at}].outcomes.{name}.{key}"),
+                _ if is_set(&self.server.on.of(class)) => format!("servers[{}].outcomes.{name}.{key}", self.at.0),
                 _ => format!("default table, class {name}"),
             }
         };

@@ -116,12 +116,12 @@ fn the_default_table_is_explained_as_it_is() {
 
 #[test]
 fn the_place_that_says_so_is_named_for_each_decision() {
-    let mut tree = with("/servers/0/on", json!({"server": {"failover": "never", "breaker": "neutral"}}));
-    tree["tools"][1]["on"] = json!({"server": {"failover": "always", "alert": true}});
+    let mut tree = with("/servers/0/outcomes", json!({"server": {"failover": "never", "breaker": "neutral"}}));
+    tree["tools"][1]["outcomes"] = json!({"server": {"failover": "always", "alert": true}});
     let finding = explain(&tree, "one", Some("sql"), &status(500), "x").unwrap();
-    assert_eq!(finding.origins.failover, "tools[1].on.server.failover");
-    assert_eq!(finding.origins.alert, "tools[1].on.server.alert");
-    assert_eq!(finding.origins.breaker, "servers[0].on.server.breaker");
+    assert_eq!(finding.origins.failover, "tools[1].outcomes.server.failover");
+    assert_eq!(finding.origins.alert, "tools[1].outcomes.server.alert");
+    assert_eq!(finding.origins.breaker, "servers[0].outcomes.server.breaker");
     assert_eq!(finding.origins.other_slot, "default table, class server");
     assert_eq!(line(&finding, "failover"), "yes (always), to two");
     let finding = explain(&tree, "one", Some("search"), &status(500), "x").unwrap();

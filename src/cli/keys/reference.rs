@@ -15,7 +15,7 @@ const ALIKE: [(&str, &str); 4] = [
     ("credentials[].environments.NAME.slots.", "credentials[].slots."),
     ("servers[].breaker.", "breaker."),
     ("servers[].rules[].", "failure.rules[]."),
-    ("tools[].on.", "servers[].on."),
+    ("tools[].outcomes.", "servers[].outcomes."),
 ];
 
 /// One key.
@@ -91,7 +91,7 @@ fn general(specimen: &Value, place: &str) -> String {
         let name = segment.split_once('[').map_or(segment.to_owned(), |(name, _)| format!("{name}[]"));
         general.push(match general.last().map(String::as_str) {
             Some("slots") => "SLOT".to_owned(),
-            Some("on") => "CLASS".to_owned(),
+            Some("outcomes") => "CLASS".to_owned(),
             Some("environments") => "NAME".to_owned(),
             _ => name,
         });

@@ -7,7 +7,7 @@ mod install;
 mod look;
 mod rotate_plan;
 mod rotation;
-mod sds;
+pub(super) mod sds;
 mod shape;
 mod sql;
 mod state;

@@ -12,9 +12,10 @@ use crate::registry::{Credential, SlotSource};
 use crate::wire::{Id, Node, Table, or, suggest};
 
 impl Credential {
-    /// Reads one credential and adds its name to `names`. `environment` chooses among the slots of several.
+    /// Reads one credential and adds its name to `names`. `environment` chooses among the slots of several; the outer `None`
+    /// = it is not known, which has been noted.
     #[inline(never)]
-    pub(super) fn read<'v>(node: &Node<'v>, names: &mut Names<'v>, environment: Option<&Id>) -> Option<Self> {
+    pub(super) fn read<'v>(node: &Node<'v>, names: &mut Names<'v>, environment: Option<Option<&Id>>) -> Option<Self> {
         let Some(table) = node.veiled().table() else {
             names.add(None);
             return None;
@@ -46,7 +47,7 @@ impl Credential {
 }
 
 /// The slots, or those of the environment where each has its own.
-fn read_slots_of(table: &Table, environment: Option<&Id>) -> Option<[Option<SlotSource>; 2]> {
+fn read_slots_of(table: &Table, environment: Option<Option<&Id>>) -> Option<[Option<SlotSource>; 2]> {
     let Some(environments) = table.optional("environments") else {
         return table.required("slots").and_then(|node| read_slots(&node));
     };
@@ -68,7 +69,7 @@ fn read_slots_of(table: &Table, environment: Option<&Id>) -> Option<[Option<Slot
     // Those of other environments are read as well, so that a mistake in them shows before they are needed.
     let all: Vec<_> = environments.table()?.entries().into_iter().map(read).collect();
     let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
-    let Some(wanted) = environment else {
+    let Some(wanted) = environment? else {
         let first = all.first().map_or("prod", |(name, _)| name);
         environments.refuse_with(
             "needs the registry's environment, to choose one of them",

@@ -1,16 +1,16 @@
-//! Reads `failure`, and what servers and tools say of failures themselves: `rules` and `on`.
+//! Reads `failure`, and what servers and tools say of failures themselves: `rules` and `outcomes`.
 
 use std::time::Duration;
 
 use crate::failure::{BreakerEffect, Change, Class, Condition, Failover, Overrides, Place, Rule, ServerKind};
 use crate::registry::FailureSettings;
-use crate::wire::{Node, or};
+use crate::wire::{Node, Table, or};
 
 const MAX_RULES: usize = 50;
 const MAX_TEXT: usize = 200;
 const MIN_TEXT: usize = 4;
 
-/// Whose `on` is read.
+/// Whose `outcomes` are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Server,
@@ -170,11 +170,25 @@ fn refuse_for_rest(node: &Node, kind: Option<ServerKind>) -> Option<()> {
     Some(())
 }
 
-/// Reads an `on`.
+/// Reads the `outcomes` of a server or tool. They were called `on`, which is read still; YAML 1.1 takes a bare `on` for true,
+/// and tools that do so write it back as that.
 #[inline(never)]
-pub(super) fn read_overrides(node: &Node, owner: Owner) -> Option<Overrides> {
+pub(super) fn read_outcomes(table: &Table, owner: Owner) -> Option<Overrides> {
+    if let Some(node) = table.unlisted("true") {
+        let hint = "it may have been on, which YAML 1.1 takes for true: the key is called outcomes now";
+        node.veiled().refuse_with("is not a known key", hint);
+    }
+    let (now, before) = (table.optional("outcomes"), table.unlisted("on"));
+    if let (Some(_), Some(before)) = (&now, &before) {
+        before.refuse("must not be given beside outcomes, which is its new name");
+        return None;
+    }
+    or(now.or(before), Overrides::default(), |node| read_overrides(node, owner))
+}
+
+fn read_overrides(node: &Node, owner: Owner) -> Option<Overrides> {
     let table = node.table()?;
-    if let Some(node) = table.refused(Class::Success.as_str()) {
+    if let Some(node) = table.unlisted(Class::Success.as_str()) {
         node.refuse("must not be given: what follows from success can't be changed");
     }
     let classes = Class::ALL.into_iter().filter(|class| *class != Class::Success);
@@ -226,7 +240,7 @@ fn read_failover(node: &Node, class: Class, owner: Owner) -> Option<Failover> {
         (_, Failover::Always) if class.may_have_been_executed() && owner == Owner::Server => {
             node.refuse_with(
                 format!("must not be always for {name} of a server: its calls may have been executed"),
-                "say so for single tools, in tools[].on",
+                "say so for single tools, in tools[].outcomes",
             );
             None
         }

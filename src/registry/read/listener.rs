@@ -105,9 +105,9 @@ pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySet
     if meet && listener.port == envoy.admin_port {
         // The section that was left out has the default port; the problem is shown where something is written.
         let written = table.optional("listener").or_else(|| table.optional("envoy"));
-        written
-            .as_ref()
-            .unwrap_or(table.node())
-            .refuse(format!("must not use port {} for both the listener and Envoy's admin interface", listener.port));
+        written.as_ref().unwrap_or(table.node()).refuse_with(
+            format!("must not use port {} for both the listener and Envoy's admin interface", listener.port),
+            "change listener.port or envoy.admin_port",
+        );
     }
 }

@@ -85,7 +85,7 @@ fn read(root: &Node) -> Option<Registry> {
     let environment = or(table.optional("environment"), None, |node| node.id().map(Some));
     let mut credential_names = Names::of("credential");
     let credential_nodes = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
-    let chosen = environment.as_ref().and_then(Option::as_ref);
+    let chosen = environment.as_ref().filter(|_| !table.is_misspelt("environment")).map(Option::as_ref);
     let credentials: Option<Vec<_>> = credential_nodes
         .as_ref()
         .map(|nodes| nodes.iter().map(|node| Credential::read(node, &mut credential_names, chosen)).collect());
@@ -95,6 +95,9 @@ fn read(root: &Node) -> Option<Registry> {
     let tools = entries(table.optional("tools"), MAX_TOOLS);
     let tools: Option<Vec<_>> =
         tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
+    if credential_nodes.is_none() || table.is_misspelt("credentials") {
+        credential_names.hide_some();
+    }
     table.done();
 
     // Tools are linked first: they need only names and kinds, and linking a server uses it up.

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use crate::wire::{Node, Violation, suggest};
+use crate::wire::{Id, Node, Violation, suggest};
 
 /// The names of all entities of one kind, by position. An illegal name is kept as well, and a missing one keeps its
 /// position, so that one mistake does not make every reference look dangling.
@@ -11,12 +11,19 @@ pub(super) struct Names<'v> {
     kind: &'static str,
     names: Vec<Option<&'v str>>,
     positions: HashMap<&'v str, usize>,
+    /// A problem that is noted elsewhere hides names, so that one which is not found may be there.
+    incomplete: bool,
 }
 
 impl<'v> Names<'v> {
     /// No names yet of this `kind` (a singular noun).
     pub fn of(kind: &'static str) -> Self {
-        Names { kind, names: Vec::new(), positions: HashMap::new() }
+        Names { kind, names: Vec::new(), positions: HashMap::new(), incomplete: false }
+    }
+
+    /// Takes it that there are more names, which a problem that is noted elsewhere hides.
+    pub fn hide_some(&mut self) {
+        self.incomplete = true;
     }
 
     /// Adds the name that stands at `node`, or none; a second use of the same name is noted there.
@@ -36,13 +43,14 @@ impl<'v> Names<'v> {
         self.positions.get(name).copied()
     }
 
-    /// The position of the entity that `node` names; a name that nothing has is noted.
+    /// The position of the entity that `node` names; a name that nothing has is noted, unless names are hidden.
     pub fn resolve(&self, node: &Node) -> Option<usize> {
         let name = node.string()?;
         let found = self.position(name);
-        if found.is_none() {
+        if found.is_none() && !self.incomplete {
+            let legal = self.names.iter().flatten().copied().filter(|name| Id::new(name).is_some());
             let rule = format!("must be the id of a {} in this registry", self.kind);
-            node.violates(Violation::of(rule).hint(suggest(name, self.names.iter().flatten().copied())));
+            node.violates(Violation::of(rule).hint(suggest(name, legal)));
         }
         found
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::failure::{Owner, read_overrides, read_rules};
+use super::failure::{Owner, read_outcomes, read_rules};
 use super::names::Names;
 use super::probe;
 use crate::breaker::Policy;
@@ -72,7 +72,7 @@ impl<'v> WireServer<'v> {
         check_timeouts(&table, connect_timeout, timeout);
         let probe = probe::read(&table, kind);
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
-        let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Server));
+        let on = read_outcomes(&table, Owner::Server);
         let trust_annotations = or(table.optional("trust_annotations"), false, |node| read_trust(node, kind));
         let by_host = url.as_ref().map_or(Dialect::None, |url| Dialect::of_host(&url.host));
         let dialect = or(table.optional("dialect"), by_host, |node| {

@@ -138,7 +138,7 @@ fn read_date(node: &Node) -> Option<u64> {
 
 /// A registry is copied, committed and shown in Envoy's configuration dump, so it must never hold a secret.
 pub(super) fn refuse_secrets(table: &Table) {
-    for node in SECRET_KEYS.iter().filter_map(|key| table.refused(key)) {
+    for node in SECRET_KEYS.iter().filter_map(|key| table.unlisted(key)) {
         node.refuse_with(
             "must not be given: a registry never holds a secret",
             "name its source in a slot, such as sds_file",

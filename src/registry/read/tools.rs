@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::failure::{Owner, read_overrides};
+use super::failure::{Owner, read_outcomes};
 use super::names::Names;
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
@@ -64,7 +64,7 @@ impl<'v> WireTool<'v> {
         let (task, _) = table.id("task");
         let replayable_node = table.optional("replayable");
         let replayable = or(replayable_node.as_ref(), Replayable::Annotations, |node| read_replayable(node));
-        let on = or(table.optional("on"), Overrides::default(), |node| read_overrides(node, Owner::Tool));
+        let on = read_outcomes(&table, Owner::Tool);
         let time = |node: &Node| node.timeout().map(Some);
         let timeout = or(table.optional("timeout"), None, time);
         let client_timeout = or(table.optional("client_timeout"), None, time);
@@ -202,7 +202,7 @@ fn read_replayable(node: &Node) -> Option<Replayable> {
         (Some(false), _) => Some(Replayable::No),
         (None, Some("annotations")) => Some(Replayable::Annotations),
         _ => {
-            node.refuse("must be true, false or annotations");
+            node.refuse_boolean("must be true, false or annotations");
             None
         }
     }

@@ -67,19 +67,19 @@ fn parse_host(text: &str) -> Result<String, Violation> {
         let address = inside.parse::<Ipv6Addr>();
         return address.map(|ip| ip.to_string()).map_err(|_| Violation::of("must be a URL with a valid IPv6 address"));
     }
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        inner && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.len() > 253 || !text.split('.').all(label) {
+        return Err(Violation::of("must be a URL with a host name or an IP address"));
+    }
     if text.contains('_') {
         // TLS certificates match host names by their labels, and an underscore is not legal in one; Snowflake serves
         // every account under a name with hyphens as well.
         return Err(
             Violation::of("must be a URL whose host has no underscore").hint("use hyphens: TLS fails otherwise")
         );
-    }
-    let label = |label: &str| {
-        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        inner && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    if text.len() > 253 || !text.split('.').all(label) {
-        return Err(Violation::of("must be a URL with a host name or an IP address"));
     }
     // A last label of digits is an IPv4 address or nothing: no top-level domain is numeric, and resolvers disagree.
     let last = text.rsplit('.').next().unwrap_or(text);

@@ -49,7 +49,7 @@ fn what_is_not_overridden_follows_the_table() {
 fn every_class_but_success_can_be_overridden() {
     for class in Class::ALL.into_iter().filter(|class| *class != Class::Success) {
         let on = json!({class.as_str(): {"breaker": "limited", "alert": true}});
-        for pointer in ["/servers/1/on", "/tools/1/on"] {
+        for pointer in ["/servers/1/outcomes", "/tools/1/on"] {
             let registry = read(&with(full(), pointer, on.clone()));
             let decisions = decide(class, Some(&registry.tools[1].on), Some(&registry.servers[1].on));
             assert_eq!((decisions.breaker, decisions.alert), (BreakerEffect::Limited, true), "{class:?}");
@@ -64,15 +64,15 @@ fn only_its_tools_word_sends_on_a_call_that_may_have_been_executed() {
             continue;
         }
         let on = json!({class.as_str(): {"failover": "always"}});
-        let found = told("/servers/1/on", on.clone());
+        let found = told("/servers/1/outcomes", on.clone());
         let name = class.as_str();
         assert_eq!(
             found,
             [format!(
-                "servers[1].on.{name}.failover: \"always\": must not be always for {name} of a server: its calls may have been executed\n    hint: say so for single tools, in tools[].on"
+                "servers[1].outcomes.{name}.failover: \"always\": must not be always for {name} of a server: its calls may have been executed\n    hint: say so for single tools, in tools[].outcomes"
             )]
         );
-        assert_eq!(told("/tools/1/on", on), [""; 0], "{name}");
+        assert_eq!(told("/tools/1/outcomes", on), [""; 0], "{name}");
     }
 }
 
@@ -81,54 +81,56 @@ fn what_an_override_may_not_say() {
     let cases: [(Value, &[&str]); 9] = [
         (
             json!({"success": {"alert": true}}),
-            &["tools[1].on.success: {alert}: must not be given: what follows from success can't be changed"],
+            &["tools[1].outcomes.success: {alert}: must not be given: what follows from success can't be changed"],
         ),
         (
             json!({"cancelled": {"failover": "always"}}),
-            &["tools[1].on.cancelled.failover: \"always\": must be never for cancelled: nobody waits for the answer"],
+            &[
+                "tools[1].outcomes.cancelled.failover: \"always\": must be never for cancelled: nobody waits for the answer",
+            ],
         ),
         (
             json!({"not_sent": {"failover": "never"}}),
             &[
-                "tools[1].on.not_sent.failover: \"never\": must be always for not_sent: the call has certainly not been executed",
+                "tools[1].outcomes.not_sent.failover: \"never\": must be always for not_sent: the call has certainly not been executed",
             ],
         ),
         (
             json!({"lost": {"breaker": "success"}}),
             &[
-                "tools[1].on.lost.breaker: \"success\": must not be success for lost: a probe that ends so would close the breaker",
+                "tools[1].outcomes.lost.breaker: \"success\": must not be success for lost: a probe that ends so would close the breaker",
             ],
         ),
         (
             json!({"server": {"other_slot": true}}),
             &[
-                "tools[1].on.server.other_slot: true: must be false for server: another secret helps only with overload and credential",
+                "tools[1].outcomes.server.other_slot: true: must be false for server: another secret helps only with overload and credential",
             ],
         ),
         (
             json!({"server": {"failover": "sometimes"}}),
-            &["tools[1].on.server.failover: \"sometimes\": must be one of always, when_replayable, never"],
+            &["tools[1].outcomes.server.failover: \"sometimes\": must be one of always, when_replayable, never"],
         ),
         (
             json!({"server": {"breaker": "open"}}),
-            &["tools[1].on.server.breaker: \"open\": must be one of failure, limited, neutral, success"],
+            &["tools[1].outcomes.server.breaker: \"open\": must be one of failure, limited, neutral, success"],
         ),
         (
             json!({"server": {"alerts": true}}),
             &[
-                "tools[1].on.server.alerts: true: is not a known key\n    hint: did you mean alert? known here: breaker, failover, other_slot, alert",
+                "tools[1].outcomes.server.alerts: true: is not a known key\n    hint: did you mean alert? known here: breaker, failover, other_slot, alert",
             ],
         ),
         (
             json!({"sever": {}, "lost": 1}),
             &[
-                "tools[1].on.lost: 1: must be a mapping",
-                "tools[1].on.sever: {}: is not a known key\n    hint: did you mean server? known here: not_sent, overload, credential, authorization, server, lost, session, caller, tool_error, cancelled",
+                "tools[1].outcomes.lost: 1: must be a mapping",
+                "tools[1].outcomes.sever: {}: is not a known key\n    hint: did you mean server? known here: not_sent, overload, credential, authorization, server, lost, session, caller, tool_error, cancelled",
             ],
         ),
     ];
     for (on, expected) in cases {
-        assert_eq!(told("/tools/1/on", on.clone()), expected, "{on}");
+        assert_eq!(told("/tools/1/outcomes", on.clone()), expected, "{on}");
     }
 }
 
@@ -238,7 +240,7 @@ fn a_tool_is_left_to_annotations_only_if_all_its_servers_are_trusted() {
     );
     assert_eq!(
         told("/servers/1/trust_annotations", json!("yes")),
-        ["servers[1].trust_annotations: \"yes\": must be true or false"]
+        ["servers[1].trust_annotations: \"yes\": must be true or false\n    hint: write true, without quotes"]
     );
 }
 
@@ -250,4 +252,18 @@ fn annotations_are_forgotten_after_a_minute_at_the_earliest() {
         assert_eq!(age(text), [format!("failure.annotations_max_age: \"{text}\": must be a duration from 1m to 30d")]);
     }
     assert_eq!(read(&full()).failure.annotations_max_age, std::time::Duration::from_secs(86_400));
+}
+
+#[test]
+fn the_former_name_of_outcomes_is_read_and_what_yaml_1_1_makes_of_it_is_told() {
+    for place in ["/servers/1", "/tools/1"] {
+        let given = |key: &str| with(full(), &format!("{place}/{key}"), json!({"overload": {"alert": true}}));
+        assert_eq!(read(&given("on")), read(&given("outcomes")));
+        let twice = told(&format!("{place}/on"), json!({}));
+        assert_eq!(twice.len(), usize::from(full().pointer(&format!("{place}/outcomes")).is_some()), "{twice:?}");
+        let both = with(given("on"), &format!("{place}/outcomes"), json!({}));
+        assert!(problems(&both)[0].rule.contains("must not be given beside outcomes"));
+        let hint = problems(&given("true"))[0].hint.clone().unwrap_or_default();
+        assert!(hint.contains("the key is called outcomes now"), "{hint}");
+    }
 }

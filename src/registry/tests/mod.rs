@@ -59,14 +59,14 @@ pub(super) fn full() -> Value {
         "servers": [
             {"id": "second", "kind": "mcp", "tier": "secondary", "url": "http://127.0.0.1:2/mcp", "credential": "pat",
              "rules": [{"message": "Throttled", "in": "tool_error_start", "class": "overload"}, {"status": 409, "class": "server"}],
-             "on": {"server": {"failover": "never"}}},
+             "outcomes": {"server": {"failover": "never"}}},
             {"id": "first", "kind": "mcp", "url": "https://host.example/mcp", "credential": "pat",
              "connect_timeout": "250ms", "timeout": "10s", "attempts": 3, "ca_file": "/etc/ca.pem"},
             {"id": "rest", "kind": "rest", "url": "https://host.example"}
         ],
         "tools": [
             {
-                "name": "search", "task": "search", "replayable": true, "on": {"credential": {"alert": false}}, "timeout": "20s",
+                "name": "search", "task": "search", "replayable": true, "outcomes": {"credential": {"alert": false}}, "timeout": "20s",
                 "client_timeout": "45s", "servers": ["second", "first"],
                 "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
                 "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},

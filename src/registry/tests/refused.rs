@@ -50,7 +50,7 @@ fn problems_of_the_drill() {
     assert_eq!(
         problems_with(json!({"enabled": "yes", "source": []})),
         [
-            "drill.enabled: \"yes\": must be true or false",
+            "drill.enabled: \"yes\": must be true or false\n    hint: write true, without quotes",
             "drill.source: [0 elements]: is not a known key\n    hint: did you mean sources? known here: enabled, sources",
         ]
     );
@@ -149,7 +149,7 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/port",
             Some(json!(9901)),
             &[
-                "listener: {address, allowed_origins, client_authorization, client_time...: must not use port 9901 for both the listener and Envoy's admin interface",
+                "listener: {address, allowed_origins, client_authorization, client_time...: must not use port 9901 for both the listener and Envoy's admin interface\n    hint: change listener.port or envoy.admin_port",
             ],
         ),
         (
@@ -176,7 +176,7 @@ fn problems_of_the_sections_that_stand_alone() {
         (
             "/envoy/admin_port",
             Some(json!("9901")),
-            &["envoy.admin_port: \"9901\": must be a whole number from 1 to 65535"],
+            &["envoy.admin_port: \"9901\": must be a whole number from 1 to 65535\n    hint: take the quotes off"],
         ),
         ("/listener/path", Some(json!("mcp")), &["listener.path: \"mcp\": must be a path that begins with /"]),
         (
@@ -191,7 +191,11 @@ fn problems_of_the_sections_that_stand_alone() {
                 "listener.allowed_origins[0]: \"https://tools.example/\": must be an origin as browsers send it\n    hint: did you mean https://tools.example?",
             ],
         ),
-        ("/listener/expose_headers", Some(json!("yes")), &["listener.expose_headers: \"yes\": must be true or false"]),
+        (
+            "/listener/expose_headers",
+            Some(json!("yes")),
+            &["listener.expose_headers: \"yes\": must be true or false\n    hint: write true, without quotes"],
+        ),
         (
             "/limits/request_body",
             Some(json!("1KB")),
@@ -218,8 +222,8 @@ fn problems_of_credentials() {
             Some(json!("PAT")),
             &[
                 "credentials[0].id: \"PAT\": must be a name of at most 63 characters: a-z, 0-9, - and _, the first not - or _",
-                "servers[0].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT, spare",
-                "servers[1].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: PAT, spare",
+                "servers[0].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: spare",
+                "servers[1].credential: \"pat\": must be the id of a credential in this registry\n    hint: known here: spare",
             ],
         ),
         (
@@ -436,7 +440,9 @@ fn problems_of_tools() {
         (
             "/tools/0/replayable",
             Some(json!("true")),
-            &["tools[0].replayable: \"true\": must be true, false or annotations"],
+            &[
+                "tools[0].replayable: \"true\": must be true, false or annotations\n    hint: write true, without quotes",
+            ],
         ),
         (
             "/tools/0/servers",

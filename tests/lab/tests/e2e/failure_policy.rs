@@ -27,7 +27,7 @@ fn losses() -> [Behaviour; 2] {
 
 #[tokio::test]
 async fn a_lost_call_is_never_sent_on_where_a_server_says_so() {
-    let world = world(&[("/servers/0/on", json!({"lost": {"failover": "never"}}))]).await;
+    let world = world(&[("/servers/0/outcomes", json!({"lost": {"failover": "never"}}))]).await;
     for behaviour in losses() {
         let before = world.calls();
         world.primary.set(behaviour.clone());
@@ -41,7 +41,7 @@ async fn a_lost_call_is_never_sent_on_where_a_server_says_so() {
 
 #[tokio::test]
 async fn a_lost_call_is_sent_on_where_its_tool_says_so() {
-    let world = world(&[("/tools/1/on", json!({"lost": {"failover": "always"}}))]).await;
+    let world = world(&[("/tools/1/outcomes", json!({"lost": {"failover": "always"}}))]).await;
     for behaviour in losses() {
         assert_eq!(sql(&world, behaviour.clone()).await, [1, 1, 0], "{behaviour:?}");
     }
@@ -52,7 +52,7 @@ async fn a_lost_call_is_sent_on_where_its_tool_says_so() {
 async fn rules_alerts_and_refused_replays_show_in_envoys_statistics() {
     let world = world(&[
         ("/failure", json!({"rules": [{"jsonrpc_code": -32050, "class": "overload"}]})),
-        ("/servers/0/on", json!({"overload": {"alert": true}})),
+        ("/servers/0/outcomes", json!({"overload": {"alert": true}})),
     ])
     .await;
     assert_eq!(sql(&world, Behaviour::rpc_error(-32050, "warehouse suspended")).await, [1, 1, 0]);
