@@ -168,7 +168,7 @@ fn the_last_server_has_nobody_after_it() {
 
 #[test]
 fn a_lost_call_stays_lost_if_any_other_server_of_it_says_so() {
-    let tree = with("/servers/1/on", json!({"lost": {"failover": "never"}}));
+    let tree = with("/servers/1/outcomes", json!({"lost": {"failover": "never"}}));
     let finding = explain(&tree, "one", Some("search"), &transport(Transport::Reset), "").unwrap();
     assert!(line(&finding, "failover").contains("another server"), "{}", line(&finding, "failover"));
     let finding = explain(&tree, "one", Some("search"), &status(500), "").unwrap();

@@ -1,4 +1,4 @@
-//! `failure.rules`, `servers[].rules`, `servers[].on` and `tools[].on`.
+//! `failure.rules`, `servers[].rules`, `servers[].outcomes` and `tools[].outcomes`.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -49,7 +49,7 @@ fn what_is_not_overridden_follows_the_table() {
 fn every_class_but_success_can_be_overridden() {
     for class in Class::ALL.into_iter().filter(|class| *class != Class::Success) {
         let on = json!({class.as_str(): {"breaker": "limited", "alert": true}});
-        for pointer in ["/servers/1/outcomes", "/tools/1/on"] {
+        for pointer in ["/servers/1/outcomes", "/tools/1/outcomes"] {
             let registry = read(&with(full(), pointer, on.clone()));
             let decisions = decide(class, Some(&registry.tools[1].on), Some(&registry.servers[1].on));
             assert_eq!((decisions.breaker, decisions.alert), (BreakerEffect::Limited, true), "{class:?}");
