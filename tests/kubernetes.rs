@@ -76,15 +76,19 @@ fn each_key_of_the_secret_is_an_sds_file_with_the_name_envoy_asks_for() {
         let key = file.file_name().unwrap().to_str().unwrap();
         let slot = name.rsplit('-').next().unwrap();
         let value = "{{ .pat_SLOT | trim | toJson }}".replace("SLOT", slot);
-        let rendered = template[key].as_str().expect(key).replace(&value, "\"opaque-but-long-enough\"");
+        let filled_with = |text: &str| template[key].as_str().expect(key).replace(&value, &json!(text).to_string());
+        let rendered =
+            filled_with(r#"{"token": "opaque-but-long-enough", "issued": "2026-11-01", "expires": "2027-01-30"}"#);
+        assert!(fs::read_to_string(directory().join("external-secrets.yaml")).unwrap().contains(r#"{"token": "...","#));
         for (text, status) in [(rendered.as_str(), 0), (by_hand[key].as_str().expect(key), 2)] {
             let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kubernetes-{status}-{key}"));
             fs::write(&place, text).unwrap();
-            let check = ["pat", "check", "--name", &name];
+            let check = ["pat", "check", "--at", "2026-12-01", "--name", &name];
             let run = Command::new(env!("CARGO_BIN_EXE_dualpath")).args(check).arg(place).output().unwrap();
             let said = String::from_utf8_lossy(&run.stdout);
             assert_eq!(run.status.code(), Some(status), "{said}");
-            assert!(status == 0 || said.lines().count() == 2 && said.contains("is empty"), "{said}");
+            let expected = if status == 0 { "60 days left" } else { "is empty" };
+            assert!(said.lines().count() == 2 && said.contains(expected), "{said}");
         }
         let remote = json!({"secretKey": format!("pat_{slot}"), "remoteRef": {"key": format!("snowflake.pat_{slot}")}});
         assert!(filled["data"].as_array().unwrap().contains(&remote), "{filled}");

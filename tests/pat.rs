@@ -454,7 +454,7 @@ fn dates_of_the_old_token_are_not_left_for_the_new_one() {
             "a": {"http": {"url": "https://vault.example"}}, "b": {"env": "DUALPATH_TEST_B", "expires": "2026-11-01"},
         }),
     );
-    assert_plan(&[&registry, "pat"], &["take issued and expires out of the slot"]);
+    assert_plan(&[&registry, "pat"], &["take issued and expires out of the slot", "dates belong beside it"]);
     let run = pat(&["rotate-plan", &registry, "pta"], &[], b"");
     assert_eq!(run.status, 3);
     assert!(run.err.contains("has no credential of this id; it has: pat"), "{}", run.err);
@@ -500,7 +500,7 @@ fn the_commands_of_a_plan_put_the_token_where_envoy_reads_it() {
     let registry = snowflake(&place, json!({"b": {"sds_file": file}}));
     let text = plan(&[&registry, "pat", "--at", at]);
 
-    // The clock of the check is the machine's; a token that lives for longer than its policy allows is not moved.
+    // A second line would be the token's end. The clock of the check is the machine's; a token that lives for longer than its policy allows is not moved.
     let run = bash(commands(&text, "mv "), MARK, &place.0);
     assert!(!Path::new(&file).exists(), "a token that is no whole one stays beside its place");
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
@@ -509,7 +509,16 @@ fn the_commands_of_a_plan_put_the_token_where_envoy_reads_it() {
     assert!(run.status.success() && !said.contains(MARK), "{said}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!Path::new(&format!("{file}.new")).exists());
-    assert_status(&["status", &registry], 0, &["present, end unknown"]);
+    assert_status(
+        &["status", &registry],
+        0,
+        &["present, issued ", "90 days left until it is as old as max_age allows"],
+    );
+    let dated = bash(commands(&text, "mv "), "opaque-but-long-enough-s3cr3t-mark\n2126-01-30", &place.0);
+    assert_eq!(dated.status.code(), Some(2), "it lives for longer than the policy allows");
+    let dated = fs::read_to_string(format!("{file}.new")).unwrap();
+    assert!(dated.contains(r#"\"expires\":\"2126-01-30\""#), "{dated}");
+    fs::remove_file(format!("{file}.new")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(bash(commands(&text, "mv "), "another-long-enough-one", &place.0).status.success());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640, "whoever could read it still can");
@@ -548,4 +557,91 @@ fn a_plan_may_go_by_what_a_running_envoy_sees() {
         "Put it where vault.example/pat answers with it. Envoy asks again every 30 seconds.",
     ];
     assert_plan(&[&registry, "pat", "--overlap-hours", "60", "--admin", &url], &lines);
+}
+
+/// A secret with its dates.
+fn dated(token: &str, issued: &str, expires: &str) -> String {
+    json!({"token": token, "issued": issued, "expires": expires}).to_string()
+}
+
+const OPAQUE: &str = "opaque-but-long-enough-s3cr3t-mark";
+
+#[test]
+fn an_opaque_token_with_its_dates_beside_it_has_an_end_and_alerts() {
+    let place = Place::new("dated");
+    let text = dated(OPAQUE, "2026-11-01", "2027-01-01");
+    for secret in [json!({"inline_string": text}), json!({"environment_variable": "DUALPATH_TEST_PAT"})] {
+        let file = place.write("pat-a.json", &sds("pat-a", secret));
+        let registry = place.registry(json!({"slots": {"a": {"sds_file": file, "expires": "2026-11-02"}}}));
+        let arguments = ["status", &registry, "--at", "2026-12-26"];
+        let line = "present, issued 2026-11-01T00:00:00Z, ends 2027-01-01T00:00:00Z, 6 days left, ALERT";
+        assert_status_with(&arguments, &[("DUALPATH_TEST_PAT", &text)], 1, &[line]);
+    }
+    let registry = place.registry(json!({"slots": {"a": {"env": "DUALPATH_TEST_PAT"}}}));
+    let arguments = ["status", &registry, "--at", "2026-12-26"];
+    assert_status_with(&arguments, &[("DUALPATH_TEST_PAT", &text)], 1, &["6 days left, ALERT"]);
+    let broken = "{\"token\": \"opaque-but-long";
+    let status = ["no token, what is there is JSON without a readable token", "no token may be sent"];
+    assert_status_with(&arguments, &[("DUALPATH_TEST_PAT", broken)], 2, &status);
+}
+
+#[test]
+fn a_file_with_a_token_and_its_dates_is_checked() {
+    let place = Place::new("check-dated");
+    let check = |text: &str, status: i32, line: &str| {
+        let file = place.write("pat-a.json", &sds("pat-a", json!({"inline_string": text})));
+        for arguments in [["check", &file, "--at", "2026-12-26"], ["check", "-", "--at", "2026-12-26"]] {
+            let run = pat(&arguments, &[], text.as_bytes());
+            assert_eq!(run.status, status, "{text}: {}", run.out);
+            assert!(run.out.contains(line) && !run.out.contains(MARK), "{text}: {}", run.out);
+        }
+    };
+    check(&dated(OPAQUE, "2026-11-01", "2027-01-30"), 0, "ends at 2027-01-30T00:00:00Z, 35 days left");
+    check(&dated(OPAQUE, "2026-11-01", "2027-01-01"), 1, "6 days left");
+    check(&dated(OPAQUE, "2026-11-01", "2026-12-01"), 2, "ended at 2026-12-01T00:00:00Z");
+    check(&dated(OPAQUE, "2026-11-01", ""), 0, "is as old as 90d, the default max_age, at 2027-01-30");
+    check(&dated(OPAQUE, "2026-11-01", "next year"), 1, "has a date beside its token that is none");
+    check(&dated("", "", ""), 2, "is empty");
+    check(&dated("Bearer opaque-but-long-enough", "", ""), 2, "begins with \"bearer\"");
+    check(&format!("{{\"secret\": \"{OPAQUE}\"}}"), 2, "");
+}
+
+#[test]
+fn an_envoy_that_sends_no_token_is_critical_for_whatever_reason() {
+    let place = Place::new("not-sent");
+    let registry =
+        place.registry(json!({"slots": {"a": {"sds_file": "/nowhere"}, "b": {"sds_grpc": "https://sds.example"}}}));
+    let metrics = |days: &str, present: u8, rejected: u8| {
+        let slot = |slot: &str| {
+            format!(
+                "dualpath_pat_present{{credential=\"pat\",slot=\"{slot}\"}} {present}\n\
+                 dualpath_pat_sent{{credential=\"pat\",slot=\"{slot}\"}} 0\n\
+                 dualpath_pat_rejected_total{{credential=\"pat\",slot=\"{slot}\"}} {rejected}\n\
+                 dualpath_pat_expiry_known{{credential=\"pat\",slot=\"{slot}\"}} {}\n{}",
+                u8::from(!days.is_empty()),
+                if days.is_empty() {
+                    String::new()
+                } else {
+                    format!("snowflake_pat_days_until_expiry{{credential=\"pat\",slot=\"{slot}\"}} {days}\n")
+                }
+            )
+        };
+        let alerts = "snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"alert\"} 0\n\
+                      snowflake_pat_rotation_alerts{credential=\"pat\",severity=\"critical\"} 0\n";
+        format!("{}{}{alerts}", slot("a"), slot("b"))
+    };
+    for (page, line) in [
+        (metrics("", 1, 6), "present but NOT SENT: refused by servers, or not valid now, refused by servers 6 times"),
+        (metrics("0", 1, 0), "EXPIRED"),
+        (metrics("", 0, 0), "no token, this Envoy has seen none"),
+    ] {
+        let run = pat(&["status", &registry, "--admin", &admin_interface(page)], &[], b"");
+        assert_eq!(run.status, 2, "{}", run.out);
+        for line in [line, "CRITICAL, no token may be sent", "critical at "] {
+            assert!(run.out.contains(line) && !run.out.contains("fine at"), "{line} is not in\n{}", run.out);
+        }
+        assert!(!run.out.contains("less than a day left"), "{}", run.out);
+    }
+    let run = pat(&["status", &registry, "--admin", "127.0.0.1:9911"], &[], b"");
+    assert!(run.status == 3 && run.err.contains("needs a scheme: http://127.0.0.1:9911"), "{}", run.err);
 }

@@ -115,10 +115,12 @@ pub fn server_of<'r>(call: &Call, registry: &'r Registry) -> Option<(ServerIndex
 pub fn failure(call: &Call, code: ErrorCode) -> Vec<u8> {
     let class = class_of(call);
     let asked: Vec<_> = call.flight.asked().into_iter().map(crate::registry::Id::as_str).collect();
-    let asked = asked.join(", ");
+    let asked = if asked.is_empty() { "none".to_owned() } else { asked.join(", ") };
     let server = telling(call).map(|(hop, _)| hop.server.as_str());
     let said = if telling(call) == call.flight.last() { "the last one" } else { server.unwrap_or_default() };
-    let message = format!("no server could answer this call (asked: {asked}; {said}: {})", class.explanation());
+    let lacked_token = telling(call).and_then(|(_, made)| made.end).is_some_and(|end| end.lacked_token());
+    let why = if lacked_token { "the proxy has no token that may be sent to it" } else { class.explanation() };
+    let message = format!("no server could answer this call (asked: {asked}; {said}: {why})");
     let details = Details {
         server,
         class: Some(class.as_str()),

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::credential::{
-    Availability, Fingerprint, FingerprintKey, Now, Report, Seen, Selection, Slot, SlotPair, Testimony,
+    Availability, Declared, Fingerprint, FingerprintKey, Now, Report, Seen, Selection, Slot, SlotPair, Testimony,
 };
 use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
 use crate::shared_data::{CREATE, SharedData};
@@ -30,8 +30,16 @@ pub struct Credentials {
     key: FingerprintKey,
     /// Per server: its credential's slots, as far as this server is concerned.
     servers: Vec<RefCell<ServerSlots>>,
+    world: World,
+}
+
+/// What is asked of the process.
+#[derive(Clone, Copy)]
+pub struct World {
     /// Calendar time in seconds since 1970.
-    wall_s: fn() -> u64,
+    pub wall_s: fn() -> u64,
+    /// Whether this is the first token that the process has seen in the place of that name.
+    pub is_first: fn(&str, Fingerprint) -> bool,
 }
 
 #[derive(Debug, Default)]
@@ -64,11 +72,11 @@ impl Credentials {
     pub fn new(
         registry: Rc<Registry>,
         key: FingerprintKey,
-        wall_s: fn() -> u64,
+        world: World,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let servers = registry.servers.iter().map(|_| RefCell::default()).collect();
-        let credentials = Credentials { registry, key, servers, wall_s };
+        let credentials = Credentials { registry, key, servers, world };
         for (at, credential) in (0u16..).map(CredentialIndex).zip(&credentials.registry.credentials) {
             for (slot, source) in Slot::BOTH.into_iter().zip(&credential.slots) {
                 match source.as_ref().map(|slot| &slot.source) {
@@ -149,7 +157,16 @@ impl Credentials {
     fn observe(&self, pair: &mut SlotPair, credential: &Credential, slot: Slot, secret: Option<&[u8]>) {
         let source = credential.slots.get(slot as usize).and_then(Option::as_ref);
         let declared = source.map(|source| source.declared).unwrap_or_default();
-        pair.observe(slot, secret, declared, &credential.policy, self.key);
+        // The registry's dates are those of the token that was there when they were written.
+        let of_token = |token| match declared {
+            Declared { issued_s: None, expires_s: None } => declared,
+            Declared { issued_s, expires_s } => {
+                let (issued, expires) = (issued_s.unwrap_or_default(), expires_s.unwrap_or_default());
+                let place = format!("{}-{}:{issued}-{expires}", credential.id, slot.as_str());
+                if (self.world.is_first)(&place, token) { declared } else { Declared::default() }
+            }
+        };
+        pair.observe(slot, secret, of_token, self.key);
     }
 
     /// Whether a call to this server has no credential to go with, as far as is known without sending one.
@@ -180,7 +197,7 @@ impl Credentials {
             return false;
         }
         let is_missing = match watched(store, credential) {
-            Some(report) => !report.has_news_for(&slots.pair),
+            Some(report) => !report.has_news_for(&slots.pair, self.world.wall_s),
             // Without the prober only a call can find out whether a new secret has come, and is lost if none has. While a
             // refused one rests nobody is made to try.
             None => {
@@ -211,6 +228,7 @@ impl Credentials {
                 Availability::Missing => "is empty",
                 Availability::NotYet => "is not valid yet",
                 Availability::Expired => "has expired",
+                Availability::Defective(defect) => defect.as_str(),
                 Availability::Resting(_) => "was refused",
             };
             format!("slot {} {why}", slot.as_str())
@@ -220,7 +238,7 @@ impl Credentials {
 
     /// The time as far as it matters to these tokens: asking for the wall's is a call to the host.
     fn now_for(&self, pair: &SlotPair, now_ms: u64) -> Now {
-        Now { wall_s: if pair.is_dated() { (self.wall_s)() } else { 0 }, ms: now_ms }
+        Now { wall_s: if pair.is_dated() { (self.world.wall_s)() } else { 0 }, ms: now_ms }
     }
 
     /// The server accepted the token that a call was sent with.

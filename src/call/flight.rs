@@ -51,6 +51,13 @@ pub struct End {
     pub timed_out: bool,
 }
 
+impl End {
+    /// Whether the server was not asked at all, as there was no token to ask it with.
+    pub fn lacked_token(&self) -> bool {
+        self.class == Class::Credential && !self.answered
+    }
+}
+
 /// One attempt that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Made {
@@ -257,7 +264,8 @@ impl Flight {
     /// The servers that were asked, in order, each once.
     pub fn asked(&self) -> Vec<&Id> {
         let mut asked: Vec<&Id> = Vec::new();
-        for hop in self.made.iter().filter_map(|made| self.hop(made.leg)) {
+        let sent = self.made.iter().filter(|made| !made.end.is_some_and(|end| end.lacked_token()));
+        for hop in sent.filter_map(|made| self.hop(made.leg)) {
             if !asked.contains(&&hop.server) {
                 asked.push(&hop.server);
             }

@@ -12,9 +12,11 @@ use crate::wire::show_duration;
 /// A credential with its slots in one line.
 pub(super) fn credential_line(credential: &Credential) -> String {
     let slots = named_slots(credential).map(|(name, slot)| {
-        let life = match Lifetime::declared(slot.declared, &credential.policy).expires_s {
-            Some(end) => format!("ends {}", date::show(end)),
-            None => "end not declared".to_owned(),
+        let life = Lifetime::declared(slot.declared);
+        let life = match (life.expires_s, life.due_s(&credential.policy)) {
+            (Some(end), _) => format!("ends {}", date::show(end)),
+            (None, Some(due)) => format!("due for replacement {}", date::show(due)),
+            (None, None) => "end not declared".to_owned(),
         };
         format!("slot {name} from {} ({life})", source(&slot.source))
     });
@@ -95,20 +97,23 @@ fn sds_warning(file: &str, secret: &str, here: &Here) -> Option<String> {
     Some(format!("SDS file {file} {told}, so Envoy refuses it; `dualpath pat check` says what it should be"))
 }
 
-/// What the registry's own dates say. That the end of a token is not declared is no fault: the token may tell it.
+/// What the registry's own dates say, which are those of the token that was there when they were written. That the end of a
+/// token is not declared is no fault: the token may tell it.
 pub(super) fn life_warnings(credential: &Credential, now_s: u64) -> Vec<String> {
     let mut found = Vec::new();
     let policy = &credential.policy;
     for (name, slot) in named_slots(credential) {
         let place = format!("credential {} slot {name}", credential.id);
-        let life = Lifetime::declared(slot.declared, policy);
-        let Some(end) = life.expires_s else { continue };
-        let end = date::show(end);
+        let life = Lifetime::declared(slot.declared);
+        let Some(due) = life.due_s(policy) else { continue };
+        let (at, ends) = (date::show(due), life.expires_s.is_some());
         if life.validity(now_s) == Validity::Expired {
-            found.push(format!("{place} ended at {end}: its token is not sent"));
+            found.push(format!("{place} ended at {at}: its token is not sent"));
         } else if life.severity(now_s, policy) >= Some(Severity::Alert) {
-            let days = life.days_left(now_s).unwrap_or_default();
-            found.push(format!("{place} ends at {end}, {} left: replace it", days_left(days)));
+            let left = days_left(life.days_left(now_s, policy).unwrap_or_default());
+            let is = if ends { "ends" } else { "is as old as max_age allows" };
+            let left = if due > now_s { format!(", {left} left") } else { String::new() };
+            found.push(format!("{place} {is} at {at}{left}: replace it"));
         }
         if life.validity(now_s) != Validity::Expired && life.violates_age(now_s, policy) == Some(true) {
             let longest = show_duration(Duration::from_secs(policy.max_age_s));

@@ -152,7 +152,10 @@ fn dates_that_call_for_a_rotation_are_warned_of() {
         (json!({"expires": "2026-12-04"}), None),
         (json!({"expires": "2026-12-03"}), Some("ends at 2026-12-03T00:00:00Z, 6 days left: replace it")),
         (json!({"expires": "2026-11-27"}), Some("ends at 2026-11-27T00:00:00Z, less than a day left: replace it")),
-        (json!({"issued": "2026-08-30"}), Some("ends at 2026-11-28T00:00:00Z, 1 day left: replace it")),
+        (
+            json!({"issued": "2026-08-30"}),
+            Some("is as old as max_age allows at 2026-11-28T00:00:00Z, 1 day left: replace it"),
+        ),
         (json!({"expires": "2026-11-26"}), Some("ended at 2026-11-26T00:00:00Z: its token is not sent")),
         (
             json!({"issued": "2026-11-01", "expires": "2027-11-01"}),
@@ -185,7 +188,7 @@ fn the_summary_shows_the_end_of_a_token_as_far_as_the_registry_knows_it() {
         "b": {"http": {"url": "https://vault.example/pat"}}
     }));
     let text = summary(&registry);
-    let expected = "pat: header authorization, slot a from secret server sds.example (ends 2027-01-30T00:00:00Z), \
+    let expected = "pat: header authorization, slot a from secret server sds.example (due for replacement 2027-01-30T00:00:00Z), \
         slot b from token endpoint vault.example/pat (end not declared)";
     assert!(text.contains(expected), "{text}");
 }

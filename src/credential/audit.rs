@@ -18,6 +18,10 @@ pub enum Event {
     Changed,
     /// A slot has lost its token.
     Emptied,
+    /// What a slot holds now can't be sent, and counts as none.
+    Defective,
+    /// A date stands beside a slot's token that can't be read.
+    BadDate,
     /// A token has come to its end.
     Expired,
     /// A token is or will be older than the policy allows.

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::Secret;
+use super::{Defect, Handed, Secret};
 
-/// The secret in an answer: its member `field`, or all of it.
+/// What an answer holds for a slot, as [`Handed::read`] reads it: its member `field`, or all of it.
 ///
 /// # Errors
 /// Why there is none, without a word of the answer: it may hold one all the same.
@@ -20,10 +20,14 @@ pub fn secret_in(field: Option<&str>, status: Option<u16>, body: &[u8]) -> Resul
         }
     };
     let secret = found.ok_or("its answer has no token")?;
-    if !secret.fits_a_header() {
-        return Err("its answer's token has characters that no header can carry");
+    match Handed::read(secret.reveal()) {
+        None => Err("its answer has no token"),
+        Some(Handed { defect: Some(Defect::NotReadable), .. }) => Err("its answer is JSON without a token"),
+        Some(handed) if !handed.secret.fits_a_header() => {
+            Err("its answer's token has characters that no header can carry")
+        }
+        Some(_) => Ok(secret.header_value("")),
     }
-    Ok(secret.header_value(""))
 }
 
 #[cfg(test)]
@@ -37,6 +41,8 @@ mod tests {
     fn the_token_is_the_body_or_a_member_of_it() {
         assert_eq!(secret_in(None, Some(200), b" token\n"), Ok(b"token".to_vec()));
         assert_eq!(secret_in(Some("t"), Some(200), br#"{"t": "token"}"#), Ok(b"token".to_vec()));
+        let dated = br#"{"token": "token", "expires": "2026-12-24"}"#;
+        assert_eq!(secret_in(None, Some(200), dated), Ok(dated.to_vec()), "with its dates");
     }
 
     #[test]
@@ -47,6 +53,9 @@ mod tests {
             (None, Some(200), b" \n"),
             (None, Some(200), b"two tokens"),
             (None, Some(200), b"<html>\xff"),
+            (None, Some(200), br#"{"access_token": "token"}"#),
+            (None, Some(200), br#"{"token": ""}"#),
+            (None, Some(200), br#"{"token": "two tokens"}"#),
             (Some("t"), Some(200), b"token"),
             (Some("t"), Some(200), br#"{"u": "token"}"#),
             (Some("t"), Some(200), br#"{"t": 5}"#),

@@ -1,13 +1,14 @@
 //! How long a token lives, and when somebody should do something about it.
 
-use super::Secret;
+use super::Handed;
 use super::date::DAY_S;
 use super::token::{self, Claims};
 
-/// What the operator says of the token in a slot. Seconds since 1970.
+/// What is said of a token: by the registry of the one that a slot has at first, or beside the token itself. Seconds since
+/// 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Declared {
-    /// When it was issued. Before that it is not used.
+    /// When it was issued. Where the registry says so it is not used before that.
     pub issued_s: Option<u64>,
     /// When it ends.
     pub expires_s: Option<u64>,
@@ -16,7 +17,7 @@ pub struct Declared {
 /// How old tokens may get, and how long before their end the operator is warned. Seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgePolicy {
-    /// A token that is valid for longer than this violates the policy.
+    /// A token that is valid for longer than this violates the policy; it is used all the same.
     pub max_age_s: u64,
     /// So long before its end a token should be replaced.
     pub alert_s: u64,
@@ -89,26 +90,29 @@ impl Severity {
 }
 
 impl Lifetime {
-    /// The lifetime of `secret`: what the operator declares, else what the token says of itself; the end, if neither names
-    /// one, is the issue date plus the maximum age.
-    pub fn of(secret: &Secret, declared: Declared, policy: &AgePolicy) -> Self {
-        Lifetime::from(declared, token::claims(secret), policy)
+    /// The lifetime of a token: what is told beside it, else what the registry declares, else what it says of itself.
+    pub fn of(handed: &Handed, declared: Declared) -> Self {
+        Lifetime::from(handed.told, declared, token::claims(&handed.secret))
     }
 
     /// As far as the operator declares it, of a token that nobody has looked at.
-    pub fn declared(declared: Declared, policy: &AgePolicy) -> Self {
-        Lifetime::from(declared, Claims::default(), policy)
+    pub fn declared(declared: Declared) -> Self {
+        Lifetime::from(Declared::default(), declared, Claims::default())
     }
 
-    fn from(declared: Declared, claims: Claims, policy: &AgePolicy) -> Self {
-        let issued_s = declared.issued_s.or(claims.issued_s);
-        let latest = || issued_s.map(|issued| issued.saturating_add(policy.max_age_s));
+    fn from(told: Declared, declared: Declared, claims: Claims) -> Self {
         Lifetime {
-            issued_s,
+            issued_s: told.issued_s.or(declared.issued_s).or(claims.issued_s),
             // A token's own issue date may be some seconds ahead of this machine's clock; that keeps nobody from using it.
-            not_before_s: claims.not_before_s.max(declared.issued_s),
-            expires_s: declared.expires_s.or(claims.expires_s).or_else(latest),
+            not_before_s: claims.not_before_s.max(declared.issued_s.filter(|_| told.issued_s.is_none())),
+            expires_s: told.expires_s.or(declared.expires_s).or(claims.expires_s),
         }
+    }
+
+    /// When it has to be replaced: at its end; where that is not known, when it is as old as the policy allows. It may be
+    /// sent after that.
+    pub fn due_s(&self, policy: &AgePolicy) -> Option<u64> {
+        self.expires_s.or_else(|| self.issued_s.map(|issued| issued.saturating_add(policy.max_age_s)))
     }
 
     /// Whether it may be sent at `now_s`.
@@ -122,14 +126,14 @@ impl Lifetime {
         }
     }
 
-    /// Whole days until its end, 0 on the last day and afterwards; `None` if the end is not known.
-    pub fn days_left(&self, now_s: u64) -> Option<u64> {
-        self.expires_s?.saturating_sub(now_s).checked_div(DAY_S)
+    /// Whole days until it has to be replaced, 0 on the last day and afterwards; `None` if that is not known.
+    pub fn days_left(&self, now_s: u64, policy: &AgePolicy) -> Option<u64> {
+        self.due_s(policy)?.saturating_sub(now_s).checked_div(DAY_S)
     }
 
-    /// How urgently it has to be replaced; `None` if its end is not known.
+    /// How urgently it has to be replaced; `None` if that is not known.
     pub fn severity(&self, now_s: u64, policy: &AgePolicy) -> Option<Severity> {
-        let left = self.expires_s?.saturating_sub(now_s);
+        let left = self.due_s(policy)?.saturating_sub(now_s);
         Some(if left <= policy.critical_s {
             Severity::Critical
         } else if left <= policy.alert_s {

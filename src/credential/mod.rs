@@ -7,6 +7,7 @@ pub mod audit;
 pub mod date;
 mod endpoint;
 mod fingerprint;
+mod handed;
 mod lifetime;
 mod report;
 mod secret;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use endpoint::secret_in;
 pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use handed::{Defect, Handed};
 pub use lifetime::{AgePolicy, Declared, Lifetime, Severity, Validity};
 pub use report::{Report, SlotReport};
 pub use secret::Secret;

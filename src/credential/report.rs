@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Lifetime, Slot, SlotPair};
+use super::{Defect, Fingerprint, Lifetime, Slot, SlotPair, Validity};
 
 /// Both slots, as they are now; `None` is an empty one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,12 +16,29 @@ pub struct SlotReport {
     issued_s: Option<u64>,
     not_before_s: Option<u64>,
     expires_s: Option<u64>,
+    defect: Option<Defect>,
+    bad_date: bool,
 }
 
 impl SlotReport {
     /// The token.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(self.fingerprint)
+    }
+
+    /// What is wrong with what the slot holds, so that it is as good as empty.
+    pub fn defect(&self) -> Option<Defect> {
+        self.defect
+    }
+
+    /// Whether a date stands beside the token that is none.
+    pub fn has_bad_date(&self) -> bool {
+        self.bad_date
+    }
+
+    /// Whether it may be sent, as far as servers have not refused it.
+    pub fn is_valid(&self, now_s: u64) -> bool {
+        self.defect.is_none() && self.lifetime().validity(now_s) == Validity::Valid
     }
 
     /// How long it lives.
@@ -32,13 +49,15 @@ impl SlotReport {
 
 impl Report {
     /// Version of the encoding.
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// What `pair` holds.
     pub fn of(pair: &SlotPair) -> Self {
         Report(Slot::BOTH.map(|slot| {
             let Lifetime { issued_s, not_before_s, expires_s } = pair.lifetime(slot)?;
-            Some(SlotReport { fingerprint: pair.fingerprint(slot)?.0, issued_s, not_before_s, expires_s })
+            let fingerprint = pair.fingerprint(slot)?.0;
+            let (defect, bad_date) = (pair.defect(slot), pair.has_bad_date(slot));
+            Some(SlotReport { fingerprint, issued_s, not_before_s, expires_s, defect, bad_date })
         }))
     }
 
@@ -59,10 +78,12 @@ impl Report {
         self.0.iter().flatten().any(|slot| slot.fingerprint == token.0)
     }
 
-    /// Whether a slot has a token that `pair` has not seen.
-    pub fn has_news_for(&self, pair: &SlotPair) -> bool {
+    /// Whether a slot has a token that `pair` has not seen and that may be sent.
+    pub fn has_news_for(&self, pair: &SlotPair, now_s: impl Fn() -> u64) -> bool {
         Slot::BOTH.into_iter().zip(&self.0).any(|(slot, report)| {
-            report.as_ref().is_some_and(|report| pair.fingerprint(slot) != Some(report.fingerprint()))
+            report
+                .as_ref()
+                .is_some_and(|report| pair.fingerprint(slot) != Some(report.fingerprint()) && report.is_valid(now_s()))
         })
     }
 }

@@ -29,6 +29,11 @@ impl Secret {
         self.0.iter().all(u8::is_ascii_graphic)
     }
 
+    /// Whether it is JSON that a token stands in.
+    pub(super) fn is_json(&self) -> bool {
+        self.0.starts_with(b"{")
+    }
+
     /// Whether these bytes are this secret, once white space is taken off.
     pub fn is(&self, bytes: &[u8]) -> bool {
         *self.0 == *bytes.trim_ascii()

@@ -2,7 +2,7 @@
 //! of two goes first.
 
 use super::testimony::Word;
-use super::{AgePolicy, Declared, Fingerprint, FingerprintKey, Lifetime, Secret, Validity};
+use super::{Declared, Defect, Fingerprint, FingerprintKey, Handed, Lifetime, Secret, Validity};
 
 /// One of the two places for a credential's secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ pub enum Availability {
     NotYet,
     /// It has expired.
     Expired,
+    /// What is there can't be sent.
+    Defective(Defect),
     /// The server refused it, and it is not tried again before this time, monotonic ms.
     Resting(u64),
 }
@@ -74,8 +76,12 @@ pub const VOUCHED_MS: u64 = 10_000;
 #[derive(Debug, Clone)]
 struct Token {
     secret: Secret,
+    /// What its place holds, where that is not the token alone.
+    source: Option<Secret>,
     fingerprint: Fingerprint,
     lifetime: Lifetime,
+    bad_date: bool,
+    defect: Option<Defect>,
     /// When the server last accepted it.
     worked_ms: Option<u64>,
     /// How often in a row the server has refused it, and when last.
@@ -88,6 +94,16 @@ struct Token {
 }
 
 impl Token {
+    /// Whether its place still holds this.
+    fn is_from(&self, bytes: &[u8]) -> bool {
+        self.source.as_ref().unwrap_or(&self.secret).is(bytes)
+    }
+
+    /// Whether nothing is wrong with it, whatever servers say.
+    fn is_valid(&self, now: Now) -> bool {
+        self.defect.is_none() && self.lifetime.validity(now.wall_s) == Validity::Valid
+    }
+
     /// Whether it is for certain not the refused requests that were at fault.
     fn is_corroborated(&self) -> bool {
         self.condemned || self.refusals >= CORROBORATING && self.refused_ms >= self.vouched_until_ms
@@ -163,39 +179,56 @@ impl SlotPair {
         self.tokens.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Takes note of what a slot holds. `declared` and `policy` say how long it lives. Everything that was known of another
-    /// token in the slot is forgotten, above all that it rests.
+    /// Takes note of what a slot holds. `declared`: what the registry says of the life of that token. Everything that was
+    /// known of another token in the slot is forgotten, above all that it rests.
     pub fn observe(
         &mut self,
         slot: Slot,
         bytes: Option<&[u8]>,
-        declared: Declared,
-        policy: &AgePolicy,
+        declared: impl FnOnce(Fingerprint) -> Declared,
         key: FingerprintKey,
     ) {
         if let (Some(token), Some(bytes)) = (self.get(slot), bytes)
-            && token.secret.is(bytes)
+            && token.is_from(bytes)
         {
             return;
         }
-        let token = bytes.and_then(Secret::new).map(|secret| Token {
-            fingerprint: key.of(&secret),
-            lifetime: Lifetime::of(&secret, declared, policy),
-            secret,
-            worked_ms: None,
-            refusals: 0,
-            refused_ms: 0,
-            condemned: false,
-            vouched_until_ms: 0,
+        let handed = bytes.and_then(Handed::read);
+        let source = || bytes.and_then(Secret::new).filter(Secret::is_json);
+        let token = handed.map(|handed| {
+            let fingerprint = key.of(&handed.secret);
+            let lifetime = Lifetime::of(&handed, declared(fingerprint));
+            // The same token with other dates is the same token.
+            let before = self.get(slot).filter(|before| before.fingerprint == fingerprint);
+            let fresh = Token {
+                secret: handed.secret.clone(),
+                source: None,
+                fingerprint,
+                lifetime,
+                bad_date: false,
+                defect: None,
+                worked_ms: None,
+                refusals: 0,
+                refused_ms: 0,
+                condemned: false,
+                vouched_until_ms: 0,
+            };
+            Token {
+                source: source(),
+                lifetime,
+                bad_date: handed.bad_date,
+                defect: handed.defect,
+                ..before.cloned().unwrap_or(fresh)
+            }
         });
         if let Some(place) = self.tokens.get_mut(slot as usize) {
             *place = token;
         }
     }
 
-    /// Whether a slot has a token.
+    /// Whether a slot has a token that is none of what is defective.
     pub fn is_filled(&self) -> bool {
-        self.tokens.iter().any(Option::is_some)
+        self.tokens.iter().flatten().any(|token| token.defect.is_none())
     }
 
     /// Whether the calendar matters: a token says when it begins or ends.
@@ -207,6 +240,9 @@ impl SlotPair {
     /// Whether the slot's token may be sent.
     pub fn availability(&self, slot: Slot, now: Now) -> Availability {
         let Some(token) = self.get(slot) else { return Availability::Missing };
+        if let Some(defect) = token.defect {
+            return Availability::Defective(defect);
+        }
         match token.lifetime.validity(now.wall_s) {
             Validity::Expired => Availability::Expired,
             Validity::NotYet => Availability::NotYet,
@@ -225,9 +261,7 @@ impl SlotPair {
 
     /// Whether this slot's token could be sent if the other's were refused now.
     fn is_second(&self, slot: Slot, now: Now) -> bool {
-        self.get(slot).is_some_and(|token| {
-            token.lifetime.validity(now.wall_s) == Validity::Valid && now.ms >= token.rests_until_ms(false)
-        })
+        self.get(slot).is_some_and(|token| token.is_valid(now) && now.ms >= token.rests_until_ms(false))
     }
 
     /// The slots whose tokens may be sent, the better one first: of two tokens the one that was issued later; where that
@@ -256,7 +290,7 @@ impl SlotPair {
         let switched = before.map(|before| match self.availability(before, now) {
             Availability::Resting(_) => Cause::Rejected,
             Availability::Expired | Availability::NotYet => Cause::Expired,
-            Availability::Missing => Cause::Emptied,
+            Availability::Missing | Availability::Defective(_) => Cause::Emptied,
             Availability::Usable => Cause::Newer,
         });
         Some(Selection { switched, ..selection })
@@ -278,6 +312,16 @@ impl SlotPair {
     /// The fingerprint of the slot's token.
     pub fn fingerprint(&self, slot: Slot) -> Option<Fingerprint> {
         self.get(slot).map(|token| token.fingerprint)
+    }
+
+    /// What is wrong with what the slot holds.
+    pub fn defect(&self, slot: Slot) -> Option<Defect> {
+        self.get(slot)?.defect
+    }
+
+    /// Whether a date stands beside the slot's token that is none.
+    pub fn has_bad_date(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|token| token.bad_date)
     }
 
     /// What is known of the life of the slot's token.

@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 use super::date::DAY_S;
 use super::slots::{CORROBORATING, FIRST_REST_MS, LAST_REST_MS, LONGEST_REST_MS, VOUCHED_MS};
@@ -19,15 +20,19 @@ fn jwt(payload: &str) -> String {
 }
 
 fn lifetime(token: &str, declared: Declared) -> Lifetime {
-    Lifetime::of(&Secret::new(token.as_bytes()).unwrap(), declared, &POLICY)
+    Lifetime::of(&Handed::read(token.as_bytes()).unwrap(), declared)
 }
 
 fn put(pair: &mut SlotPair, slot: Slot, token: &str) {
-    pair.observe(slot, Some(token.as_bytes()), Declared::default(), &POLICY, KEY);
+    pair.observe(slot, Some(token.as_bytes()), |_| Declared::default(), KEY);
 }
 
 fn order(pair: &SlotPair, now: Now) -> String {
     pair.usable(now).map(Slot::as_str).collect()
+}
+
+fn severity(pair: &SlotPair) -> Option<Severity> {
+    Report::of(pair).severity(NOW.wall_s, &POLICY, |_| false)
 }
 
 fn later(ms: u64) -> Now {
@@ -45,15 +50,86 @@ fn accept(pair: &mut SlotPair, slot: Slot, now: Now) {
 }
 
 #[test]
-fn the_registry_s_dates_beat_the_token_s_and_those_beat_the_maximum_age() {
+fn dates_beside_the_token_beat_the_registry_s_and_those_beat_the_token_s() {
     let token = jwt(r#"{"exp": 2000, "iat": 1000, "nbf": 1100}"#);
     let declared = Declared { issued_s: Some(1500), expires_s: Some(9000) };
     let own = Lifetime { issued_s: Some(1000), not_before_s: Some(1100), expires_s: Some(2000) };
     assert_eq!(lifetime(&token, Declared::default()), own);
     let told = Lifetime { issued_s: Some(1500), not_before_s: Some(1500), expires_s: Some(9000) };
     assert_eq!(lifetime(&token, declared), told);
-    let only_issued = lifetime(&jwt(r#"{"iat": 1000}"#), Declared::default());
-    assert_eq!(only_issued.expires_s, Some(1000 + 90 * DAY_S));
+    let beside = lifetime(&json!({"token": token, "issued": 1600, "expires": 9500}).to_string(), declared);
+    assert_eq!(beside, Lifetime { issued_s: Some(1600), not_before_s: Some(1100), expires_s: Some(9500) });
+    let half = lifetime(&json!({"token": "opaque", "expires": 9500}).to_string(), declared);
+    assert_eq!(half, Lifetime { issued_s: Some(1500), not_before_s: Some(1500), expires_s: Some(9500) });
+}
+
+#[test]
+fn a_token_that_is_older_than_the_policy_allows_is_critical_and_is_sent() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, &jwt(&format!(r#"{{"iat": {}}}"#, NOW.wall_s - 91 * DAY_S)));
+    assert_eq!(order(&pair, NOW), "a");
+    assert_eq!(severity(&pair), Some(Severity::Critical));
+    assert!(Report::of(&pair).violates_age(NOW.wall_s, &POLICY));
+    put(&mut pair, Slot::A, &jwt(&format!(r#"{{"iat": {}}}"#, NOW.wall_s - 84 * DAY_S)));
+    assert_eq!(severity(&pair), Some(Severity::Alert), "before it is too old");
+    assert_eq!(pair.lifetime(Slot::A).unwrap().days_left(NOW.wall_s, &POLICY), Some(6));
+}
+
+#[test]
+fn a_new_token_never_inherits_the_dates_of_the_one_before() {
+    let mut pair = SlotPair::default();
+    let declared = Declared { issued_s: Some(4), expires_s: Some(NOW.wall_s) };
+    let first = KEY.of(&Secret::new(b"one").unwrap());
+    let of_first = |token| if token == first { declared } else { Declared::default() };
+    pair.observe(Slot::A, Some(b"one"), of_first, KEY);
+    assert_eq!(pair.availability(Slot::A, NOW), Availability::Expired);
+    pair.observe(Slot::A, Some(b"two"), of_first, KEY);
+    assert_eq!((order(&pair, NOW).as_str(), pair.lifetime(Slot::A)), ("a", Some(Lifetime::default())));
+    let dated = |token: &str, left: u64| json!({"token": token, "expires": NOW.wall_s + left}).to_string();
+    put(&mut pair, Slot::A, &dated("two", 5));
+    assert_eq!(pair.lifetime(Slot::A).unwrap().expires_s, Some(NOW.wall_s + 5), "dates alone may be new, too");
+    assert_eq!(pair.header_value(Slot::A, "Bearer ").as_deref(), Some(&b"Bearer two"[..]));
+    put(&mut pair, Slot::A, &dated("three", 500));
+    assert_eq!(pair.lifetime(Slot::A).unwrap().expires_s, Some(NOW.wall_s + 500));
+}
+
+#[test]
+fn new_dates_of_the_same_token_do_not_forget_that_it_was_refused() {
+    let mut pair = SlotPair::default();
+    put(&mut pair, Slot::A, "one");
+    (0..CORROBORATING).for_each(|_| refuse(&mut pair, Slot::A, NOW));
+    put(&mut pair, Slot::A, &json!({"token": "one", "issued": 5}).to_string());
+    assert_eq!(order(&pair, NOW), "");
+}
+
+#[test]
+fn what_no_header_can_carry_counts_as_an_empty_slot() {
+    for text in ["tok-1\ntok-2", "tok\0", "tok\r\nx: y", "{\"token\": \"tok\\n\"", "{}", r#"{"token": "a\nb"}"#] {
+        let mut pair = SlotPair::default();
+        put(&mut pair, Slot::A, text);
+        assert_eq!((order(&pair, NOW).as_str(), pair.is_filled()), ("", false), "{text:?}");
+        assert!(matches!(pair.availability(Slot::A, NOW), Availability::Defective(_)));
+        assert_eq!(pair.select(NOW, false), None);
+        assert_eq!(severity(&pair), Some(Severity::Critical), "{text:?}");
+        put(&mut pair, Slot::B, "good");
+        assert_eq!(order(&pair, NOW), "b");
+        let selected = pair.select(NOW, false).unwrap();
+        assert_eq!((selected.slot, selected.has_other), (Slot::B, false));
+    }
+}
+
+#[test]
+fn a_token_that_a_server_condemned_is_none_to_send() {
+    let mut pair = SlotPair::default();
+    let far = jwt(&format!(r#"{{"iat": {}, "exp": {}}}"#, NOW.wall_s, NOW.wall_s + 60 * DAY_S));
+    put(&mut pair, Slot::A, &far);
+    let report = Report::of(&pair);
+    assert_eq!(report.severity(NOW.wall_s, &POLICY, |_| false), Some(Severity::None));
+    assert_eq!(report.severity(NOW.wall_s, &POLICY, |_| true), Some(Severity::Critical));
+    put(&mut pair, Slot::B, &jwt(&format!(r#"{{"exp": {}}}"#, NOW.wall_s + 5)));
+    let far = pair.fingerprint(Slot::A).unwrap();
+    let severity = Report::of(&pair).severity(NOW.wall_s, &POLICY, |token| token == far);
+    assert_eq!(severity, Some(Severity::Critical), "the one that is left ends today");
 }
 
 #[test]
@@ -74,7 +150,7 @@ fn a_token_that_tells_nothing_is_unknown_and_not_fresh() {
     for token in unreadable {
         let known = lifetime(token, Declared::default());
         assert_eq!(known, Lifetime::default(), "{token:.60}");
-        assert_eq!(known.days_left(NOW.wall_s), None);
+        assert_eq!(known.days_left(NOW.wall_s, &POLICY), None);
         assert_eq!(known.severity(NOW.wall_s, &POLICY), None);
         assert_eq!(known.violates_age(NOW.wall_s, &POLICY), None);
         assert_eq!(known.validity(NOW.wall_s), Validity::Valid);
@@ -93,11 +169,11 @@ fn the_operator_is_warned_seven_days_and_one_day_before_the_end() {
         (1, 0, Severity::Critical),
         (0, 0, Severity::Critical),
     ] {
-        assert_eq!(ends_in(left).days_left(NOW.wall_s), Some(days), "{left}");
+        assert_eq!(ends_in(left).days_left(NOW.wall_s, &POLICY), Some(days), "{left}");
         assert_eq!(ends_in(left).severity(NOW.wall_s, &POLICY), Some(severity), "{left}");
     }
     let over = Lifetime { expires_s: Some(NOW.wall_s - 5), ..Lifetime::default() };
-    assert_eq!((over.validity(NOW.wall_s), over.days_left(NOW.wall_s)), (Validity::Expired, Some(0)));
+    assert_eq!((over.validity(NOW.wall_s), over.days_left(NOW.wall_s, &POLICY)), (Validity::Expired, Some(0)));
 }
 
 #[test]
@@ -222,7 +298,7 @@ fn a_request_that_both_tokens_are_refused_for_takes_neither_from_others() {
 #[test]
 fn a_token_that_rests_is_tried_soon_once_the_one_that_stood_in_is_gone() {
     let gone: [fn(&mut SlotPair); 2] = [
-        |pair| pair.observe(Slot::B, None, Declared::default(), &POLICY, KEY),
+        |pair| pair.observe(Slot::B, None, |_| Declared::default(), KEY),
         |pair| put(pair, Slot::B, &jwt(r#"{"exp": 5}"#)),
     ];
     for gone in gone {
@@ -278,7 +354,7 @@ fn a_new_token_in_the_slot_does_not_rest_for_the_old_one() {
     assert_eq!(order(&pair, NOW), "a");
     (0..CORROBORATING).for_each(|_| assert!(!pair.refused(Slot::A, old, NOW)));
     assert_eq!(order(&pair, NOW), "a", "the refusal was the old token's");
-    pair.observe(Slot::A, None, Declared::default(), &POLICY, KEY);
+    pair.observe(Slot::A, None, |_| Declared::default(), KEY);
     assert_eq!(pair.availability(Slot::A, NOW), Availability::Missing);
     put(&mut pair, Slot::A, "  ");
     assert_eq!(pair.availability(Slot::A, NOW), Availability::Missing, "blanks are no token");
@@ -296,12 +372,12 @@ fn a_switch_of_slots_has_a_reason_and_is_told_once() {
     refuse(&mut pair, Slot::A, NOW);
     assert_eq!(switch(&mut pair, NOW), Some(Cause::Rejected));
     assert_eq!(switch(&mut pair, NOW), None);
-    pair.observe(Slot::B, None, Declared::default(), &POLICY, KEY);
+    pair.observe(Slot::B, None, |_| Declared::default(), KEY);
     assert_eq!(switch(&mut pair, later(FIRST_REST_MS)), Some(Cause::Emptied));
     put(&mut pair, Slot::A, &jwt(&format!("{{\"iat\": 5, \"exp\": {}}}", NOW.wall_s + 5)));
     put(&mut pair, Slot::B, &jwt("{\"iat\": 4}"));
     let declared = Declared { issued_s: Some(4), expires_s: Some(NOW.wall_s + 500) };
-    pair.observe(Slot::B, Some(b"three"), declared, &POLICY, KEY);
+    pair.observe(Slot::B, Some(b"three"), |_| declared, KEY);
     assert_eq!(switch(&mut pair, NOW), None);
     assert_eq!(switch(&mut pair, Now { wall_s: NOW.wall_s + 5, ..NOW }), Some(Cause::Expired));
     assert_eq!(switch(&mut pair, NOW), Some(Cause::Newer));
@@ -330,16 +406,17 @@ fn a_report_survives_its_encoding_and_nothing_else_is_one() {
     let bytes = report.encode();
     assert_eq!(Report::decode(&bytes), Some(report));
     assert!((0..bytes.len()).all(|cut| Report::decode(&bytes[..cut]).is_none()));
-    assert!(!report.has_news_for(&pair));
+    assert!(!report.has_news_for(&pair, || 5));
     put(&mut pair, Slot::B, "another");
-    assert!(report.has_news_for(&pair));
-    assert!(!Report::default().has_news_for(&pair), "an empty slot is no news to hope for");
+    assert!(report.has_news_for(&pair, || 1999));
+    assert!(!report.has_news_for(&pair, || 2000), "a token that has ended is none");
+    assert!(!Report::default().has_news_for(&pair, || 5), "an empty slot is no news to hope for");
 }
 
 #[test]
 fn every_event_of_a_token_is_told_once() {
     let report = |pair: &mut SlotPair, token: Option<&str>| {
-        pair.observe(Slot::A, token.map(str::as_bytes), Declared::default(), &POLICY, KEY);
+        pair.observe(Slot::A, token.map(str::as_bytes), |_| Declared::default(), KEY);
         Report::of(pair)
     };
     let (mut pair, mut watch) = (SlotPair::default(), Watch::default());
@@ -355,6 +432,12 @@ fn every_event_of_a_token_is_told_once() {
     assert_eq!(events(&loaded, 100 * DAY_S + 1), []);
     assert_eq!(events(&report(&mut pair, Some("opaque")), 3), [audit::Event::Changed]);
     assert_eq!(events(&report(&mut pair, None), 4), [audit::Event::Emptied]);
+    let defective = report(&mut pair, Some("two\nlines"));
+    assert_eq!(events(&defective, 5), [audit::Event::Defective]);
+    assert_eq!(events(&defective, 6), []);
+    let odd = report(&mut pair, Some(r#"{"token": "opaque", "expires": "soon"}"#));
+    assert_eq!(events(&odd, 7), [audit::Event::Changed, audit::Event::BadDate]);
+    assert_eq!(events(&odd, 8), []);
 }
 
 #[test]
@@ -362,21 +445,25 @@ fn a_fresh_token_beside_an_ending_one_calms_the_alert() {
     let ends = |left: u64| jwt(&format!("{{\"iat\": {}, \"exp\": {}}}", NOW.wall_s, NOW.wall_s + left));
     let mut pair = SlotPair::default();
     put(&mut pair, Slot::A, &ends(3600));
-    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical));
+    assert_eq!(severity(&pair), Some(Severity::Critical));
     put(&mut pair, Slot::B, &ends(30 * DAY_S));
-    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::None));
+    assert_eq!(severity(&pair), Some(Severity::None));
     put(&mut pair, Slot::B, "opaque");
-    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical), "unknown is not fresh");
-    assert_eq!(Report::default().severity(NOW.wall_s, &POLICY), Some(Severity::Critical), "there is none to send");
+    assert_eq!(severity(&pair), Some(Severity::Critical), "unknown is not fresh");
+    assert_eq!(
+        Report::default().severity(NOW.wall_s, &POLICY, |_| false),
+        Some(Severity::Critical),
+        "there is none to send"
+    );
 }
 
 #[test]
 fn what_is_left_of_an_expired_token_is_no_alert_while_another_is_there() {
     let mut pair = SlotPair::default();
     put(&mut pair, Slot::A, &jwt(&format!("{{\"exp\": {}}}", NOW.wall_s - 1)));
-    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), Some(Severity::Critical));
+    assert_eq!(severity(&pair), Some(Severity::Critical));
     put(&mut pair, Slot::B, "opaque");
-    assert_eq!(Report::of(&pair).severity(NOW.wall_s, &POLICY), None, "of the one that counts nothing is known");
+    assert_eq!(severity(&pair), None, "of the one that counts nothing is known");
 }
 
 #[test]

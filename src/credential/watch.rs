@@ -1,7 +1,7 @@
 //! Watches a credential from one report to the next: what has happened to its tokens, and how urgent it is to replace one.
 
 use super::audit::Event;
-use super::{AgePolicy, Fingerprint, Report, Severity, Slot, SlotReport, Validity};
+use super::{AgePolicy, Fingerprint, Lifetime, Report, Severity, Slot, Validity};
 
 /// One credential under watch.
 #[derive(Debug, Clone, Default)]
@@ -13,9 +13,10 @@ pub struct Watch {
 #[derive(Debug, Clone, Copy)]
 struct LastSeen {
     fingerprint: Fingerprint,
-    /// Whether its end, and its violation of the policy, have been told.
+    /// Whether its end, its violation of the policy, and its illegible date have been told.
     expired: bool,
     violates: bool,
+    bad_date: bool,
 }
 
 impl Watch {
@@ -38,11 +39,15 @@ impl Watch {
             };
             let fingerprint = found.fingerprint();
             if before != Some(fingerprint) {
-                let event = if before.is_some() { Event::Changed } else { Event::Loaded };
+                let event = match before {
+                    _ if found.defect().is_some() => Event::Defective,
+                    Some(_) => Event::Changed,
+                    None => Event::Loaded,
+                };
                 events.push((slot, event, Some(fingerprint)));
                 *seen = None;
             }
-            let seen = seen.get_or_insert(LastSeen { fingerprint, expired: false, violates: false });
+            let seen = seen.get_or_insert(LastSeen { fingerprint, expired: false, violates: false, bad_date: false });
             let mut tell = |told: &mut bool, is: bool, event| {
                 if is && !*told {
                     events.push((slot, event, Some(fingerprint)));
@@ -50,6 +55,7 @@ impl Watch {
                 *told = is;
             };
             let lifetime = found.lifetime();
+            tell(&mut seen.bad_date, found.has_bad_date(), Event::BadDate);
             tell(&mut seen.expired, lifetime.validity(now_s) == Validity::Expired, Event::Expired);
             tell(&mut seen.violates, lifetime.violates_age(now_s, policy) == Some(true), Event::PolicyViolated);
         }
@@ -58,22 +64,26 @@ impl Watch {
 }
 
 impl Report {
-    /// How urgently the credential needs a new token: at once if none may be sent, else as [`Severity::of_all`] says.
-    pub fn severity(&self, now_s: u64, policy: &AgePolicy) -> Option<Severity> {
-        let lifetimes: Vec<_> = self.tokens().map(SlotReport::lifetime).collect();
-        if lifetimes.iter().all(|lifetime| lifetime.validity(now_s) != Validity::Valid) {
-            return Some(Severity::Critical);
-        }
-        Severity::of_all(&lifetimes, now_s, policy)
+    /// How urgently the credential needs a new token: at once if none may be sent, else as [`Severity::of_all`] says of those
+    /// that may. `is_condemned`: whether a server has refused a token for certain.
+    pub fn severity(
+        &self,
+        now_s: u64,
+        policy: &AgePolicy,
+        is_condemned: impl Fn(Fingerprint) -> bool,
+    ) -> Option<Severity> {
+        let sent = self.0.iter().flatten().filter(|slot| slot.is_valid(now_s) && !is_condemned(slot.fingerprint()));
+        let lifetimes: Vec<_> = sent.map(|slot| slot.lifetime()).collect();
+        if lifetimes.is_empty() { Some(Severity::Critical) } else { Severity::of_all(&lifetimes, now_s, policy) }
     }
 
     /// Whether a token is known to break the age policy; one that has ended already no longer does.
     pub fn violates_age(&self, now_s: u64, policy: &AgePolicy) -> bool {
-        let valid = self.tokens().map(SlotReport::lifetime).filter(|life| life.validity(now_s) != Validity::Expired);
-        valid.into_iter().any(|life| life.violates_age(now_s, policy) == Some(true))
+        let mut valid = self.lifetimes().filter(|life| life.validity(now_s) != Validity::Expired);
+        valid.any(|life| life.violates_age(now_s, policy) == Some(true))
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &SlotReport> {
-        self.0.iter().flatten()
+    fn lifetimes(&self) -> impl Iterator<Item = Lifetime> {
+        self.0.iter().flatten().filter(|slot| slot.defect().is_none()).map(|slot| slot.lifetime())
     }
 }

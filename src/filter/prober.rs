@@ -28,6 +28,12 @@ use crate::wiring::header;
 /// How often the prober looks.
 pub const PERIOD: Duration = Duration::from_secs(1);
 
+/// How often it looks at first, so that workers know what the slots hold before the first call comes.
+pub const FIRST_PERIOD: Duration = Duration::from_millis(50);
+
+/// How often it looks so at most.
+const FIRST_LOOKS: u8 = 40;
+
 /// The state of one prober.
 pub struct Prober {
     vm: Rc<Vm>,
@@ -39,6 +45,8 @@ pub struct Prober {
     schedules: Vec<Schedule>,
     under_way: Vec<UnderWay>,
     credentials: CredentialWatch,
+    /// How many more looks may follow each other quickly.
+    quick: u8,
 }
 
 /// A probe that has not been answered yet.
@@ -58,7 +66,15 @@ impl Prober {
         });
         let schedules = vec![Schedule::default(); vm.registry.servers.len()];
         let credentials = CredentialWatch::new(Rc::clone(&vm));
-        Prober { vm, pass: vm::probe_pass(), candidate, schedules, under_way: Vec::new(), credentials }
+        Prober {
+            vm,
+            pass: vm::probe_pass(),
+            candidate,
+            schedules,
+            under_way: Vec::new(),
+            credentials,
+            quick: FIRST_LOOKS,
+        }
     }
 
     /// Sets the gauges before there is any traffic. Nothing is sent yet, nor written: Envoy configures a plugin that it
@@ -69,8 +85,15 @@ impl Prober {
         }
     }
 
-    /// Looks after every server.
-    pub fn tick(&mut self, now: u64) {
+    /// Looks after every server. Answers whether it has begun to look every [`PERIOD`] only.
+    pub fn tick(&mut self, now: u64) -> bool {
+        let was_quick = self.quick > 0;
+        self.quick = self.quick.saturating_sub(1);
+        self.look_after(now);
+        was_quick && self.quick == 0
+    }
+
+    fn look_after(&mut self, now: u64) {
         // What has no answer by now gets none, and its lease has run out.
         self.under_way.retain(|probe| {
             let server = self.vm.registry.server(probe.server);
@@ -87,7 +110,9 @@ impl Prober {
             }
         }
         vm.flush_breakers(now);
-        self.credentials.tick(clock::now_with(now));
+        if self.credentials.tick(clock::now_with(now)) {
+            self.quick = 0;
+        }
     }
 
     /// Tells the statistics what has been counted. At once: the prober has all the time in the world.

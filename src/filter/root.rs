@@ -133,7 +133,7 @@ impl RootContext for Root {
             Some(Duty::Gate(..)) => self.set_tick_period(FLUSH_PERIOD),
             Some(Duty::Prober(prober)) => {
                 prober.start(clock::now_ms());
-                self.set_tick_period(prober::PERIOD);
+                self.set_tick_period(prober::FIRST_PERIOD);
             }
             _ => {}
         }
@@ -152,8 +152,11 @@ impl RootContext for Root {
                 vm.metrics.tick(now);
             }
             Some(Duty::Prober(prober)) => {
-                prober.tick(clock::now_ms());
+                let is_begun = prober.tick(clock::now_ms());
                 prober.tell();
+                if is_begun {
+                    self.set_tick_period(prober::PERIOD);
+                }
             }
             _ => {}
         }

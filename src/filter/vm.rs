@@ -12,8 +12,8 @@ use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
-use crate::call::credentials::Credentials;
-use crate::credential::FingerprintKey;
+use crate::call::credentials::{Credentials, World};
+use crate::credential::{Fingerprint, FingerprintKey};
 use crate::registry::{Problem, Registry, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
 use crate::telemetry::RegistryNames;
@@ -81,6 +81,17 @@ fn fingerprint_key() -> FingerprintKey {
     FingerprintKey(agreed("ck1"))
 }
 
+/// Whether a token is the first that this process has seen in a place.
+fn is_first(place: &str, token: Fingerprint) -> bool {
+    let key = format!("cf1:{place}");
+    let own = token.0.to_le_bytes();
+    let read = || EnvoySharedData.get(&key).ok().flatten().map(|(bytes, _)| bytes == own);
+    read().unwrap_or_else(|| {
+        let _ = EnvoySharedData.set(&key, &own, CREATE);
+        read().unwrap_or(true)
+    })
+}
+
 /// What a request of the prober's bears, so that an attempt knows it from one that has slipped past the gate.
 pub fn probe_pass() -> String {
     u128::from_le_bytes(agreed("pp1")).to_string()
@@ -112,9 +123,9 @@ impl Vm {
         let breakers = registry.servers.iter().map(|s| Breaker::new(s.id.as_str(), s.breaker)).collect();
         let metrics = Metrics::of_this_vm();
         let registry = Rc::new(registry);
-        let wall_s = || clock::wall_time().as_secs();
+        let world = World { wall_s: || clock::wall_time().as_secs(), is_first };
         Vm {
-            credentials: Credentials::new(Rc::clone(&registry), fingerprint_key(), wall_s, environment),
+            credentials: Credentials::new(Rc::clone(&registry), fingerprint_key(), world, environment),
             names: metrics.names_of(&registry),
             metrics,
             mcp_enabled: !off,

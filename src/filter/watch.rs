@@ -8,11 +8,10 @@ use super::host;
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
-use crate::call::credentials::watched;
+use crate::call::credentials::{testimony, watched};
 use crate::credential::audit::{Decision, Event};
-use crate::credential::{Now, Report, Severity, Slot, Watch};
+use crate::credential::{Now, Report, Severity, Slot, Testimony, Watch};
 use crate::registry::{Credential, CredentialIndex};
-use crate::telemetry::Name;
 use crate::wiring::cluster;
 
 /// How long a keeper may take. It answers before it has been asked, so to speak.
@@ -32,27 +31,32 @@ impl CredentialWatch {
         CredentialWatch { vm, watches }
     }
 
-    /// Looks after every credential.
-    pub fn tick(&mut self, now: Now) {
+    /// Looks after every credential. Answers whether all have been seen.
+    pub fn tick(&mut self, now: Now) -> bool {
+        let mut all_seen = true;
         let credentials = (0u16..).map(CredentialIndex).zip(&self.vm.registry.credentials);
         for ((at, credential), watch) in credentials.zip(&mut self.watches) {
             let name = self.vm.names.credential(at);
             ask_keeper(credential);
-            let Some(report) = watched(&EnvoySharedData, credential) else { continue };
+            let Some(report) = watched(&EnvoySharedData, credential) else {
+                all_seen = false;
+                continue;
+            };
             for (slot, event, fingerprint) in watch.update(&report, now.wall_s, &credential.policy) {
                 let decision = Decision { event, credential: credential.id.as_str(), slot, fingerprint, server: None };
                 let line = decision.line(now.wall_s);
-                if event == Event::Emptied {
+                if matches!(event, Event::Emptied | Event::Defective) {
                     // Envoy keeps a gauge for ever, so it must not go on telling of the token that was there.
                     self.vm.metrics.record(Metric::PatDays(name, slot), 0);
                 }
                 match event {
-                    Event::Expired | Event::PolicyViolated => log::warn!("{line}"),
+                    Event::Expired | Event::PolicyViolated | Event::Defective | Event::BadDate => log::warn!("{line}"),
                     _ => log::info!("{line}"),
                 }
             }
-            show(&self.vm, name, credential, &report, now.wall_s);
+            show(&self.vm, at, &report, now.wall_s);
         }
+        all_seen
     }
 }
 
@@ -65,17 +69,28 @@ fn ask_keeper(credential: &Credential) {
 }
 
 /// Sets the gauges.
-fn show(vm: &Vm, name: Name, credential: &Credential, report: &Report, now_s: u64) {
+fn show(vm: &Vm, at: CredentialIndex, report: &Report, now_s: u64) {
+    let (name, Some(credential)) = (vm.names.credential(at), vm.registry.credential(at)) else { return };
+    let users = vm.registry.servers.iter().filter(|server| server.credential == Some(at));
+    let said: Vec<_> = users.map(|server| testimony(&EnvoySharedData, server)).collect();
+    let is_condemned = |said: &Testimony, token| said.of(token).is_some_and(|word| word.is_condemned());
     let slots = Slot::BOTH.into_iter().zip(&credential.slots).zip(&report.0);
     for ((slot, _), token) in slots.filter(|((_, source), _)| source.is_some()) {
-        let days = token.as_ref().and_then(|token| token.lifetime().days_left(now_s));
+        let token = token.as_ref().filter(|token| token.defect().is_none());
+        let days = token.and_then(|token| token.lifetime().days_left(now_s, &credential.policy));
         if let Some(days) = days {
             vm.metrics.record(Metric::PatDays(name, slot), days);
         }
+        let sent = token.is_some_and(|token| {
+            token.is_valid(now_s) && !said.iter().any(|said| is_condemned(said, token.fingerprint()))
+        });
         vm.metrics.record(Metric::PatPresent(name, slot), token.is_some().into());
+        vm.metrics.record(Metric::PatSent(name, slot), sent.into());
         vm.metrics.record(Metric::PatExpiryKnown(name, slot), days.is_some().into());
     }
-    let severity = report.severity(now_s, &credential.policy);
+    // As urgent as for the server that is worst off. Without servers nobody can have refused anything.
+    let at_server = |said: &Testimony| report.severity(now_s, &credential.policy, |token| is_condemned(said, token));
+    let severity = said.iter().map(at_server).max().unwrap_or_else(|| at_server(&Testimony::NONE));
     for urgent in [Severity::Alert, Severity::Critical] {
         vm.metrics.record(Metric::PatAlert(name, urgent), (severity == Some(urgent)).into());
     }

@@ -75,7 +75,7 @@ pub const LABELS: [&str; 13] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 20] = [
+pub static FAMILIES: [&Family; 21] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -88,6 +88,7 @@ pub static FAMILIES: [&Family; 20] = [
     &REPLAY_REFUSED,
     &PAT_DAYS,
     &PAT_PRESENT,
+    &PAT_SENT,
     &PAT_EXPIRY_KNOWN,
     &PAT_ALERT,
     &PAT_AGE_VIOLATION,
@@ -195,7 +196,7 @@ pub static PAT_DAYS: Family = Family {
     name: "snowflake_pat_days_until_expiry",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "whole days until a token ends; only where that is known; 0 once the slot is emptied, so alert where \
+    meaning: "whole days until a token ends, or is as old as `max_age`, if its end is not known; only where either is known; 0 once the slot is emptied, so alert where \
               `dualpath_pat_present` is 1, or on `snowflake_pat_rotation_alerts`",
     bound: "2 per credential",
 };
@@ -205,7 +206,17 @@ pub static PAT_PRESENT: Family = Family {
     name: "dualpath_pat_present",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "1 if the slot has a token, 0 if it is empty",
+    meaning: "1 if the slot has a token that a header can carry, 0 if it is empty or has something else",
+    bound: "2 per credential",
+};
+
+/// Whether a slot's token is sent.
+pub static PAT_SENT: Family = Family {
+    name: "dualpath_pat_sent",
+    kind: Kind::Gauge,
+    labels: &[CREDENTIAL, SLOT],
+    meaning: "1 if the slot's token may be sent; 0 if there is none, if it has ended or not begun, or if a server has refused \
+              it for certain",
     bound: "2 per credential",
 };
 
@@ -214,7 +225,7 @@ pub static PAT_EXPIRY_KNOWN: Family = Family {
     name: "dualpath_pat_expiry_known",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "1 if the end of the slot's token is known, 0 if not",
+    meaning: "1 if it is known when the slot's token has to be replaced, 0 if not",
     bound: "2 per credential",
 };
 
@@ -223,7 +234,8 @@ pub static PAT_ALERT: Family = Family {
     name: "snowflake_pat_rotation_alerts",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SEVERITY],
-    meaning: "1 while a new token is needed: `alert`, or `critical`, also when no slot has one that may be sent",
+    meaning: "1 while a new token is needed: `alert`, or `critical`, also when a server has none that may be sent, for \
+              whatever reason",
     bound: "2 per credential",
 };
 

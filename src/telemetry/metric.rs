@@ -98,6 +98,8 @@ pub enum Metric {
     PatDays(Name, Slot),
     /// [`family::PAT_PRESENT`]: credential, slot; 1 or 0.
     PatPresent(Name, Slot),
+    /// [`family::PAT_SENT`]: credential, slot; 1 or 0.
+    PatSent(Name, Slot),
     /// [`family::PAT_EXPIRY_KNOWN`]: credential, slot; 1 or 0.
     PatExpiryKnown(Name, Slot),
     /// [`family::PAT_ALERT`]: credential, severity; 1 or 0.
@@ -131,6 +133,7 @@ impl Metric {
             Metric::PatSwitch(..) => &family::PAT_SWITCH,
             Metric::PatDays(..) => &family::PAT_DAYS,
             Metric::PatPresent(..) => &family::PAT_PRESENT,
+            Metric::PatSent(..) => &family::PAT_SENT,
             Metric::PatExpiryKnown(..) => &family::PAT_EXPIRY_KNOWN,
             Metric::PatAlert(..) => &family::PAT_ALERT,
             Metric::PatAgeViolation(_) => &family::PAT_AGE_VIOLATION,
@@ -157,6 +160,7 @@ impl Metric {
             Metric::PatRejected(credential, slot)
             | Metric::PatDays(credential, slot)
             | Metric::PatPresent(credential, slot)
+            | Metric::PatSent(credential, slot)
             | Metric::PatExpiryKnown(credential, slot) => [of(credential), slot.as_str(), "", ""],
             Metric::PatSwitch(credential, from, to, cause) => {
                 [of(credential), from.as_str(), to.as_str(), cause.as_str()]

@@ -20,6 +20,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::ReplayRefused(name, "budget"),
         Metric::PatDays(name, Slot::A),
         Metric::PatPresent(name, Slot::B),
+        Metric::PatSent(name, Slot::B),
         Metric::PatExpiryKnown(name, Slot::A),
         Metric::PatAlert(name, Severity::Critical),
         Metric::PatAgeViolation(name),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dualpath::credential::date::DAY_S;
+use dualpath::credential::date::{DAY_S, parse};
+use dualpath::credential::{Declared, FingerprintKey, Report, Slot, SlotPair};
 use serde_json::json;
 
 use crate::fixture::{
@@ -180,4 +181,118 @@ fn a_new_token_in_the_place_of_a_refused_one_is_used_at_once() {
     world.process.advance(Duration::from_secs(31));
     let played = world.call("search", healthy());
     assert_eq!(played.servers(), ["mcp-a"]);
+}
+
+/// Leaves what the keeper of the first server's credential leaves once it has seen these slots.
+fn keeper_saw(world: &World, slots: [Option<&str>; 2], declared: Declared) {
+    let mut pair = SlotPair::default();
+    for (slot, text) in Slot::BOTH.into_iter().zip(slots) {
+        pair.observe(slot, text.map(str::as_bytes), |_| declared, FingerprintKey([1; 16]));
+    }
+    let report = Report::of(&pair).encode();
+    world.process.shared_data().set("dualpath", "cr1:pat-mcp-a", &report, 0).expect("a write");
+}
+
+const TWO_LINES: &str = "tok-0123456789\nabcdef";
+
+#[test]
+fn a_token_that_no_header_can_carry_is_as_good_as_none_and_the_other_slot_is_used() {
+    let mut world = World::new();
+    for bad in [TWO_LINES, "tok\0", "tok\r", "{\"token\": ", r#"{"token": "a\u0000b"}"#] {
+        world.route.slots.insert("mcp-a".into(), [Some(bad.into()), Some("secret-mcp-a-2".into())]);
+        world.process.advance(Duration::from_secs(1));
+        let played = world.call("write", healthy());
+        assert_eq!((played.servers(), shown(&played)), (vec!["mcp-a"], vec!["Bearer secret-mcp-a-2".to_owned()]));
+    }
+}
+
+#[test]
+fn a_server_with_nothing_but_a_token_that_no_header_can_carry_is_passed_over() {
+    let mut world = World::new();
+    world.route.slots.insert("mcp-a".into(), [Some(TWO_LINES.into()), None]);
+    keeper_saw(&world, [Some(TWO_LINES), None], Declared::default());
+    for _ in 0..5 {
+        let played = world.call("write", healthy());
+        assert_eq!((played.reply().status(), played.servers()), (200, vec!["mcp-b"]), "from the first call on");
+    }
+    assert_eq!(world.metric("cortex_circuit_breaker_state.server.mcp-a"), 0);
+}
+
+#[test]
+fn the_first_call_after_a_start_with_ended_tokens_fails_over() {
+    let declared = Declared { issued_s: None, expires_s: parse("2026-01-01") };
+    let mut registry = registry();
+    for slot in ["a", "b"] {
+        registry["credentials"][0]["slots"][slot]["expires"] = json!("2026-01-01");
+    }
+    let world = World::under(&registry);
+    keeper_saw(&world, [Some("secret-mcp-a-1"), Some("secret-mcp-a-2")], declared);
+    let played = world.call("search", healthy());
+    assert_eq!((played.reply().status(), played.servers()), (200, vec!["mcp-b"]));
+}
+
+#[test]
+fn nobody_is_told_that_a_server_refused_what_was_never_sent_to_it() {
+    let mut world = World::new();
+    world.route.slots.insert("mcp-a".into(), [None, None]);
+    let reply = world.call("search", healthy());
+    let text = reply.reply().text();
+    assert!(text.contains("has no token that may be sent") && text.contains("asked: none"), "{text}");
+    assert!(!text.contains("did not accept"), "{text}");
+    for counted in ["dualpath_attempts_total.server.mcp-a", "dualpath_alerts_total.server.mcp-a"] {
+        assert_eq!(world.metric_sum(counted), 0, "{counted}");
+    }
+}
+
+#[test]
+fn a_token_with_dates_beside_it_is_sent_alone_and_not_after_its_end() {
+    let mut world = World::new();
+    let dated = |token: &str, expires: &str| json!({"token": token, "expires": expires}).to_string();
+    let put = |world: &mut World, text: String| {
+        world.route.slots.insert("mcp-a".into(), [Some(text), Some("secret-mcp-a-2".into())]);
+        world.process.advance(Duration::from_secs(1));
+    };
+    put(&mut world, dated("secret-mcp-a-1", "2026-06-30"));
+    assert_eq!(shown(&world.call("search", healthy())), ["Bearer secret-mcp-a-1"]);
+    world.process.advance(Duration::from_secs(40 * DAY_S));
+    assert_eq!(shown(&world.call("search", healthy())), ["Bearer secret-mcp-a-2"]);
+    put(&mut world, dated("secret-mcp-a-3", "2026-12-31"));
+    assert!(shown(&world.call("search", healthy()))[0].starts_with("Bearer secret-mcp-a-"));
+    world.route.slots.insert("mcp-a".into(), [Some(dated("secret-mcp-a-3", "2026-12-31")), None]);
+    world.process.advance(Duration::from_secs(1));
+    assert_eq!(shown(&world.call("search", healthy())), ["Bearer secret-mcp-a-3"]);
+}
+
+#[test]
+fn the_registry_s_dates_are_the_first_token_s_for_every_worker() {
+    let mut registry = registry();
+    registry["credentials"][0]["slots"]["a"]["expires"] = json!("2026-06-30");
+    let mut world = World::under(&registry);
+    let only = |token: &str| [Some(token.to_owned()), None];
+    world.route.slots.insert("mcp-a".into(), only("secret-mcp-a-1"));
+    assert_eq!(shown(&world.call("search", healthy())), ["Bearer secret-mcp-a-1"]);
+    world.process.advance(Duration::from_secs(40 * DAY_S));
+    let new = only("secret-mcp-a-3");
+    world.route.slots.insert("mcp-a".into(), new.clone());
+    assert_eq!(
+        shown(&world.call("search", healthy())),
+        ["Bearer secret-mcp-a-3"],
+        "it is not held to the old one's dates"
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let later = crate::fixture::start_with(&world.process, &registry);
+            let mut route = route();
+            route.slots.insert("mcp-a".into(), new);
+            assert_eq!(shown(&play(&later, "gate", &route, search(healthy()))), ["Bearer secret-mcp-a-3"]);
+        });
+    });
+}
+
+#[test]
+fn a_token_that_is_too_old_for_its_policy_is_sent() {
+    let mut registry = registry();
+    registry["credentials"][0]["slots"]["a"]["issued"] = json!("2026-01-01");
+    registry["credentials"][0]["slots"]["b"]["issued"] = json!("2025-01-01");
+    assert_eq!(shown(&World::under(&registry).call("search", healthy())), ["Bearer secret-mcp-a-1"]);
 }

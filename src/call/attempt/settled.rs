@@ -61,7 +61,8 @@ impl Attempt {
     /// There is no secret that may be sent, so the request must not go out.
     pub fn has_no_credential(&mut self, scene: &mut Scene<'_>) -> Reaction {
         let mut reaction = Reaction::default();
-        self.conclude(scene, Class::Credential.into(), false, &mut reaction);
+        let end = End { class: Class::Credential, answered: false, readable: false, timed_out: false };
+        self.settle(scene, Class::Credential.into(), end, &mut reaction);
         reaction
     }
 

@@ -21,6 +21,9 @@ pub struct AdminMetrics(Metrics);
 /// # Errors
 /// Why there is no answer.
 pub fn ask(url: &str) -> Result<AdminMetrics, String> {
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(format!("{url}: needs a scheme: http://{url}"));
+    }
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let page = format!("{}/stats/prometheus", url.trim_end_matches('/'));
     let read = || agent.get(&page).call()?.body_mut().with_config().limit(LARGEST).read_to_string();
@@ -57,6 +60,11 @@ impl AdminMetrics {
     pub fn has_token(&self, id: &str, slot: &str) -> Option<bool> {
         self.alerts(id, Severity::Alert)?;
         Some(self.of_slot(&of::PAT_PRESENT, id, slot).is_some_and(is_on))
+    }
+
+    /// Whether it sends a slot's token. An Envoy with an older module does not tell, and sends what it has.
+    pub fn is_sent(&self, id: &str, slot: &str) -> bool {
+        self.of_slot(&of::PAT_SENT, id, slot).is_none_or(is_on)
     }
 
     /// Whole days until the end of a slot's token; `None` if it does not know.

@@ -14,7 +14,7 @@ use super::shape::{Finding, findings};
 use crate::cli::credentials::days_left;
 use crate::cli::load::parse;
 use crate::cli::{complain, now_s, print, shown};
-use crate::credential::{AgePolicy, Declared, Lifetime, Secret, Severity, Validity, date};
+use crate::credential::{AgePolicy, Declared, Defect, Handed, Lifetime, Severity, Validity, date};
 use crate::registry::Id;
 
 /// Check a file with a token before Envoy gets it: its shape, its name and its end.
@@ -69,9 +69,12 @@ fn read(file: &str) -> io::Result<Vec<u8>> {
 /// Everything about the `bytes` of `file` at `now_s`. `name` is what its secret must be called, if that is known.
 pub fn judge(file: &str, bytes: &[u8], name: Option<&str>, now_s: u64, world: World) -> Vec<Finding> {
     let text = String::from_utf8_lossy(bytes);
+    let is_json = text.trim_start().starts_with('{');
     let tree = parse(file, text.trim_start_matches('\u{feff}'));
     match tree {
-        Ok(tree) if tree.is_object() => of_document(&tree, name, now_s, world),
+        Ok(tree) if tree.is_object() && !(is_json && tree.get("token").is_some()) => {
+            of_document(&tree, name, now_s, world)
+        }
         Err(error) if looks_like_a_document(&text) => {
             vec![Finding::new(Urgency::Critical, format!("is no YAML or JSON, so Envoy refuses it: {error}"))]
         }
@@ -158,29 +161,58 @@ fn of_text(text: Text, now_s: u64, world: World) -> Vec<Finding> {
 }
 
 fn of_token(bytes: &[u8], now_s: u64) -> Vec<Finding> {
-    let mut found = findings(bytes);
+    let handed = Handed::read(bytes);
+    let mut found = match &handed {
+        Some(Handed { defect: Some(Defect::NotReadable), .. }) => return vec![not_readable(bytes)],
+        Some(handed) if bytes.trim_ascii().starts_with(b"{") => {
+            let mut found = findings(&handed.secret.header_value(""));
+            found.extend(handed.bad_date.then(|| {
+                let date = "2027-01-30 or 2027-01-30T08:30:00Z";
+                Finding::new(
+                    Urgency::Alert,
+                    format!("has a date beside its token that is none such as {date}: mend it"),
+                )
+            }));
+            found
+        }
+        None if bytes.trim_ascii().starts_with(b"{") => findings(b""),
+        _ => findings(bytes),
+    };
     // The end of something that is no token yet would only confuse.
-    if found.iter().all(|finding| finding.urgency < Urgency::Critical)
-        && let Some(secret) = Secret::new(bytes)
-    {
+    if let Some(handed) = handed.filter(|_| found.iter().all(|finding| finding.urgency < Urgency::Critical)) {
         let policy = AgePolicy::default();
-        found.extend(life(Lifetime::of(&secret, Declared::default(), &policy), now_s, &policy));
+        found.extend(life(Lifetime::of(&handed, Declared::default()), now_s, &policy));
     }
     found
+}
+
+fn not_readable(bytes: &[u8]) -> Finding {
+    if let Some(placeholder) = findings(bytes).into_iter().find(|finding| finding.text.contains("placeholder")) {
+        return placeholder;
+    }
+    let shape = r#"{"token": "...", "issued": "2026-11-01", "expires": "2027-01-30"}"#;
+    Finding::new(
+        Urgency::Critical,
+        format!("begins as JSON and has no readable token: write {shape}, or the token alone"),
+    )
 }
 
 /// What the token says of its own life, by the default policy.
 fn life(lifetime: Lifetime, now_s: u64, policy: &AgePolicy) -> Vec<Finding> {
     let mut found = Vec::new();
-    let Some(end) = lifetime.expires_s else {
-        return vec![Finding::new(Urgency::Fine, "does not tell its end: declare issued or expires in the registry")];
+    let Some(due) = lifetime.due_s(policy) else {
+        return vec![Finding::new(
+            Urgency::Fine,
+            r#"does not tell its end: put its dates beside it, {"token": "...", "expires": "2027-01-30"}"#,
+        )];
     };
-    let (at, left) = (date::show(end), days_left(lifetime.days_left(now_s).unwrap_or_default()));
+    let (at, left) = (date::show(due), days_left(lifetime.days_left(now_s, policy).unwrap_or_default()));
+    let ends = if lifetime.expires_s.is_some() { "ends" } else { "is as old as 90d, the default max_age," };
     found.push(match (lifetime.validity(now_s), lifetime.severity(now_s, policy)) {
         (Validity::Expired, _) => Finding::new(Urgency::Critical, format!("ended at {at}")),
-        (_, Some(Severity::Critical)) => Finding::new(Urgency::Critical, format!("ends at {at}, {left} left")),
-        (_, Some(Severity::Alert)) => Finding::new(Urgency::Alert, format!("ends at {at}, {left} left")),
-        _ => Finding::new(Urgency::Fine, format!("ends at {at}, {left} left")),
+        (_, Some(Severity::Critical)) => Finding::new(Urgency::Critical, format!("{ends} at {at}, {left} left")),
+        (_, Some(Severity::Alert)) => Finding::new(Urgency::Alert, format!("{ends} at {at}, {left} left")),
+        _ => Finding::new(Urgency::Fine, format!("{ends} at {at}, {left} left")),
     });
     if lifetime.validity(now_s) == Validity::NotYet {
         let begin = lifetime.not_before_s.map(date::show).unwrap_or_default();

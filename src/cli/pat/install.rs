@@ -48,15 +48,22 @@ pub fn installation(source: &Source, name: &str) -> Installation {
     }
 }
 
-/// An SDS file, as JSON, which is YAML too, with a place for the token that only printf fills.
+/// An SDS file, as JSON, which is YAML too, with places for the token and its dates that only printf fills. The secret is
+/// JSON in it, so that token and dates are replaced together.
 fn document(name: &str) -> String {
+    let dated = r#"{\\"token\\":\\"%s\\",\\"issued\\":\\"%s\\",\\"expires\\":\\"%s\\"}"#;
     format!(
-        r#"{{"resources":[{{"@type":"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret","name":"{name}","generic_secret":{{"secret":{{"inline_string":"%s"}}}}}}]}}"#
+        r#"{{"resources":[{{"@type":"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret","name":"{name}","generic_secret":{{"secret":{{"inline_string":"{dated}"}}}}}}]}}"#
     )
 }
 
-/// Reads the token. printf is bash's own, so its arguments are no command line of a process.
-const READ: &str = "IFS= read -rsp 'token: ' token; echo >&2";
+/// Reads the token and when it ends. printf is bash's own, so its arguments are no command line of a process.
+const READ: &str = "IFS= read -rsp 'token: ' token; echo >&2
+  IFS= read -rp 'its end, such as 2027-01-30, or nothing: ' end
+  now=$(date -u +%Y-%m-%dT%H:%M:%SZ)";
+
+/// What printf fills in.
+const FILLED: &str = r#""$token" "$now" "$end""#;
 
 fn into_file(file: &str, name: &str) -> String {
     let (target, new) = (quoted(file), quoted(&format!("{file}.new")));
@@ -64,7 +71,7 @@ fn into_file(file: &str, name: &str) -> String {
     format!(
         "( umask 077\n  \
            {READ}\n  \
-           printf '{document}\\n' \"$token\" >{new}\n  \
+           printf '{document}\\n' {FILLED} >{new}\n  \
            if [ -e {target} ]; then chown --reference={target} {new}; chmod --reference={target} {new}; fi\n  \
            dualpath pat check --name {name} {new} && mv {new} {target} )"
     )
@@ -75,7 +82,7 @@ fn into_kubernetes_secret(file: &str, name: &str) -> String {
     let (document, head) = (document(name), quoted(&format!("{{\"data\":{{\"{key}\":\"")));
     format!(
         "( {READ}\n  \
-           printf '{document}' \"$token\" | base64 | tr -d '\\n' |\n  \
+           printf '{document}' {FILLED} | base64 | tr -d '\\n' |\n  \
            {{ printf %s {head}; cat; printf '\"}}}}'; }} |\n  \
            kubectl patch secret dualpath-pat --type merge --patch-file /dev/stdin )"
     )

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::sds::{self, Text};
 use crate::cli::load::parse;
-use crate::credential::Secret;
+use crate::credential::{Defect, Handed};
 use crate::registry::Source;
 
 /// The world outside, as far as tokens come from there.
@@ -23,7 +23,7 @@ pub struct World<'w> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A token.
-    Token(Secret),
+    Token(Handed),
     /// None. Why.
     Nothing(String),
     /// The place cannot be read, or not as what it should be. Why.
@@ -36,7 +36,7 @@ pub enum Found {
 pub fn look(source: &Source, name: &str, world: World) -> Found {
     match source {
         Source::SdsGrpc(_) | Source::Endpoint(_) => Found::Hidden,
-        Source::Inline(secret) => Found::Token(secret.clone()),
+        Source::Inline(secret) => token(&secret.header_value(""), String::new),
         Source::Environment(variable) => environment(variable, world),
         Source::SdsFile(file) => sds_file(file, name, world).unwrap_or_else(Found::Unreadable),
     }
@@ -78,11 +78,14 @@ fn is_variable(name: &str) -> bool {
 }
 
 fn token(bytes: &[u8], nothing: impl FnOnce() -> String) -> Found {
-    match Secret::new(bytes) {
+    match Handed::read(bytes) {
         None => Found::Nothing(nothing()),
-        Some(secret) if !secret.fits_a_header() => {
+        Some(Handed { defect: Some(Defect::NotReadable), .. }) => {
+            Found::Nothing("what is there is JSON without a readable token".to_owned())
+        }
+        Some(handed) if handed.defect.is_some() || !handed.secret.fits_a_header() => {
             Found::Nothing("what is there fits no header: `dualpath pat check` says why".to_owned())
         }
-        Some(secret) => Found::Token(secret),
+        Some(handed) => Found::Token(handed),
     }
 }

@@ -119,9 +119,9 @@ impl<'p> Plan<'p> {
         let declared = self.target.0.declared;
         (declared.issued_s.is_some() || declared.expires_s.is_some()).then(|| {
             format!(
-                "The registry says when the token in slot {} was issued or ends. That is of the old token, and the new one\n\
-                 would be held to it: take issued and expires out of the slot, or set them to the new token's, then render\n\
-                 again and restart Envoy, before anything else.",
+                "The registry says when the token in slot {} was issued or ends. That is of the old token. A running Envoy does\n\
+                 not hold the new one to it, but one that starts later would: take issued and expires out of the slot before\n\
+                 Envoy is next started. The new token's dates belong beside it, as in the commands below.",
                 self.slot()
             )
         })
@@ -200,7 +200,7 @@ impl<'p> Plan<'p> {
         if old != slot && old != "?" {
             let _ = write!(
                 said,
-                "\nCalls change over at once if both tokens tell when they were issued (as JWTs, or by issued in the registry):\n\
+                "\nCalls change over at once if both tokens tell when they were issued (as JWTs, or beside them):\n\
                  {switched}{{credential=\"{id}\",from=\"{old}\",to=\"{slot}\",reason=\"{newer}\"}} grows. Otherwise they\n\
                  change within the first call whose old token is refused.",
                 switched = of::PAT_SWITCH.name,

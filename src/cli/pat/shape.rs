@@ -171,7 +171,7 @@ fn doubts(token: &[u8]) -> Vec<Finding> {
 
 /// Whether it decodes to text. By chance no token does: too many byte values are no text.
 fn is_encoded(token: &[u8]) -> bool {
-    let is_text = |bytes: Vec<u8>| bytes.len() >= 12 && bytes.trim_ascii().iter().all(u8::is_ascii_graphic);
+    let is_text = |bytes: Vec<u8>| bytes.len() >= 6 && bytes.trim_ascii().iter().all(u8::is_ascii_graphic);
     STANDARD.decode(token).is_ok_and(is_text)
 }
 

@@ -67,6 +67,8 @@ pub enum Token {
     Expired,
     /// It has, but its time has not come.
     NotYet,
+    /// It has, and a running Envoy does not send it: servers refused it, or its time is over or has not come.
+    Withheld,
     /// It has none. Why.
     Missing(String),
     /// That cannot be found out. Why.
@@ -93,8 +95,8 @@ fn slot_of_files(
 ) -> SlotStatus {
     let policy = &credential.policy;
     let (token, lifetime) = match look(&slot.source, &format!("{}-{name}", credential.id), world) {
-        Found::Token(secret) => {
-            let lifetime = Lifetime::of(&secret, slot.declared, policy);
+        Found::Token(handed) => {
+            let lifetime = Lifetime::of(&handed, slot.declared);
             let token = match lifetime.validity(now_s) {
                 Validity::Valid => Token::Present,
                 Validity::Expired => Token::Expired,
@@ -104,9 +106,9 @@ fn slot_of_files(
         }
         // What is declared of a token that is not there is of no use.
         Found::Nothing(why) => (Token::Missing(why), Lifetime::default()),
-        Found::Unreadable(why) => (Token::Unreadable(why), Lifetime::declared(slot.declared, policy)),
+        Found::Unreadable(why) => (Token::Unreadable(why), Lifetime::declared(slot.declared)),
         Found::Hidden => {
-            let lifetime = Lifetime::declared(slot.declared, policy);
+            let lifetime = Lifetime::declared(slot.declared);
             // Whatever is there, it is held to what is declared of it.
             let expired = lifetime.validity(now_s) == Validity::Expired;
             (if expired { Token::Expired } else { Token::Hidden }, lifetime)
@@ -117,7 +119,7 @@ fn slot_of_files(
         source: source(&slot.source),
         token,
         lifetime,
-        days_left: lifetime.days_left(now_s),
+        days_left: lifetime.days_left(now_s, policy),
         severity: lifetime.severity(now_s, policy),
         rejected: None,
         update_failures: None,
@@ -191,7 +193,8 @@ pub fn of_envoy(registry: &Registry, now_s: u64, url: &str, seen: &AdminMetrics)
             policy,
             severity: seen.severity(id),
             violates_age: seen.violates_age(id),
-            usable: slots.iter().all(|slot| matches!(slot.token, Token::Missing(_))).then_some(false),
+            usable: (!slots.iter().any(|slot| matches!(slot.token, Token::Present | Token::Unreadable(_))))
+                .then_some(false),
             slots,
             switches: seen.switches(id),
         }
@@ -206,8 +209,10 @@ fn slot_of_envoy(credential: &Credential, name: &'static str, slot: &SlotSource,
         slot: name,
         source: source(&slot.source),
         token: match seen.has_token(id, name) {
-            Some(true) => Token::Present,
-            Some(false) => Token::Missing("this Envoy has seen none".to_owned()),
+            Some(true) if seen.is_sent(id, name) => Token::Present,
+            Some(true) if days_left == Some(0) && seen.rejected(id, name) == 0 => Token::Expired,
+            Some(true) => Token::Withheld,
+            Some(false) => Token::Missing("this Envoy has seen none that a header can carry".to_owned()),
             None => Token::Unreadable("this Envoy has no metrics of this credential".to_owned()),
         },
         lifetime: Lifetime::default(),

@@ -65,6 +65,7 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
         Token::Present => "present".to_owned(),
         Token::Expired => "EXPIRED".to_owned(),
         Token::NotYet => "not valid yet".to_owned(),
+        Token::Withheld => "present but NOT SENT: refused by servers, or not valid now".to_owned(),
         Token::Missing(why) => format!("no token, {why}"),
         Token::Unreadable(why) => format!("unreadable, {why}"),
         Token::Hidden => "only a running Envoy sees it (--admin)".to_owned(),
@@ -75,6 +76,10 @@ fn slot_text(slot: &SlotStatus, policy: &AgePolicy, now_s: u64) -> String {
     match (slot.lifetime.expires_s, slot.days_left) {
         (Some(end), _) if end <= now_s => said.push(format!("ended {}", date::show(end))),
         (Some(end), Some(days)) => said.push(format!("ends {}, {} left", date::show(end), days_left(days))),
+        (None, Some(_)) if slot.token == Token::Expired => {}
+        (None, Some(days)) if slot.lifetime.issued_s.is_some() => {
+            said.push(format!("{} left until it is as old as max_age allows", days_left(days)));
+        }
         (None, Some(days)) => said.push(format!("{} left", days_left(days))),
         (_, None) if slot.is_unknown() => said.push("end unknown".to_owned()),
         (_, None) => {}
@@ -128,6 +133,7 @@ fn slot_json(slot: &SlotStatus) -> Value {
         Token::Present => ("present", None),
         Token::Expired => ("expired", None),
         Token::NotYet => ("not_yet_valid", None),
+        Token::Withheld => ("not_sent", None),
         Token::Missing(why) => ("missing", Some(why)),
         Token::Unreadable(why) => ("unreadable", Some(why)),
         Token::Hidden => ("hidden", None),

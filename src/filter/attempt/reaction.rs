@@ -71,7 +71,9 @@ impl Attempt {
         }
         let now_ms = flown.now_ms();
         let (vm, at, name) = (&flown.vm, flown.at, flown.vm.names.server(flown.at));
-        if attempt.drill().is_some() {
+        if matches!(self.phase, Phase::Refused) && settled.verdict.class == Class::Credential {
+            // The server was not asked. That it has no token is told by the credential's own metrics.
+        } else if attempt.drill().is_some() {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.
             vm.metrics.count(Metric::Drills(name, settled.verdict.class));
         } else {

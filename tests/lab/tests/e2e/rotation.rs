@@ -157,6 +157,14 @@ async fn two_bad_tokens_are_named_as_the_cause_and_not_hammered() {
     }
     let metrics = world.envoy.metrics_settled().await.expect("metrics");
     assert!(metrics.sum("dualpath_alerts_total", &[("class", "credential")]) >= 1.0);
+    until(&world, |metrics| {
+        let sent = |slot| metrics.value("dualpath_pat_sent", &[("credential", "pat-primary"), ("slot", slot)]);
+        let critical = [("credential", "pat-primary"), ("severity", "critical")];
+        sent("a") == Some(0.0)
+            && sent("b") == Some(0.0)
+            && metrics.value("snowflake_pat_rotation_alerts", &critical) == Some(1.0)
+    })
+    .await;
     // A new token is noticed without waiting for the end of the rest.
     world.primary.accept(&[NEW, "pat-third"]);
     put(&world, "b", "pat-third");
@@ -225,6 +233,78 @@ async fn the_age_of_tokens_shows_without_any_call() {
     let present = |slot| metrics.value("dualpath_pat_present", &[("credential", "pat-secondary"), ("slot", slot)]);
     assert_eq!((present("a"), present("b")), (Some(1.0), None), "the registry has no slot b of it");
     assert_eq!(world.calls(), [0, 0, 0]);
+}
+
+/// An opaque token with its dates beside it, on several lines.
+fn dated(token: &str, issued: u64, expires: u64) -> String {
+    format!("{:#}", json!({"token": token, "issued": issued, "expires": expires}))
+}
+
+#[tokio::test]
+async fn one_file_brings_a_token_and_its_dates_and_a_new_one_does_not_inherit_them() {
+    let now = wall_s();
+    let ending = dated(OLD, now - 80 * DAY, now + 2 * DAY + 3600);
+    let world = World::start_with(|options| {
+        slots(options, [&ending, ""], &[OLD, NEW]);
+        let slots =
+            json!({"a": {"sds_file": options.scratch.path().join("pat-primary-a.json"), "expires": "2020-01-01"}});
+        options.set("/credentials/0/slots", slots);
+    })
+    .await;
+    let days = |metrics: &Metrics| {
+        metrics.value("snowflake_pat_days_until_expiry", &[("credential", "pat-primary"), ("slot", "a")])
+    };
+    let alert = |metrics: &Metrics| {
+        metrics.value("snowflake_pat_rotation_alerts", &[("credential", "pat-primary"), ("severity", "alert")])
+    };
+    until(&world, |metrics| (days(metrics), alert(metrics)) == (Some(2.0), Some(1.0))).await;
+    assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"));
+    put(&world, "a", &dated(NEW, now, now + 60 * DAY + 3600));
+    until(&world, |metrics| (days(metrics), alert(metrics)) == (Some(60.0), Some(0.0))).await;
+    let traffic = Traffic::start(&world.client, 2, Duration::from_millis(10));
+    until_used(&world, NEW).await;
+    drop(traffic);
+    assert_eq!(shown(&world.primary), [OLD, NEW], "the tokens alone");
+    put(&world, "a", "pat-opaque-7f3b21");
+    until(&world, |metrics| {
+        metrics.value("dualpath_pat_expiry_known", &[("credential", "pat-primary"), ("slot", "a")]) == Some(0.0)
+    })
+    .await;
+    for secret in [OLD, NEW] {
+        assert!(!world.envoy.logs().contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_a_line_break_inside_is_an_empty_slot_and_costs_no_call() {
+    let world = World::start_with(|options| slots(options, ["tok-0123456789\nabcdef", NEW], &[NEW])).await;
+    for _ in 0..10 {
+        let reply = world.client.call("sql", json!({"sql": "insert"})).await;
+        assert_eq!(reply.served_by().as_deref(), Some("primary"), "{}", reply.answer.text());
+    }
+    assert_eq!(shown(&world.primary), [NEW]);
+    let of = |slot| [("credential", "pat-primary"), ("slot", slot)];
+    until(&world, |metrics| {
+        metrics.value("dualpath_pat_present", &of("a")) == Some(0.0)
+            && metrics.value("dualpath_pat_sent", &of("b")) == Some(1.0)
+    })
+    .await;
+    let logs = world.envoy.logs();
+    assert!(logs.contains(r#""event":"defective""#) && !logs.contains("tok-0123456789"), "{logs}");
+    // Nothing but such a token: the next server, and the operator hears of it.
+    put(&world, "b", "{\"token\": \"broken-9281");
+    let critical = [("credential", "pat-primary"), ("severity", "critical")];
+    until(&world, |metrics| metrics.value("snowflake_pat_rotation_alerts", &critical) == Some(1.0)).await;
+    // A worker that has seen the good token a moment ago finds out by a call.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let elsewhere = async || {
+        let reply = world.client.call("sql", json!({"sql": "insert"})).await;
+        reply.served_by().as_deref() == Some("secondary")
+    };
+    while !(elsewhere().await && elsewhere().await && elsewhere().await) {
+        assert!(Instant::now() < deadline, "the next server is not used");
+    }
+    assert!(!world.envoy.logs().contains("broken-9281"));
 }
 
 #[tokio::test]
