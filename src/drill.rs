@@ -36,7 +36,9 @@ impl fmt::Display for Malformed {
         f.write_str(match self {
             Malformed::Grammar => "x-dualpath-drill must be fail=SERVER or fail=SERVER,CLASS, several separated by ;",
             Malformed::Server => "x-dualpath-drill must name servers of the registry, each once",
-            Malformed::Class => "x-dualpath-drill knows the classes not_sent, overload, credential, server and lost",
+            Malformed::Class => {
+                "x-dualpath-drill knows the classes not_sent, refused, overload, credential, server and lost"
+            }
         })
     }
 }

@@ -9,7 +9,7 @@ use super::flight::{Hop, Made};
 use super::{Call, Kind};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
-use crate::registry::{ErrorStatus, Registry, Server, ServerIndex};
+use crate::registry::{ErrorStatus, Registry, Server, ServerIndex, ServerKind};
 
 /// How the last attempt of a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Ending {
     pub answerable_by_gate: bool,
     /// Whether the answer that tells is not the last one: the client gets what was kept of it, or an error of ours.
     pub is_earlier: bool,
+    /// Whether an MCP server has given the answer.
+    pub of_mcp: bool,
     /// Whether the client is in a session that the answering server can't know.
     pub session_elsewhere: bool,
     /// Whether the client is in a session of that server's.
@@ -53,6 +55,7 @@ impl Ending {
             kind: call.kind,
             answerable_by_gate,
             is_earlier,
+            of_mcp: server_of(call, registry).is_some_and(|(_, server)| server.kind == ServerKind::Mcp),
             session_elsewhere: call.session_is_elsewhere(telling.map(|(hop, _)| &hop.server)),
             in_its_session: call
                 .session
@@ -85,17 +88,22 @@ pub fn status_of_failure(wanted: ErrorStatus, kind: Option<Kind>, status: u16) -
     if is_failure && wanted == ErrorStatus::Jsonrpc { 200 } else { status }
 }
 
-/// The attempt that tells what the client gets: the last one. But where that only says that it doesn't know the session,
-/// and the session's owner has been reached, it is the owner's: its session goes on, and how this call failed there is
-/// what the client has to know.
+/// The attempt that tells what the client gets: the last one. But where that server has refused the call unread, or only says
+/// that it doesn't know the session, it is an earlier one at a server that did look at the call: how it failed there is
+/// what the client has to know. The session's owner comes first: its session goes on.
 fn telling(call: &Call) -> Option<(&Hop, &Made)> {
-    let last = call.flight.last();
-    let knows_no_session = last.is_some_and(|(hop, made)| {
-        made.end.is_some_and(|end| end.class == Class::Session) && call.session_is_elsewhere(Some(&hop.server))
-    });
-    let owners =
-        if knows_no_session { call.session.owner().and_then(|owner| call.flight.last_at(owner)) } else { None };
-    owners.filter(|(_, made)| made.end.is_some_and(|end| end.class != Class::NotSent)).or(last)
+    let last = call.flight.last()?;
+    let class = |made: &Made| made.end.map(|end| end.class);
+    let says_nothing = match class(last.1) {
+        Some(Class::Refused) => true,
+        Some(Class::Session) => call.session_is_elsewhere(Some(&last.0.server)),
+        _ => false,
+    };
+    let tells = |made: &Made| !matches!(class(made), Some(Class::NotSent | Class::Refused | Class::Session) | None);
+    let owners = call.session.owner().and_then(|owner| call.flight.last_at(owner));
+    let earlier = || call.flight.attempts().rev().find(|(_, made)| tells(made));
+    let found = if says_nothing { owners.filter(|(_, made)| tells(made)).or_else(earlier) } else { None };
+    found.or(Some(last))
 }
 
 /// What a call came to. An attempt that was not heard of again may have executed it.
@@ -167,7 +175,12 @@ fn by_ending(ending: &Ending) -> Conclusion {
             false => failed(ending),
         };
     }
-    if ending.class == Class::Session && ending.session_elsewhere {
+    let wants_session = match ending.class {
+        Class::Session => true,
+        Class::Refused => ending.readable && matches!(ending.status, 400 | 404),
+        _ => false,
+    };
+    if wants_session && ending.session_elsewhere {
         return match ending.kind {
             // In a session of the gate's own it has been accepted with that.
             Kind::Notification if ending.answerable_by_gate => Conclusion::Gate,
@@ -177,12 +190,20 @@ fn by_ending(ending: &Ending) -> Conclusion {
     if ending.class.is_about_the_call() && !about_our_credential {
         return Conclusion::Pass;
     }
+    if ending.class == Class::Refused && ending.readable {
+        // It is about the session or the version that the client has chosen.
+        return Conclusion::Pass;
+    }
     if ending.answerable_by_gate {
         return Conclusion::Gate;
     }
     match ending.class {
         _ if about_our_credential => credential(),
         _ if ending.readable => Conclusion::Pass,
+        // To a client that is in a session it would end that.
+        Class::Refused if ending.of_mcp && (400..500).contains(&ending.status) && !ending.session_elsewhere => {
+            Conclusion::Pass
+        }
         _ => failed(ending),
     }
 }
@@ -223,6 +244,7 @@ mod tests {
             kind: Kind::Request,
             answerable_by_gate: false,
             is_earlier: false,
+            of_mcp: true,
             session_elsewhere: false,
             in_its_session: false,
             knows_only_clients: false,

@@ -252,13 +252,14 @@ impl Flight {
         Some((self.hop(made.leg)?, made))
     }
 
+    /// The attempts with their hops, in order.
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = (&Hop, &Made)> {
+        self.made.iter().filter_map(|made| Some((self.hop(made.leg)?, made)))
+    }
+
     /// The last attempt at this server with its hop.
     pub fn last_at(&self, server: &Id) -> Option<(&Hop, &Made)> {
-        self.made
-            .iter()
-            .rev()
-            .filter_map(|made| Some((self.hop(made.leg)?, made)))
-            .find(|(hop, _)| hop.server == *server)
+        self.attempts().rev().find(|(hop, _)| hop.server == *server)
     }
 
     /// The servers that were asked, in order, each once.

@@ -250,7 +250,7 @@ fn policy_warnings(whose: &str, on: &Overrides) -> Vec<String> {
             (Class::Caller | Class::ToolError | Class::Session | Class::Cancelled, BreakerEffect::Failure) => {
                 "one client's mistakes take the server from all of them"
             }
-            (Class::NotSent | Class::Server | Class::Lost, BreakerEffect::Neutral) => {
+            (Class::NotSent | Class::Refused | Class::Server | Class::Lost, BreakerEffect::Neutral) => {
                 "the breaker does not see a server that fails so"
             }
             _ => return None,

@@ -25,6 +25,8 @@ pub enum Class {
     Cancelled,
     /// The call was answered.
     Success,
+    /// It was refused unread: a redirect, no such endpoint, or a session or version that this server doesn't have.
+    Refused,
 }
 
 /// What the server's breaker makes of an outcome.
@@ -96,8 +98,9 @@ pub struct Decisions {
 
 impl Class {
     /// Every class, in the order of the documentation's table.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::NotSent,
+        Class::Refused,
         Class::Overload,
         Class::Credential,
         Class::Authorization,
@@ -124,6 +127,7 @@ impl Class {
             Class::ToolError => "tool_error",
             Class::Cancelled => "cancelled",
             Class::Success => "success",
+            Class::Refused => "refused",
         }
     }
 
@@ -146,6 +150,7 @@ impl Class {
             Class::ToolError => "the tool failed",
             Class::Cancelled => "the client went away",
             Class::Success => "it answered",
+            Class::Refused => "it refused the call unread",
         }
     }
 
@@ -153,7 +158,9 @@ impl Class {
     /// with a "no".
     pub fn is_about_the_call(self) -> bool {
         match self {
-            Class::NotSent | Class::Overload | Class::Credential | Class::Server | Class::Lost => false,
+            Class::NotSent | Class::Refused | Class::Overload | Class::Credential | Class::Server | Class::Lost => {
+                false
+            }
             Class::Authorization | Class::Session | Class::Caller => true,
             Class::ToolError | Class::Cancelled | Class::Success => true,
         }
@@ -162,7 +169,7 @@ impl Class {
     /// Whether the server may have executed the call, so that sending it again may execute it twice.
     pub fn may_have_been_executed(self) -> bool {
         match self {
-            Class::NotSent | Class::Overload | Class::Credential | Class::Session => false,
+            Class::NotSent | Class::Refused | Class::Overload | Class::Credential | Class::Session => false,
             // A refusal may come in the middle of an agent's work.
             Class::Server | Class::Lost | Class::Authorization | Class::Caller => true,
             Class::ToolError | Class::Cancelled | Class::Success => true,
@@ -175,7 +182,7 @@ impl Class {
         use Failover::*;
         let plain = |breaker, failover| Decisions { breaker, failover, other_slot_first: false, alert: false };
         match self {
-            Class::NotSent => plain(Failure, Always),
+            Class::NotSent | Class::Refused => plain(Failure, Always),
             Class::Overload => plain(Limited, Always),
             Class::Credential => Decisions { other_slot_first: true, alert: true, ..plain(Neutral, Always) },
             Class::Authorization => plain(Neutral, Never),

@@ -1,7 +1,7 @@
 //! Judging an attempt, whatever the server speaks.
 
 use super::rules::own_class_of;
-use super::{Class, Condition, Dialect, KnownText, Place, Rule, mcp, rest};
+use super::{BreakerEffect, Class, Condition, Dialect, KnownText, Place, Rule, mcp, rest};
 use crate::jsonrpc::RequestId;
 
 /// What a server speaks.
@@ -20,6 +20,8 @@ pub struct Verdict {
     pub class: Class,
     /// What gave it that class.
     pub basis: Basis,
+    /// What its breaker makes of it where the registry says nothing, if that is not what follows from its class.
+    pub effect: Option<BreakerEffect>,
     /// How long the server asked to be left alone, in milliseconds; only with [`Class::Overload`].
     pub retry_after_ms: Option<u64>,
 }
@@ -33,6 +35,8 @@ pub enum Basis {
     Transport,
     /// The HTTP status.
     Status,
+    /// The HTTP status of an answer that has a JSON-RPC error in it, so that an MCP server has given it.
+    StatusOfMcp,
     /// The HTTP status together with a Retry-After header.
     RetryAfter,
     /// The code of the JSON-RPC error.
@@ -48,6 +52,11 @@ pub enum Basis {
 }
 
 impl Verdict {
+    /// Whether an MCP server has refused the call itself, rather than something that stands before it.
+    pub fn is_refusal_of_mcp(&self) -> bool {
+        self.class == Class::Refused && matches!(self.basis, Basis::StatusOfMcp | Basis::Known(_))
+    }
+
     /// The verdict on a request that had the client's own credential and none of ours, or none at all: that the server does
     /// not accept it is the client's business.
     pub fn about_the_client(self) -> Self {
@@ -58,7 +67,14 @@ impl Verdict {
 
 impl From<(Class, Basis)> for Verdict {
     fn from((class, basis): (Class, Basis)) -> Self {
-        Verdict { class, basis, retry_after_ms: None }
+        let effect = match (class, basis) {
+            // An "internal error" of a server that is there: many say so of a bad argument.
+            (Class::Server, Basis::Code) => Some(BreakerEffect::Limited),
+            // A server that has other clients than this one, not an ingress without one.
+            (Class::Refused, Basis::StatusOfMcp | Basis::Known(_)) => Some(BreakerEffect::Neutral),
+            _ => None,
+        };
+        Verdict { class, basis, effect, retry_after_ms: None }
     }
 }
 
@@ -79,6 +95,17 @@ pub enum Expected<'a> {
     Anything,
 }
 
+/// In whose session the client is, as the server sees it that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In none that this server knows.
+    Outside,
+    /// In the gate's own: it is to begin one with a server, now that there is one.
+    Gate,
+    /// In this server's; or the message is no call but about a session itself (GET, DELETE).
+    Own,
+}
+
 /// What an answer is judged by, beside itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -90,6 +117,8 @@ pub struct Case<'a> {
     pub rules: &'a [Rule],
     /// What the client's message wants.
     pub expected: Expected<'a>,
+    /// In whose session the client is.
+    pub standing: Standing,
 }
 
 /// What is known of an answer once its headers are there.
@@ -104,9 +133,17 @@ pub struct Head {
 }
 
 impl Head {
-    fn verdict(&self, (class, basis): (Class, Basis)) -> Verdict {
-        let retry_after_ms = self.retry_after_ms.filter(|_| class == Class::Overload);
-        Verdict { class, basis, retry_after_ms }
+    fn verdict(&self, found: (Class, Basis)) -> Verdict {
+        let verdict = Verdict::from(found);
+        let effect = match (found, self.status) {
+            // A method or a version of HTTP that the server doesn't have, or a form that it can't answer in: the client's choice.
+            ((Class::Server, Basis::Status), 501 | 505) | ((Class::Refused, Basis::Status), 406) => {
+                Some(BreakerEffect::Neutral)
+            }
+            _ => verdict.effect,
+        };
+        let retry_after_ms = self.retry_after_ms.filter(|_| verdict.class == Class::Overload);
+        Verdict { effect, retry_after_ms, ..verdict }
     }
 }
 
@@ -163,7 +200,10 @@ fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
         429 => Class::Overload,
         503 if head.retry_after_ms.is_some() => return Some((Class::Overload, Basis::RetryAfter)),
         400 | 403 => return None,
-        404 if case.kind == ServerKind::Mcp => return None,
+        404 | 421 if case.kind == ServerKind::Mcp => return None,
+        405 | 406 if case.kind == ServerKind::Mcp && case.standing != Standing::Own => return None,
+        // RFC 9110: whoever says so is not the server that was meant.
+        421 => Class::Refused,
         402..=499 => Class::Caller,
         200..=299 => match (case.kind, case.expected) {
             (ServerKind::Mcp, Expected::Answer(_)) if head.bodiless => Class::Server,
@@ -171,7 +211,10 @@ fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
             _ => Class::Success,
         },
         // A redirect is not followed: it would take the credential to a place the operator has not named. The server
-        // is not where the registry says, or a login or maintenance page stands before it.
+        // is not where the registry says, or a login or maintenance page stands before it. An API may redirect after it
+        // has done its work (303), but not with these, which want the same request once more.
+        300..=399 if case.kind == ServerKind::Mcp => Class::Refused,
+        307 | 308 => Class::Refused,
         _ => Class::Server,
     };
     Some((class, Basis::Status))
@@ -212,7 +255,7 @@ fn judge_refusal(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
     let seen = rest::seen(head.status, code, body, &message);
     let found = own_class_of(case.rules, seen).or_else(|| built_in_head(case, head));
     head.verdict(found.unwrap_or_else(|| match case.kind {
-        ServerKind::Mcp => mcp::refusal(case.dialect, seen),
+        ServerKind::Mcp => mcp::refusal(case, seen),
         ServerKind::Rest => rest::refusal(case.dialect, seen),
     }))
 }

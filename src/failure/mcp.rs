@@ -8,12 +8,14 @@ use serde_json::value::RawValue;
 use super::dialect::{KnownText, known};
 use super::rest::{self, speaks_of_token};
 use super::rules::{Evidence, class_of, known_class_of};
-use super::{Basis, Case, Class, Dialect, EventJudgement, Expected, Place};
+use super::{Basis, Case, Class, EventJudgement, Expected, Place, Standing};
 use crate::jsonrpc::{Answer, RequestId};
 
 /// "Internal error", the one code that speaks of the server and not of the call.
 const INTERNAL_ERROR: i64 = -32603;
 const METHOD_NOT_FOUND: i64 = -32601;
+/// UnsupportedProtocolVersion.
+const UNSUPPORTED_VERSION: i64 = -32022;
 /// HeaderMismatch, MissingRequiredClientCapability, UnsupportedProtocolVersion: how a server of the stateless versions
 /// refuses a request. The client reads them.
 const STATELESS_REFUSALS: std::ops::RangeInclusive<i64> = -32022..=-32020;
@@ -33,6 +35,17 @@ static NO_SESSION: [KnownText; 8] = [
 
 const fn no_session(text: &'static str) -> KnownText {
     known(Place::BadRequestStart, text, Class::Session)
+}
+
+/// How they say there that they don't speak the client's version.
+static NO_VERSION: [KnownText; 3] = [
+    no_version("the mcp-protocol-version header value"),
+    no_version("unsupported mcp-protocol-version"),
+    no_version("unsupported protocol version"),
+];
+
+const fn no_version(text: &'static str) -> KnownText {
+    known(Place::BadRequestStart, text, Class::Caller)
 }
 
 /// The class of a body that came with HTTP 2xx and should answer request `id`.
@@ -77,14 +90,26 @@ pub(super) fn code(body: &[u8]) -> Option<i64> {
     if let Answer::Error { code, .. } = Answer::parse(body, None) { Some(code) } else { None }
 }
 
-/// The class of an HTTP 400, 403 or 404.
-pub(super) fn refusal(dialect: Dialect, seen: Evidence<'_>) -> (Class, Basis) {
+/// The class of a status that the headers leave open.
+pub(super) fn refusal(case: &Case<'_>, seen: Evidence<'_>) -> (Class, Basis) {
+    let outside = case.standing != Standing::Own;
+    let by_status = if seen.code.is_some() { Basis::StatusOfMcp } else { Basis::Status };
     match (seen.status, seen.code) {
         // The stateless versions answer an unknown method so; everywhere else a 404 means that the session is gone.
         (404, Some(METHOD_NOT_FOUND)) => (Class::Caller, Basis::Code),
-        (404, _) => (Class::Session, Basis::Status),
+        (400, Some(UNSUPPORTED_VERSION)) if outside => (Class::Refused, by_status),
         (400, Some(code)) if STATELESS_REFUSALS.contains(&code) => (Class::Caller, Basis::Code),
-        _ => known_class_of(&NO_SESSION, seen).unwrap_or_else(|| rest::refusal(dialect, seen)),
+        // No session can be gone where there is none; and an ingress knows nothing of sessions.
+        (404, code) if case.standing == Standing::Outside || outside && code.is_none() => (Class::Refused, by_status),
+        (404, _) => (Class::Session, Basis::Status),
+        (405 | 406 | 421, _) => (Class::Refused, by_status),
+        _ => match known_class_of(&NO_SESSION, seen).or_else(|| known_class_of(&NO_VERSION, seen)) {
+            Some((class, basis)) => {
+                let stays = class == Class::Session && case.standing == Standing::Gate;
+                (if outside && !stays { Class::Refused } else { class }, basis)
+            }
+            None => rest::refusal(case.dialect, seen),
+        },
     }
 }
 

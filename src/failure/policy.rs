@@ -1,7 +1,7 @@
 //! What follows from a class: the table of [`Class::decisions`], changed by the operator per server and per tool; and
 //! whether the call may be executed twice.
 
-use super::{BreakerEffect, Class, Decisions, Failover};
+use super::{BreakerEffect, Class, Decisions, Failover, Verdict};
 
 /// Whether a call may be sent again after a server may have executed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,6 +90,14 @@ pub fn decide(class: Class, tool: Option<&Overrides>, server: Option<&Overrides>
         other_slot_first: tool.other_slot_first.or(server.other_slot_first).unwrap_or(table.other_slot_first),
         alert: tool.alert.or(server.alert).unwrap_or(table.alert),
     }
+}
+
+/// What follows from a verdict: the same as from its class, but that an answer may tell the breaker more than its class does,
+/// where the operator says nothing.
+pub fn decide_on(verdict: &Verdict, tool: Option<&Overrides>, server: Option<&Overrides>) -> Decisions {
+    let decided = decide(verdict.class, tool, server);
+    let said = [tool, server].into_iter().flatten().any(|on| on.of(verdict.class).breaker.is_some());
+    Decisions { breaker: verdict.effect.filter(|_| !said).unwrap_or(decided.breaker), ..decided }
 }
 
 /// Whether a call whose attempt ended in `class` may be sent to another server, or there once more with another

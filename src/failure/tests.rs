@@ -28,10 +28,10 @@ fn judged_as(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
     }
 }
 
-/// The answer of one of Snowflake's MCP servers to request 1, without rules of an operator's.
+/// The answer of one of Snowflake's MCP servers to request 1 of a client in its session, without rules of an operator's.
 fn case() -> Case<'static> {
     let expected = Expected::Answer(RequestId::from_json("1").unwrap());
-    Case { kind: Mcp, dialect: Dialect::Snowflake, rules: &[], expected }
+    Case { kind: Mcp, dialect: Dialect::Snowflake, rules: &[], expected, standing: Standing::Own }
 }
 
 fn error(code: i64, message: &str) -> String {
@@ -62,7 +62,7 @@ fn overload_goes_elsewhere_and_is_limited() {
         assert_eq!(class(kind, 429, "x"), Class::Overload);
         let busy = Head { retry_after_ms: Some(7000), ..head(503) };
         let verdict = judged(kind, &[], &busy, b"");
-        let expected = Verdict { class: Class::Overload, basis: Basis::RetryAfter, retry_after_ms: Some(7000) };
+        let expected = Verdict { retry_after_ms: Some(7000), ..(Class::Overload, Basis::RetryAfter).into() };
         assert_eq!(verdict, expected);
         let throttled = r#"{"message":"All requests were throttled by remote service."}"#;
         assert_eq!(class(kind, 400, throttled), Class::Overload);
@@ -115,11 +115,13 @@ fn an_answer_that_is_none_is_the_servers_failure() {
 }
 
 #[test]
-fn a_redirect_is_the_servers_failure_and_not_followed() {
-    for kind in [Mcp, Rest] {
-        for status in [301, 302, 304, 307, 308] {
-            assert_eq!(class(kind, status, ""), Class::Server, "{status}");
-        }
+fn a_redirect_is_not_followed_and_an_api_may_have_done_its_work_before_it() {
+    for status in [301, 302, 303, 304] {
+        assert_eq!(class(Mcp, status, ""), Class::Refused, "{status}");
+        assert_eq!(class(Rest, status, ""), Class::Server, "{status}");
+    }
+    for (kind, status) in [(Mcp, 307), (Mcp, 308), (Rest, 307), (Rest, 308)] {
+        assert_eq!(class(kind, status, "<html>"), Class::Refused, "{status}");
     }
 }
 
@@ -241,10 +243,10 @@ fn an_unreplayable_call_goes_elsewhere_only_if_it_was_not_executed() {
         [Replay::NotReplayable, Replay::UnknownAnnotation, Replay::Pinned, Replay::Batch, Replay::Unreadable];
     for replay in refusals {
         let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, replay)).collect();
-        assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential], "{replay:?}");
+        assert_eq!(found, [Class::NotSent, Class::Refused, Class::Overload, Class::Credential], "{replay:?}");
     }
     let found: Vec<_> = Class::ALL.into_iter().filter(|class| goes_on(*class, Replay::Allowed)).collect();
-    assert_eq!(found, [Class::NotSent, Class::Overload, Class::Credential, Class::Server, Class::Lost]);
+    assert_eq!(found, [Class::NotSent, Class::Refused, Class::Overload, Class::Credential, Class::Server, Class::Lost]);
 }
 
 #[test]
@@ -292,6 +294,7 @@ fn retry_after_that_says_nothing_is_ignored() {
 
 mod dialect;
 mod policy;
+mod refused;
 mod properties {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -315,7 +318,8 @@ mod properties {
             let head = Head { status, retry_after_ms, bodiless };
             let verdict = judged(kind, &[], &head, &body);
             if goes_on(verdict.class, Replay::NotReplayable) {
-                prop_assert!(matches!(status, 401 | 429) || status == 503 && retry_after_ms.is_some());
+                let refused = if rest { matches!(status, 307 | 308 | 421) } else { matches!(status, 300..=399 | 421) };
+                prop_assert!(matches!(status, 401 | 429) || status == 503 && retry_after_ms.is_some() || refused);
             }
         }
 

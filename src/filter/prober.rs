@@ -20,7 +20,7 @@ use crate::breaker::{Admission, Moment, State, Ticket, View};
 use crate::call::attempt::told_to_breaker;
 use crate::call::credentials::{testify, testimony, watched};
 use crate::credential::{Fingerprint, Seen};
-use crate::failure::{Class, Head, Verdict, decide, retry_after};
+use crate::failure::{Class, Head, Verdict, decide_on, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
@@ -192,7 +192,7 @@ impl Prober {
         let class = verdict.class;
         let Some(server) = self.vm.registry.server(index) else { return };
         self.vm.metrics.count(Metric::Probes(self.vm.names.server(index), class));
-        let decisions = decide(class, None, Some(&server.on));
+        let decisions = decide_on(&verdict, None, Some(&server.on));
         if decisions.alert {
             self.vm.metrics.count(Metric::Alerts(self.vm.names.server(index), class));
         }

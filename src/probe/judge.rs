@@ -2,7 +2,7 @@
 
 use super::request::ID;
 use crate::failure::{
-    Case, Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head,
+    Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, judge_body, judge_event, judge_head,
 };
 use crate::jsonrpc::RequestId;
 use crate::registry::{ProbeRequest, Server};
@@ -24,7 +24,13 @@ pub struct Reply<'b> {
 /// instead.
 pub fn judge(server: &Server, request: &ProbeRequest, reply: Option<Reply<'_>>) -> Verdict {
     let Some(reply) = reply else { return Class::Lost.into() };
-    let case = |expected| Case { kind: server.kind, dialect: server.dialect, rules: &server.rules, expected };
+    let case = |expected| Case {
+        kind: server.kind,
+        dialect: server.dialect,
+        rules: &server.rules,
+        expected,
+        standing: Standing::Outside,
+    };
     match request {
         ProbeRequest::Http(probe) => {
             if probe.expect_status.contains(&reply.head.status) {

@@ -7,7 +7,7 @@ mod schedule;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::failure::{BreakerEffect, Class, Head};
+use crate::failure::{BreakerEffect, Class, Head, Verdict, decide_on};
 use crate::mcp::ProtocolVersion;
 use crate::registry::{HttpProbe, ProbeRequest, Registry, Server, ServerKind};
 
@@ -90,9 +90,13 @@ fn asked(request: &ProbeRequest) -> Server {
     Server { kind, ..server("https://org-account.snowflakecomputing.com/mcp") }
 }
 
-fn judged(request: &ProbeRequest, status: u16, of_events: bool, body: &str) -> Class {
+fn verdict(request: &ProbeRequest, status: u16, of_events: bool, body: &str) -> Verdict {
     let head = Head { status, retry_after_ms: None, bodiless: body.is_empty() };
-    judge(&asked(request), request, Some(Reply { head, of_events, body: body.as_bytes() })).class
+    judge(&asked(request), request, Some(Reply { head, of_events, body: body.as_bytes() }))
+}
+
+fn judged(request: &ProbeRequest, status: u16, of_events: bool, body: &str) -> Class {
+    verdict(request, status, of_events, body).class
 }
 
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":"dualpath-probe","result":{"protocolVersion":"2025-06-18"}}"#;
@@ -116,6 +120,8 @@ fn what_is_no_answer_to_the_probe_is_a_failure() {
         (200, true, ""),
         (200, true, "data: {}\n\n"),
         (302, false, ""),
+        (404, false, "404 page not found"),
+        (405, false, ""),
         (500, false, "x"),
         // Envoy's own words where there is no server, and where it takes too long.
         (503, false, "upstream connect error or disconnect/reset before headers"),
@@ -133,13 +139,14 @@ fn a_lost_session_or_a_refused_credential_says_nothing_about_the_server() {
     for (status, body, class) in [
         (401, r#"{"code":"394400"}"#, Class::Credential),
         (403, "", Class::Authorization),
-        (404, session, Class::Session),
-        (400, session, Class::Session),
-        (405, "", Class::Caller),
+        (404, session, Class::Refused),
+        (400, session, Class::Refused),
+        (405, session, Class::Refused),
+        (422, "", Class::Caller),
     ] {
-        let found = judged(&ProbeRequest::Ping, status, false, body);
-        assert_eq!(found, class, "{status}");
-        assert_eq!(found.decisions().breaker, BreakerEffect::Neutral, "{status}");
+        let found = verdict(&ProbeRequest::Ping, status, false, body);
+        assert_eq!(found.class, class, "{status}");
+        assert_eq!(decide_on(&found, None, None).breaker, BreakerEffect::Neutral, "{status}");
     }
     assert_eq!(judged(&http(), 401, false, ""), Class::Credential);
 }

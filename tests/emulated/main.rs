@@ -24,6 +24,7 @@ mod one_caller;
 mod passage;
 mod prober;
 mod random_exchanges;
+mod refused;
 mod rest_first;
 mod sessions;
 mod statistics;

@@ -14,12 +14,15 @@ use crate::host::{Abort, Attempt, Behaviour, Exchange, Played, Response};
 use reachable::outage;
 use strategy::{MARK, Step, history};
 
-/// Whether the server has certainly not executed what it was sent: it refused the caller, or does not know the session.
+/// Whether the server has certainly not executed what it was sent: it refused the caller, does not know the session, or is not
+/// there behind its ingress.
 fn refused(attempt: &Attempt, in_session: bool) -> bool {
     match attempt.answer.get(":status").as_deref() {
         Some("401" | "429") => true,
         Some("503") => attempt.answer.first("retry-after").is_some(),
-        Some("400" | "404") => in_session,
+        Some("400") => in_session,
+        Some("404" | "405" | "406" | "421") => attempt.server != "api",
+        Some(status) if status.starts_with('3') => attempt.server != "api",
         _ => false,
     }
 }

@@ -6,9 +6,10 @@
 use super::request::response;
 use super::{Attempt, Body, Flow, Reaction, Scene};
 use crate::call::answer::is_translated;
-use crate::call::{KeptAnswer, Kind};
+use crate::call::{KeptAnswer, Kind, Session};
 use crate::failure::{
-    Case, Class, EventJudgement, Expected, Head, Judgement, Verdict, judge_body, judge_event, judge_head, retry_after,
+    Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, judge_body, judge_event, judge_head,
+    retry_after,
 };
 use crate::jsonrpc::Answer;
 use crate::sse::Scanner;
@@ -188,7 +189,9 @@ impl Attempt {
     /// Settles the attempt by `answer`, which has been read whole.
     fn conclude_read(&mut self, scene: &mut Scene<'_>, verdict: Verdict, answer: KeptAnswer, reaction: &mut Reaction) {
         // Asked of failures only: what is judged a success can be read.
-        let readable = verdict.class == Class::Success || is_readable(scene, &answer.body);
+        // A refusal is to no request's id.
+        let readable =
+            verdict.class == Class::Success || verdict.is_refusal_of_mcp() || is_readable(scene, &answer.body);
         self.conclude(scene, verdict, readable, reaction);
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
@@ -272,7 +275,13 @@ fn case<'s>(scene: &'s Scene<'_>) -> Case<'s> {
         _ => Expected::Anything,
     };
     let server = scene.server;
-    Case { kind: server.kind, dialect: server.dialect, rules: &server.rules, expected }
+    let standing = match &scene.call.session {
+        _ if scene.call.kind == Kind::Session => Standing::Own,
+        Session::Server { owner, .. } if *owner == server.id => Standing::Own,
+        Session::Gate => Standing::Gate,
+        Session::None | Session::Server { .. } => Standing::Outside,
+    };
+    Case { kind: server.kind, dialect: server.dialect, rules: &server.rules, expected, standing }
 }
 
 /// Whether a value of `content-type` says that the body is a stream of Server-Sent Events.

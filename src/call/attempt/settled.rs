@@ -3,7 +3,7 @@
 use super::{Attempt, Reaction, Scene};
 use crate::breaker::{CallResult, Outcome, Ticket};
 use crate::call::flight::{End, Terms};
-use crate::failure::{BreakerEffect, Class, Decisions, Verdict, judge_no_answer};
+use crate::failure::{BreakerEffect, Class, Decisions, Verdict, decide_on, judge_no_answer};
 
 /// What has to hear of an attempt's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Attempt {
             return;
         }
         let terms = self.terms(scene);
-        let decisions = terms.decisions(verdict.class);
+        let decisions = decide_on(&verdict, terms.tool, Some(terms.server));
         let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, decisions));
         let refuses_token = verdict.class == Class::Credential && self.status != 400;
         let ticket = self.begun.ticket;

@@ -10,9 +10,9 @@ use crate::call::door::Client;
 use crate::call::message::{Message, replay_of_tool};
 use crate::call::planning::{Planned, Surroundings, plan};
 use crate::call::route::{Route, chain};
-use crate::call::{Call, Kind, Task};
+use crate::call::{Call, Kind, Session, Task};
 use crate::drill::Orders;
-use crate::failure::{Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, decide};
+use crate::failure::{Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, Verdict, decide_on};
 use crate::registry::{Registry, Server, ServerIndex, ServerKind, Tool};
 
 /// The answer to the operator's question.
@@ -79,13 +79,13 @@ impl Finding {
         let (tool_on, server_on) = (question.tool.map(|(_, tool)| &tool.on), &question.server.on);
         let ending = Ending::of(&first, registry, judged.status, false);
         let conclusion = conclude(&ending);
-        let decisions = decide(class, tool_on, Some(server_on));
+        let decisions = decide_on(&judged.settled.verdict, tool_on, Some(server_on));
         Ok(Finding {
             server: server.to_owned(),
             tool: tool.map(str::to_owned),
             seen: describe(seen),
             decided_by: question.decided_by(judged.settled.verdict.basis, seen),
-            origins: question.origins(class),
+            origins: question.origins(&judged.settled.verdict),
             next: question.next(&call, class, decisions.failover),
             status: ending.status_for_client(conclusion),
             conclusion,
@@ -168,7 +168,10 @@ impl<'r> Question<'r> {
             uuid: &mut || [0; 16],
             headers: &Vec::new,
         };
-        match plan(message, &mut Client::default(), &mut around) {
+        let own = Session::Server { owner: self.server.id.clone(), id: Vec::new() };
+        let is_in_session = matches!(seen, Seen::Answer { in_session: true, .. });
+        let session = if is_in_session { own } else { Session::None };
+        match plan(message, &mut Client { session, ..Client::default() }, &mut around) {
             Planned::Go(call, _) => Some(*call),
             Planned::TimeOver | Planned::NoPath(_) => None,
         }
@@ -183,13 +186,15 @@ impl<'r> Question<'r> {
             Basis::Filter => "built in: an answer that the tool's mapping can't read".to_owned(),
             Basis::Transport => "built in: how the call ended without an answer".to_owned(),
             Basis::Status => format!("built in: HTTP status {status}"),
+            Basis::StatusOfMcp => format!("built in: HTTP status {status} with a JSON-RPC error"),
             Basis::RetryAfter => format!("built in: HTTP status {status} with Retry-After ({retry_after} s)"),
             Basis::Code => "built in: the code of the JSON-RPC error".to_owned(),
             Basis::Body => "built in: what the body is".to_owned(),
             Basis::TokenCode => format!("dialect {}: a code for a bad token", self.server.dialect.as_str()),
             Basis::Known(known) => {
                 let dialect = format!("dialect {}", self.server.dialect.as_str());
-                let by = if known.class == Class::Session { "built in" } else { &dialect };
+                let is_of_mcp = matches!(known.class, Class::Session | Class::Caller);
+                let by = if is_of_mcp { "built in" } else { &dialect };
                 message_rule(by, known.place, known.text)
             }
             Basis::Rule(at) => {
@@ -208,12 +213,16 @@ impl<'r> Question<'r> {
         }
     }
 
-    fn origins(&self, class: Class) -> Origins {
+    fn origins(&self, verdict: &Verdict) -> Origins {
+        let class = verdict.class;
         let origin = |key: &str, is_set: fn(&Change) -> bool| {
             let name = class.as_str();
             match self.tool {
                 Some((at, tool)) if is_set(&tool.on.of(class)) => format!("tools[{at}].outcomes.{name}.{key}"),
                 _ if is_set(&self.server.on.of(class)) => format!("servers[{}].outcomes.{name}.{key}", self.at.0),
+                _ if key == "breaker" && verdict.effect.is_some() => {
+                    format!("default table, class {name}, for such an answer")
+                }
                 _ => format!("default table, class {name}"),
             }
         };

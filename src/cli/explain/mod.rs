@@ -57,6 +57,9 @@ pub struct Description {
     /// The body is a stream of Server-Sent Events
     #[arg(long)]
     event_stream: bool,
+    /// The client is in a session of the server's
+    #[arg(long)]
+    in_session: bool,
     /// There was no answer
     #[arg(long, value_enum, conflicts_with_all = ["status", "headers", "body", "event_stream"])]
     transport: Option<Transport>,

@@ -26,6 +26,8 @@ pub(super) enum Seen {
         retry_after: Option<String>,
         /// Its body.
         body: Vec<u8>,
+        /// Whether the client is in a session of its.
+        in_session: bool,
     },
 }
 
@@ -67,7 +69,7 @@ impl Seen {
         if description.event_stream {
             content_type = Some("text/event-stream".to_owned());
         }
-        Ok(Seen::Answer { status, content_type, retry_after, body })
+        Ok(Seen::Answer { status, content_type, retry_after, body, in_session: description.in_session })
     }
 
     /// The id of the call that it would answer: its own, as nobody says which call it was.
@@ -103,7 +105,7 @@ impl Seen {
                 };
                 (attempt.ended(&mut scene, how), if *transport == Transport::Timeout { 504 } else { 503 })
             }
-            Seen::Answer { status, content_type, retry_after, body } => {
+            Seen::Answer { status, content_type, retry_after, body, .. } => {
                 let head = ResponseHead {
                     status: *status,
                     content_type: content_type.as_deref().map(str::as_bytes),

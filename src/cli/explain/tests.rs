@@ -73,6 +73,8 @@ fn the_default_table_is_explained_as_it_is() {
     let busy = Description { headers: vec!["Retry-After: 7".to_owned()], ..status(503) };
     let is_error = json!({"jsonrpc": "2.0", "id": 1, "result": {"isError": true, "content": []}}).to_string();
     let result = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}).to_string();
+    let no_session = error(-32600, "Bad Request: Missing session ID");
+    let in_session = |code| Description { in_session: true, ..status(code) };
     let internal = error(-32603, "boom");
     let invalid = error(-32602, "no such argument");
     let (all, none, replayable) = ("always", "never", "when_replayable");
@@ -85,10 +87,15 @@ fn the_default_table_is_explained_as_it_is() {
         (status(403), "", "authorization", "neutral", none),
         (status(502), "x", "server", "failure", replayable),
         (status(200), "<html>", "server", "failure", replayable),
-        (status(200), internal.as_str(), "server", "failure", replayable),
+        (status(501), "x", "server", "neutral", replayable),
+        (status(200), internal.as_str(), "server", "limited", replayable),
         (transport(Transport::Reset), "", "lost", "failure", replayable),
         (transport(Transport::Timeout), "", "lost", "failure", replayable),
-        (status(404), "", "session", "neutral", none),
+        (status(404), "", "refused", "failure", all),
+        (status(307), "", "refused", "failure", all),
+        (status(421), "x", "refused", "failure", all),
+        (status(400), no_session.as_str(), "refused", "neutral", all),
+        (in_session(404), "", "session", "neutral", none),
         (status(200), invalid.as_str(), "caller", "neutral", none),
         (status(422), "x", "caller", "neutral", none),
         (status(200), is_error.as_str(), "tool_error", "success", none),

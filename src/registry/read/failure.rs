@@ -91,7 +91,8 @@ fn read_rule(node: &Node, kind: Option<ServerKind>) -> Option<Rule> {
 /// What an answer can be. That a call was not sent, that its client left, and that it was answered is not for rules to
 /// say.
 fn read_class(node: &Node, kind: Option<ServerKind>) -> Option<Class> {
-    const CLASSES: [Class; 8] = [
+    const CLASSES: [Class; 9] = [
+        Class::Refused,
         Class::Overload,
         Class::Credential,
         Class::Authorization,

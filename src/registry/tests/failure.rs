@@ -125,7 +125,7 @@ fn what_an_override_may_not_say() {
             json!({"sever": {}, "lost": 1}),
             &[
                 "tools[1].outcomes.lost: 1: must be a mapping",
-                "tools[1].outcomes.sever: {}: is not a known key\n    hint: did you mean server? known here: not_sent, overload, credential, authorization, server, lost, session, caller, tool_error, cancelled",
+                "tools[1].outcomes.sever: {}: is not a known key\n    hint: did you mean server? known here: not_sent, refused, overload, credential, authorization, server, lost, session, caller, tool_error, cancelled",
             ],
         ),
     ];
@@ -137,7 +137,7 @@ fn what_an_override_may_not_say() {
 #[test]
 fn what_a_rule_may_not_say() {
     const CLASSES: &str =
-        "must be one of overload, credential, authorization, server, lost, session, caller, tool_error";
+        "must be one of refused, overload, credential, authorization, server, lost, session, caller, tool_error";
     let one_of_three =
         "servers[1].rules[0]: {class, jsonrpc_code, status}: must have exactly one of status, jsonrpc_code and message";
     let cases = [

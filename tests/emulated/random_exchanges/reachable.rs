@@ -37,8 +37,8 @@ impl Outage {
     }
 }
 
-/// Every way to fail that is a server's doing and not the call's.
-fn trouble() -> impl Strategy<Value = Behaviour> {
+/// Every way to fail that is the doing of the server at this position and not the call's.
+fn trouble(at: usize) -> impl Strategy<Value = Behaviour> {
     let mut busy = Response::new(503, "text/plain", "busy");
     busy.headers.set("retry-after", "2");
     let answers = [
@@ -52,7 +52,15 @@ fn trouble() -> impl Strategy<Value = Behaviour> {
         Behaviour::Reset,
         Behaviour::Hang,
     ];
-    select(answers.to_vec())
+    // An API means something else by these.
+    let refusals = [
+        json_answer(307, ""),
+        json_answer(404, "404 page not found"),
+        json_answer(421, "Invalid Host header"),
+        json_answer(400, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Missing session ID"}}"#),
+    ];
+    let refusals = refusals.into_iter().filter(|_| at != 2);
+    select(answers.into_iter().chain(refusals).collect::<Vec<_>>())
 }
 
 fn well(server: usize) -> Behaviour {
@@ -61,7 +69,7 @@ fn well(server: usize) -> Behaviour {
 
 fn calls(up: usize) -> impl Strategy<Value = Vec<(Duration, [Behaviour; 3])>> {
     let server = |at: usize| {
-        let behaviour = prop_oneof![3 => trouble(), 1 => Just(well(at))];
+        let behaviour = prop_oneof![3 => trouble(at), 1 => Just(well(at))];
         behaviour.prop_map(move |behaviour| if at == up { well(at) } else { behaviour })
     };
     // Long enough for breakers to open, be probed and close, short enough for the ramp to be seen.

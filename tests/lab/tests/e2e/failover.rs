@@ -33,12 +33,20 @@ impl Failure {
 
 /// Failures after which the call has certainly not been executed: any call goes on.
 fn before_execution() -> Vec<Failure> {
+    let redirect = vec![("location".to_owned(), "/mcp/".to_owned())];
+    let no_session =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Missing session ID"}}"#.to_owned();
     let unavailable = vec![("retry-after".to_owned(), "1".to_owned())];
     vec![
         Failure::Refused,
         Failure::Behaves(Behaviour::too_many_requests(None)),
         Failure::Behaves(Behaviour::too_many_requests(Some(1))),
         Failure::Behaves(Behaviour::Status { status: 503, headers: unavailable, body: String::new() }),
+        // Refused unread, by an ingress or by a server that wants a session.
+        Failure::Behaves(Behaviour::status(404)),
+        Failure::Behaves(Behaviour::status(421)),
+        Failure::Behaves(Behaviour::Status { status: 307, headers: redirect, body: String::new() }),
+        Failure::Behaves(Behaviour::Status { status: 400, headers: Vec::new(), body: no_session }),
     ]
 }
 
@@ -76,7 +84,6 @@ fn not_an_outage() -> Vec<Failure> {
         Behaviour::tool_error("SQL compilation error"),
         Behaviour::Status { status: 400, headers: Vec::new(), body: r#"{"message":"bad request"}"#.to_owned() },
         Behaviour::status(422),
-        Behaviour::status(404),
     ];
     behaviours.map(Failure::Behaves).to_vec()
 }
