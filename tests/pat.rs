@@ -254,6 +254,11 @@ fn each_environment_has_its_own_status() {
 
 /// Answers one request on loopback with `body`, as an Envoy's admin interface would; answers its URL.
 fn admin_interface(body: String) -> String {
+    answers_with("200 OK", "server: envoy", body)
+}
+
+fn answers_with(status: &'static str, header: &str, body: String) -> String {
+    let header = header.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -261,8 +266,9 @@ fn admin_interface(body: String) -> String {
         let mut request = [0; 4096];
         let length = stream.read(&mut request).unwrap();
         let found = request[..length].starts_with(b"GET /stats/prometheus HTTP/1.1\r\n");
-        let status = if found { "200 OK" } else { "404 Not Found" };
-        let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let status = if found { status } else { "404 Not Found" };
+        let head =
+            format!("HTTP/1.1 {status}\r\n{header}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     });
     url
@@ -458,6 +464,52 @@ fn dates_of_the_old_token_are_not_left_for_the_new_one() {
     let run = pat(&["rotate-plan", &registry, "pta"], &[], b"");
     assert_eq!(run.status, 3);
     assert!(run.err.contains("has no credential of this id; it has: pat"), "{}", run.err);
+}
+
+#[test]
+fn an_admin_interface_is_a_url_and_sends_nobody_elsewhere() {
+    let place = Place::new("admin-url");
+    let registry = place.registry(json!({"slots": {"a": {"env": "DUALPATH_TEST_UNSET"}}}));
+    for (url, told) in [
+        ("127.0.0.1:9911", "needs a scheme: http://127.0.0.1:9911"),
+        ("https://127.0.0.1:9911", "Envoy's admin interface has no TLS"),
+    ] {
+        let run = pat(&["status", &registry, "--admin", url], &[], b"");
+        assert!(run.status == 3 && run.err.contains(told), "{}{}", run.status, run.err);
+    }
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let location = format!("location: http://{}/stats/prometheus", elsewhere.local_addr().unwrap());
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "503 Unavailable"] {
+        let url = answers_with(status, &location, "dualpath_pat_present 1\n".to_owned());
+        let run = pat(&["status", &registry, "--admin", &url], &[], b"");
+        let told = format!("cannot be read: it answers with status {}", &status[..3]);
+        assert!(run.status == 3 && run.err.contains(&told), "{}{}", run.out, run.err);
+    }
+    assert!(elsewhere.accept().is_err(), "nobody has called there");
+}
+
+#[test]
+fn the_commands_of_a_plan_mean_what_they_name() {
+    let place = Place::new("plan-words");
+    let name = "x; touch PWN5; $(touch PWN6).json";
+    let text = fs::read_to_string(snowflake(&place, json!({"a": {"sds_file": "/pat-a.yaml"}}))).unwrap();
+    let registry = place.write(name, &text);
+    assert_plan(&[&registry, "pat"], &[&format!("dualpath pat status '{registry}' --admin http://127.0.0.1:9901\n")]);
+    let steering = place.write("a\u{1b}]0;x\u{7}'b.json", &text);
+    let shown = steering.replace("\u{1b}", "\\033").replace('\u{7}', "\\007").replace('\'', "\\'");
+    assert_plan(&[&steering, "pat"], &[&format!("dualpath pat status $'{shown}' --admin")]);
+
+    let many = json!({"environments": {"prod": {"slots": {"a": {"sds_file": "-rf"}}}}});
+    let registry = place.registry(many);
+    assert_plan(
+        &[&registry, "pat", "-e", "prod"],
+        &[
+            &format!("dualpath pat status {registry} --environment prod --admin "),
+            "chown --reference='-rf' -- '-rf.new'; chmod --reference='-rf' -- '-rf.new'",
+            "dualpath pat check --name pat-a -- '-rf.new' && mv -- '-rf.new' '-rf' )",
+        ],
+    );
 }
 
 /// The paragraph of a plan that begins with `(` and holds `word`.

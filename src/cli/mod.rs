@@ -82,7 +82,12 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let plain = error.render().to_string();
+            if shown::lines(&plain) == plain {
+                let _ = error.print();
+            } else {
+                complain(&plain);
+            }
             return ExitCode::from(if error.use_stderr() { pat::unusable(std::env::args_os()) } else { 0 });
         }
     };

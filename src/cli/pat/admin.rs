@@ -16,18 +16,41 @@ const LARGEST: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct AdminMetrics(Metrics);
 
-/// Asks the Envoy whose admin interface is at `url`.
+/// The URL of an admin interface, from the command line.
+///
+/// # Errors
+/// Why it is none.
+pub fn read_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") {
+        return Ok(text.to_owned());
+    }
+    Err(match text.split_once("://") {
+        None => format!("needs a scheme: http://{text}"),
+        Some(_) => "must be a URL that begins with http://, since Envoy's admin interface has no TLS".to_owned(),
+    })
+}
+
+/// Asks the Envoy whose admin interface is at `url`. Nobody else is asked, whatever it answers.
 ///
 /// # Errors
 /// Why there is no answer.
 pub fn ask(url: &str) -> Result<AdminMetrics, String> {
-    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(format!("{url}: needs a scheme: http://{url}"));
-    }
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let config =
+        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).max_redirects(0).http_status_as_error(false);
+    let agent: ureq::Agent = config.build().into();
     let page = format!("{}/stats/prometheus", url.trim_end_matches('/'));
-    let read = || agent.get(&page).call()?.body_mut().with_config().limit(LARGEST).read_to_string();
-    read().map(|text| AdminMetrics::of(&text)).map_err(|error| format!("{page}: cannot be read: {error}"))
+    let read = || {
+        let mut answer = agent.get(&page).call()?;
+        let text = answer.body_mut().with_config().limit(LARGEST).read_to_string()?;
+        Ok::<_, ureq::Error>((answer.status().as_u16(), text))
+    };
+    match read() {
+        Ok((200, text)) => Ok(AdminMetrics::of(&text)),
+        Ok((status, _)) => {
+            Err(format!("{page}: cannot be read: it answers with status {status}, as no admin interface does"))
+        }
+        Err(error) => Err(format!("{page}: cannot be read: {error}")),
+    }
 }
 
 impl AdminMetrics {

@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::bash::quoted;
 use crate::registry::Source;
 
 /// What to do, and commands to copy, which may be none.
@@ -72,23 +75,18 @@ fn into_file(file: &str, name: &str) -> String {
         "( umask 077\n  \
            {READ}\n  \
            printf '{document}\\n' {FILLED} >{new}\n  \
-           if [ -e {target} ]; then chown --reference={target} {new}; chmod --reference={target} {new}; fi\n  \
-           dualpath pat check --name {name} {new} && mv {new} {target} )"
+           if [ -e {target} ]; then chown --reference={target} -- {new}; chmod --reference={target} -- {new}; fi\n  \
+           dualpath pat check --name {name} -- {new} && mv -- {new} {target} )"
     )
 }
 
 fn into_kubernetes_secret(file: &str, name: &str) -> String {
     let key = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or("pat.yaml");
-    let (document, head) = (document(name), quoted(&format!("{{\"data\":{{\"{key}\":\"")));
+    let (document, head) = (document(name), quoted(&format!("{{\"data\":{{{}:\"", Value::from(key))));
     format!(
         "( {READ}\n  \
            printf '{document}' {FILLED} | base64 | tr -d '\\n' |\n  \
            {{ printf %s {head}; cat; printf '\"}}}}'; }} |\n  \
            kubectl patch secret dualpath-pat --type merge --patch-file /dev/stdin )"
     )
-}
-
-/// A word of bash.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

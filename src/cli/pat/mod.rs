@@ -2,6 +2,7 @@
 //! file with one is right. Nothing here prints a token or a part of one.
 
 mod admin;
+mod bash;
 mod check;
 mod install;
 mod look;

@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Urgency {
         complain(&format!("{file}: has no credential of this id; it has: {}\n", known.join(", ")));
         return Urgency::Unknown;
     };
-    match Plan::of(&registry, credential, state, &args.registry, &args.wishes, &status) {
+    match Plan::of(&registry, credential, state, (&args.registry, args.environment.name()), &args.wishes, &status) {
         Some(plan) if print(&plan.text()) => Urgency::Fine,
         _ => Urgency::Unknown,
     }

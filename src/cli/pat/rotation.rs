@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::bash;
 use super::install::installation;
 use super::sql::{Identifier, Token as SqlToken};
 use super::state::{CredentialStatus, PatStatus, SlotStatus, Token};
@@ -35,6 +36,8 @@ pub struct Wishes {
 pub struct Plan<'p> {
     /// The registry's file, as the operator names it.
     file: &'p str,
+    /// The environment, where the operator names one.
+    environment: Option<&'p str>,
     wishes: &'p Wishes,
     credential: &'p Credential,
     state: &'p CredentialStatus,
@@ -52,12 +55,13 @@ pub struct Plan<'p> {
 }
 
 impl<'p> Plan<'p> {
-    /// What is to be done about `credential`, whose slots are in this `state`. `None` only for a credential without slots, which the registry does not allow.
+    /// What is to be done about `credential`, whose slots are in this `state`. The registry is in `file`, taken for the
+    /// `environment` that the operator names. `None` only for a credential without slots, which the registry does not allow.
     pub fn of(
         registry: &Registry,
         credential: &'p Credential,
         state: &'p CredentialStatus,
-        file: &'p str,
+        (file, environment): (&'p str, Option<&'p str>),
         wishes: &'p Wishes,
         status: &'p PatStatus,
     ) -> Option<Self> {
@@ -72,6 +76,7 @@ impl<'p> Plan<'p> {
         });
         Some(Plan {
             file,
+            environment,
             wishes,
             credential,
             state,
@@ -188,12 +193,14 @@ impl<'p> Plan<'p> {
     }
 
     fn verify(&self) -> Option<String> {
-        let (id, slot, admin) = (&self.credential.id, self.slot(), self.asked.unwrap_or(&self.admin));
-        let registry = self.file;
+        let (id, slot) = (&self.credential.id, self.slot());
+        let (registry, admin) = (bash::file(self.file), bash::word(self.asked.unwrap_or(&self.admin)));
+        let environment =
+            self.environment.map(|name| format!(" --environment {}", bash::word(name))).unwrap_or_default();
         let old = self.old.map_or("?", |old| old.slot);
         let mut said = format!(
             "See that calls use it, at every Envoy:\n\n\
-             dualpath pat status {registry} --admin {admin}\n\n\
+             dualpath pat status {registry}{environment} --admin {admin}\n\n\
              Slot {slot} is present, and {rejected}{{credential=\"{id}\",slot=\"{slot}\"}} stays as it is.",
             rejected = of::PAT_REJECTED.name
         );

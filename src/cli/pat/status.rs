@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::look::World;
 use super::state::{PatStatus, of_envoy, of_files};
 use super::{Urgency, admin, status_text};
-use crate::cli::{Environment, complain, load_for, now_s, print, report};
+use crate::cli::{Environment, complain, load_for, now_s, print, report, shown};
 use crate::registry::Registry;
 
 /// Say of each credential and slot whether there is a token, how long it lives and how urgent a new one is.
@@ -34,7 +34,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct View {
     /// Ask a running Envoy instead: the URL of its admin interface
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = admin::read_url)]
     admin: Option<String>,
     /// Judge as if it were this date (2026-12-24) or time in UTC (2026-12-24T08:30:00Z), for instance before holidays
     #[arg(long, value_name = "TIME", value_parser = super::read_time, conflicts_with = "admin")]
@@ -55,7 +55,7 @@ impl View {
         match self.of(&registry) {
             Ok(status) => Some((registry, status)),
             Err(error) => {
-                complain(&format!("{error}\n"));
+                complain(&format!("{}\n", shown::line(&error)));
                 None
             }
         }
