@@ -117,6 +117,9 @@ pub mod state {
     /// What happened with the credentials of the call; the access log writes it.
     pub const AUDIT: &str = "audit";
 
+    /// The story of a call that did not simply go to the first server of the order; the access log writes it.
+    pub const STORY: &str = "story";
+
     /// The name that Envoy's configuration knows a module's filter state by.
     #[must_use]
     pub fn in_envoy(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! From the operator's order to the hops of one call: asks the breakers.
 
+use super::story::{Skip, Skipped};
 use crate::breaker::{Look, Ticket};
 use crate::registry::ServerIndex;
 
@@ -31,30 +32,45 @@ pub struct AdmissionTerms {
     pub last_resort: bool,
 }
 
-/// The hops of a call: those servers of `chain` that admit it, each with its ticket. Empty if there are none.
+/// Which servers may get a call.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// The hops of the call, each with its breaker's ticket. Empty if there are none.
+    pub hops: Vec<(ServerIndex, Ticket)>,
+    /// The servers that it goes past.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The hops of a call: those servers of `chain` that admit it.
 ///
 /// Only the first hop is sent now, so only it may take a probe's lease; a later hop must be closed already, since
 /// nothing can reroute an attempt that has begun.
 ///
 /// A server that has only just come back gets its share of the calls first; the others go to the next server that admits
 /// them, and to this one if that fails, so that no call is lost for the ramp. A translation comes last where it can.
-pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Vec<(ServerIndex, Ticket)> {
+pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Admitted {
+    let mut skipped = Vec::new();
     let usable: Vec<_> = chain.iter().copied().filter(|server| breakers.usable(*server)).collect();
     let mut hops = Vec::with_capacity(usable.len());
     let mut passed_over = Vec::new();
+    let mut rest = chain.iter();
     for server in &usable {
+        let unusable = rest.by_ref().take_while(|of_chain| *of_chain != server);
+        skipped.extend(unusable.map(|server| Skipped { server: *server, why: Skip::Unusable, at: hops.len() }));
         if !hops.is_empty() && breakers.translates(*server) {
-            return_to(&mut hops, &mut passed_over, breakers);
+            return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
         }
         let first = hops.is_empty() && passed_over.is_empty();
         let look = if first && terms.may_probe { breakers.admit(*server) } else { breakers.look(*server) };
         if !look.admits {
+            skipped.push(Skipped { server: *server, why: Skip::Open, at: hops.len() });
             continue;
         }
         let pass_over = look.pass_over && terms.may_divert && hops.is_empty();
         if pass_over { &mut passed_over } else { &mut hops }.push((*server, look.ticket));
     }
-    return_to(&mut hops, &mut passed_over, breakers);
+    skipped.extend(rest.map(|server| Skipped { server: *server, why: Skip::Unusable, at: hops.len() }));
+    return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
     if let (true, Some(last)) = (terms.last_resort, usable.last())
         && hops.iter().all(|(server, _)| server != last)
     {
@@ -64,19 +80,26 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
             // It is only sent if all others have failed, which is rare enough not to be shed.
             Some(Ticket { last_resort: true, ..breakers.look(*last).ticket })
         };
-        hops.extend(ticket.map(|ticket| (*last, ticket)));
+        if let Some(ticket) = ticket {
+            hops.push((*last, ticket));
+            skipped.retain(|skipped| skipped.server != *last);
+        }
     }
-    hops
+    Admitted { hops, skipped }
 }
 
 /// Puts the servers that were passed over behind those that were not.
 fn return_to(
     hops: &mut Vec<(ServerIndex, Ticket)>,
     passed_over: &mut Vec<(ServerIndex, Ticket)>,
+    skipped: &mut Vec<Skipped>,
     breakers: &mut impl Breakers,
 ) {
     if !hops.is_empty() {
-        passed_over.iter().for_each(|(server, _)| breakers.diverted(*server));
+        for (server, _) in passed_over.iter() {
+            breakers.diverted(*server);
+            skipped.insert(0, Skipped { server: *server, why: Skip::Ramp, at: 0 });
+        }
     }
     hops.append(passed_over);
 }
@@ -131,7 +154,7 @@ mod tests {
     fn hops(states: &str, terms: AdmissionTerms) -> (Vec<u16>, usize) {
         let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
         let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
-        let hops = admit(&chain, terms, &mut fake);
+        let hops = admit(&chain, terms, &mut fake).hops;
         (hops.into_iter().map(|(server, _)| server.0).collect(), fake.probes)
     }
 
@@ -207,5 +230,23 @@ mod tests {
     fn a_call_of_last_resort_may_be_shed_but_not_as_a_later_hop() {
         assert_eq!(hops("oS", CALL), (vec![], 0));
         assert_eq!(hops("cS", CALL), (vec![0, 1], 0));
+    }
+
+    #[test]
+    fn every_server_that_is_gone_past_is_told_with_its_reason() {
+        let skipped = |states: &str| {
+            let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
+            let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
+            let skipped = admit(&chain, CALL, &mut fake).skipped;
+            skipped.into_iter().map(|skipped| (skipped.server.0, skipped.why, skipped.at)).collect::<Vec<_>>()
+        };
+        assert_eq!(skipped("ccr"), []);
+        assert_eq!(skipped("ocr"), [(0, Skip::Open, 0)]);
+        assert_eq!(skipped("coor"), [(1, Skip::Open, 1), (2, Skip::Open, 1)]);
+        assert_eq!(skipped("uocu"), [(0, Skip::Unusable, 0), (1, Skip::Open, 0), (3, Skip::Unusable, 1)]);
+        assert_eq!(skipped("bc"), [(0, Skip::Ramp, 0)]);
+        assert_eq!(skipped("oo"), [(0, Skip::Open, 0)], "the last one is asked as the last resort");
+        assert_eq!(skipped("oS"), [(0, Skip::Open, 0), (1, Skip::Open, 0)]);
+        assert_eq!(skipped("uu"), [(0, Skip::Unusable, 0), (1, Skip::Unusable, 0)]);
     }
 }

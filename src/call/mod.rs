@@ -44,6 +44,7 @@ pub mod page;
 pub mod passage;
 pub mod planning;
 pub mod route;
+pub mod story;
 pub mod time;
 
 use std::rc::Rc;
@@ -123,6 +124,8 @@ pub struct Call {
     pub carried: Vec<String>,
     /// What the owner of the session answered, where the call was sent on after that: the last word if nobody knows better.
     pub owners_failure: Option<KeptAnswer>,
+    /// The servers that it goes past, for its story.
+    pub skipped: Vec<story::Skipped>,
     /// Where it has been, and where it goes.
     pub flight: Flight,
 }

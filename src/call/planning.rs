@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::admission::{AdmissionTerms, Breakers, admit};
+use super::admission::{AdmissionTerms, Admitted, Breakers, admit};
 use super::door::Client;
 use super::flight::{Flight, Hop, Pace};
 use super::message::Message;
 use super::originals::{HeaderList, is_touched_by_rest, mcp_follows_rest, originals};
 use super::route::{Route, chain};
+use super::story::{Skip, Skipped};
 use super::time::{ClientTime, Time};
 use super::{Call, Called, Kind, Task};
 use crate::breaker::Ticket;
@@ -37,8 +38,8 @@ pub enum Planned {
     Go(Box<Call>, RouterOrders),
     /// Its client waits no longer.
     TimeOver,
-    /// Nobody may answer it now. These servers could have.
-    NoPath(Vec<ServerIndex>),
+    /// Nobody may answer it now. These servers could have, but for this.
+    NoPath(Vec<Skipped>),
 }
 
 /// What planning asks of its surroundings.
@@ -81,9 +82,13 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         may_divert: owner.is_none(),
         last_resort: message.question.is_none() && message.kind != Kind::Session,
     };
-    let admitted = admit(&servers, terms, &mut around.breakers);
+    let Admitted { hops: admitted, mut skipped } = admit(&servers, terms, &mut around.breakers);
+    if !around.mcp_enabled {
+        let off = chain(registry, message.route, owner, true).into_iter().filter(|server| !servers.contains(server));
+        skipped.splice(0..0, off.map(|server| Skipped { server, why: Skip::KillSwitch, at: 0 }));
+    }
     if admitted.is_empty() {
-        return Planned::NoPath(servers);
+        return Planned::NoPath(skipped);
     }
     let outline = Outline { registry, message: &message, tool, hops: &admitted };
     let again = if terms.last_resort { outline.again() } else { 0 };
@@ -123,6 +128,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         session: std::mem::take(&mut client.session),
         carried: Vec::new(),
         owners_failure: None,
+        skipped,
         flight,
         id: message.id,
     };

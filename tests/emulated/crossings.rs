@@ -50,8 +50,8 @@ fn a_plain_call() {
 fn a_call_that_fails_over() {
     let refused = || search(first(json_answer(503, "{}")));
     let tally = second(&World::new(), refused);
-    // Three of them keep the next server from learning what the router tells of itself.
-    Budget { entries: 18, host_calls: 35, allocations: 9 }.holds("a call that fails over", &tally);
+    // Three of them keep the next server from learning what the router tells of itself, two leave its story.
+    Budget { entries: 18, host_calls: 37, allocations: 9 }.holds("a call that fails over", &tally);
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod refused;
 mod rest_first;
 mod sessions;
 mod statistics;
+mod story;
 mod wall_clock;
 mod workers;
 

@@ -49,6 +49,7 @@ impl World {
             uuid: [0; 16],
             carried: Vec::new(),
             owners_failure: None,
+            skipped: Vec::new(),
             flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),
         };
         World { budget: Budget::new(registry.failover.budget), registry, call }

@@ -4,6 +4,7 @@
 //! decision is made by the code that the filter runs.
 
 mod finding;
+mod line;
 mod seen;
 mod show;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use super::{UNUSABLE, complain, load, print, printed, report, shown};
 use finding::Finding;
+use line::Story;
 use seen::Seen;
 
 /// Explain what the filter makes of a failure, and which rule decides.
@@ -22,13 +24,20 @@ use seen::Seen;
 /// the failure class and the rule that gave it, what the breaker counts, which servers the same call goes to next, and
 /// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed and the MCP
 /// path to be switched on.
+///
+/// With --line: why a call that has happened went where it went, from its line of the log that failover.access_log names.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
-    registry: String,
+    #[arg(required_unless_present = "line")]
+    registry: Option<String>,
     /// Server that was asked
-    #[arg(long, value_name = "ID")]
-    server: String,
+    #[arg(long, value_name = "ID", required_unless_present = "line")]
+    server: Option<String>,
+    /// File with lines of the failover log; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "server", "tool", "annotated", "status", "headers",
+        "body", "event_stream", "transport"])]
+    line: Option<String>,
     /// Tool that was called [default: one that the registry does not list]
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
@@ -86,13 +95,17 @@ enum Format {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let registry = match load(&args.registry) {
+    if let Some(file) = &args.line {
+        return explain_line(file, args.format);
+    }
+    let (registry, server) = (args.registry.as_deref().unwrap_or_default(), args.server.as_deref().unwrap_or_default());
+    let registry = match load(registry) {
         Ok((registry, _)) => std::rc::Rc::new(registry),
         Err(error) => return report(&error),
     };
-    let found = args.description.body.as_deref().map_or(Ok(Vec::new()), read).and_then(|body| {
+    let found = args.description.body.as_deref().map_or(Ok(Vec::new()), |file| read("--body", file)).and_then(|body| {
         let seen = Seen::new(&args.description, body)?;
-        Finding::new(&registry, &args.server, args.tool.as_deref(), args.annotated, &seen)
+        Finding::new(&registry, server, args.tool.as_deref(), args.annotated, &seen)
     });
     match (found, args.format) {
         (Ok(finding), Format::Text) => printed(print(&show::text(&finding))),
@@ -104,11 +117,25 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn read(file: &str) -> Result<Vec<u8>, String> {
+fn explain_line(file: &str, format: Format) -> ExitCode {
+    let text = read("--line", file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    match text.and_then(|text| Story::all(&text)) {
+        Ok(stories) => printed(print(&match format {
+            Format::Text => line::text(&stories),
+            Format::Json => line::json(&stories),
+        })),
+        Err(problem) => {
+            complain(&format!("{}\n", shown::line(&problem)));
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn read(option: &str, file: &str) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     let done = match file {
         "-" => io::stdin().lock().read_to_end(&mut body).map(drop),
         _ => std::fs::read(file).map(|bytes| body = bytes),
     };
-    done.map(|()| body).map_err(|error| format!("--body {file}: cannot be read: {error}"))
+    done.map(|()| body).map_err(|error| format!("{option} {file}: cannot be read: {error}"))
 }

@@ -43,8 +43,34 @@ fn connection_manager(registry: &Registry, wire: &Value) -> Value {
 /// The connection manager's access logs. A record says which tokens a call was sent with, by their fingerprints; who the
 /// caller was, as far as Envoy knows; and how to find the call elsewhere. It must name no header that carries a secret.
 fn access_log(registry: &Registry) -> Vec<Value> {
-    let Some(path) = &registry.audit.access_log else { return Vec::new() };
-    vec![extension(
+    let audit = registry.audit.access_log.as_deref().map(audit_log);
+    audit.into_iter().chain(registry.failover.access_log.as_deref().map(failover_log)).collect()
+}
+
+/// A record of each call that has a story. The story is JSON, and the rest of the line are numbers.
+fn failover_log(path: &str) -> Value {
+    let story = state::in_envoy(state::STORY);
+    let line = format!(
+        "{{\"failover\":%FILTER_STATE({story}:PLAIN)%,\"time\":\"%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%\",\"status\":%RESPONSE_CODE%,\"duration_ms\":%DURATION%}}\n"
+    );
+    let filter = extension(
+        "envoy.access_loggers.extension_filters.cel",
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        json!({"expression": format!("'{story}' in filter_state")}),
+    );
+    let mut log = extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        json!({"path": path, "log_format": {"text_format_source": {"inline_string": line}}}),
+    );
+    if let Some(log) = log.as_object_mut() {
+        log.insert("filter".to_owned(), json!({"extension_filter": filter}));
+    }
+    log
+}
+
+fn audit_log(path: &str) -> Value {
+    extension(
         "envoy.access_loggers.file",
         "envoy.extensions.access_loggers.file.v3.FileAccessLog",
         json!({
@@ -65,5 +91,5 @@ fn access_log(registry: &Registry) -> Vec<Value> {
                 },
             },
         }),
-    )]
+    )
 }

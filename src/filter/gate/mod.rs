@@ -22,7 +22,7 @@ use crate::call::account::Account;
 use crate::call::door::Client;
 use crate::call::{Call, Kind, Question, Task};
 use crate::jsonrpc::OwnedId;
-use crate::registry::ServerIndex;
+use crate::registry::{Registry, ServerIndex};
 
 /// How far a request has come.
 enum Phase {
@@ -53,8 +53,18 @@ struct Facts {
     first_choice: Option<ServerIndex>,
     /// The server that it went to although its breaker refuses, and when.
     last_resort: Option<(ServerIndex, u64)>,
+    /// Why it was not sent on where it could have been.
+    stopped: Option<&'static str>,
     /// How it ended.
     end: Option<Account>,
+}
+
+impl Facts {
+    /// The tool that is called, where the registry knows it.
+    fn tool<'r>(&self, registry: &'r Registry) -> Option<&'r str> {
+        let Task::Tool(at) = self.task else { return None };
+        registry.tools.get(at).map(|tool| tool.name.as_str())
+    }
 }
 
 /// The context of one request.

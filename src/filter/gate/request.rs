@@ -18,6 +18,7 @@ use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
 use crate::call::route::{Route, first_choice};
+use crate::call::story::{Skip, Skipped, Told};
 use crate::call::{Call, Question, Session, handover, page};
 use crate::failure::Replay;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
@@ -166,9 +167,17 @@ impl Gate {
                 self.known.id = id;
                 self.refuse(ErrorCode::TimeOver, "the time for this call was over before it could be sent", None)
             }
-            Planned::NoPath(servers) => {
+            Planned::NoPath(skipped) => {
                 self.known.id = id;
-                self.no_path(vm, &servers)
+                self.tell_story(&Told {
+                    registry: &vm.registry,
+                    tool: self.known.tool(&vm.registry),
+                    session: &client.session,
+                    skipped: &skipped,
+                    flight: None,
+                    first_choice: self.known.first_choice,
+                });
+                self.no_path(vm, &skipped)
             }
         }
     }
@@ -190,11 +199,13 @@ impl Gate {
     }
 
     /// Nobody may answer: the gate does, with an answer of its own where it has one.
-    fn no_path(&mut self, vm: &Vm, servers: &[ServerIndex]) -> Action {
+    fn no_path(&mut self, vm: &Vm, skipped: &[Skipped]) -> Action {
         if let Some(question) = self.known.question.take() {
             return self.answer_locally(question, CallStatus::Fallback);
         }
         let now = clock::now_ms();
+        let servers = skipped.iter().filter(|skipped| skipped.why != Skip::KillSwitch);
+        let servers: Vec<_> = servers.map(|skipped| skipped.server).collect();
         let is_missing = |server: &&ServerIndex| vm.credentials.is_missing(&EnvoySharedData, **server, now);
         if !servers.is_empty() && servers.iter().all(|server| is_missing(&server)) {
             let why: Vec<_> = servers.iter().map(|server| vm.credentials.explain(*server, now)).collect();

@@ -12,8 +12,9 @@ use super::request::{mint_session, why_no_path};
 use super::{Gate, Phase, answered};
 use crate::breaker::Moment;
 use crate::call::account::{Account, why_not_sent_on};
-use crate::call::answer::{Conclusion, Ending, class_of, conclude, failure};
+use crate::call::answer::{self, Conclusion, Ending, class_of, failure};
 use crate::call::local::LocalAnswer;
+use crate::call::story::Told;
 use crate::call::{Call, handover, page};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
@@ -51,23 +52,30 @@ impl Gate {
         self.catch_up(call);
         let call = call.borrow();
         self.show_way(&call);
-        let class = class_of(&call);
+        let action = self.conclude(&call, end_of_stream);
+        self.tell_story(&Told::of(&call, self.known.first_choice));
+        action
+    }
+
+    fn conclude(&mut self, call: &Call, end_of_stream: bool) -> Action {
+        let class = class_of(call);
         if class == Class::Success {
-            self.known.end = Some(self.account_of(&call, CallStatus::Success));
+            self.known.end = Some(self.account_of(call, CallStatus::Success));
             return Action::Continue;
         }
         for name in [header::ANSWER, header::FAILOVER, header::WAIT] {
             Headers::Response.remove(name);
         }
-        if let Some(reason) = why_not_sent_on(&call, &self.vm.registry) {
+        self.known.stopped = why_not_sent_on(call, &self.vm.registry);
+        if let Some(reason) = self.known.stopped {
             self.vm.metrics.count(Metric::ReplayRefused(self.known.task.name(&self.vm.names), reason));
         }
         if call.flight.made().is_empty() {
-            return self.not_begun(&call, end_of_stream);
+            return self.not_begun(call, end_of_stream);
         }
         let status = Headers::Response.status().unwrap_or(503);
-        let ending = Ending::of(&call, &self.vm.registry, status, self.known.question.is_some());
-        let conclusion = conclude(&ending);
+        let ending = Ending::of(call, &self.vm.registry, status, self.known.question.is_some());
+        let conclusion = answer::conclude(&ending);
         let shown = ending.status_for_client(conclusion);
         if conclusion != Conclusion::Pass {
             // It came with an answer that the client doesn't get.
@@ -82,21 +90,21 @@ impl Gate {
                     Headers::Response.set(":status", shown.to_string().as_bytes());
                 }
                 let status = if class.is_about_the_call() { CallStatus::Error } else { CallStatus::Failed };
-                self.known.end = Some(self.account_of(&call, status));
+                self.known.end = Some(self.account_of(call, status));
                 Action::Continue
             }
-            Conclusion::Gate => self.answer_instead(&call, end_of_stream),
+            Conclusion::Gate => self.answer_instead(call, end_of_stream),
             Conclusion::Kept => {
-                self.known.end = Some(self.account_of(&call, CallStatus::Failed));
+                self.known.end = Some(self.account_of(call, CallStatus::Failed));
                 let kept = call.owners_failure.clone().unwrap_or_default();
                 self.rewrite(shown, kept.body, end_of_stream)
             }
             Conclusion::Error { code, .. } => {
-                self.known.end = Some(self.account_of(&call, CallStatus::Failed));
+                self.known.end = Some(self.account_of(call, CallStatus::Failed));
                 if class == Class::NotSent {
                     Headers::Response.set("retry-after", b"1");
                 }
-                self.rewrite(shown, failure(&call, code), end_of_stream)
+                self.rewrite(shown, failure(call, code), end_of_stream)
             }
         }
     }
@@ -177,6 +185,18 @@ impl Gate {
             Headers::Response.set(header::SERVER, hop.server.as_str().as_bytes());
             Headers::Response.set(header::ATTEMPTS, call.flight.made().len().to_string().as_bytes());
         }
+    }
+
+    /// Leaves the story of a call for the access log, unless there is nothing to tell: the first server of the order was
+    /// asked once and has served it.
+    pub(super) fn tell_story(&self, told: &Told<'_>) {
+        let end = self.known.end.unwrap_or(Account::of_gate(CallStatus::Refused));
+        let is_served = !matches!(end.status, CallStatus::Failed | CallStatus::Refused);
+        if is_served && told.is_plain() {
+            return;
+        }
+        let id = host::attribute(&["request", "id"]).and_then(|id| String::from_utf8(id).ok());
+        host::set_filter_state(state::STORY, &told.write(end.mode, self.known.stopped, id.as_deref()));
     }
 
     fn account_of(&self, call: &Call, status: CallStatus) -> Account {

@@ -110,12 +110,15 @@ pub struct FailureSettings {
 }
 
 /// How much is spent on sending calls again, and how long the same server is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailoverSettings {
     /// The terms of each worker's failover budget.
     pub budget: BudgetPolicy,
     /// The wait before a server is asked once more.
     pub back_off: BackOff,
+    /// File of Envoy's access log with a line for each call that did not simply go to the first server of the order, such as
+    /// `/dev/stdout`; `None` writes none.
+    pub access_log: Option<String>,
 }
 
 /// Exponential back-off with full jitter: before repetition n a random time below `base * (2^n - 1)`, at most `max`.

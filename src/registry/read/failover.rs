@@ -27,6 +27,7 @@ impl Default for FailoverSettings {
                 threshold: TOKEN.saturating_sub(1),
             },
             back_off: BackOff::default(),
+            access_log: None,
         }
     }
 }
@@ -38,8 +39,9 @@ impl FailoverSettings {
         let default = Self::default();
         let budget = or(table.optional("budget"), default.budget, |node| read_budget(node, default.budget));
         let back_off = or(table.optional("back_off"), default.back_off, read_back_off);
+        let access_log = or(table.optional("access_log"), None, |node| node.file_name().map(Some));
         table.done();
-        Some(FailoverSettings { budget: budget?, back_off: back_off? })
+        Some(FailoverSettings { budget: budget?, back_off: back_off?, access_log: access_log? })
     }
 }
 

@@ -80,7 +80,8 @@ fn a_clients_authorization_goes_only_where_no_credential_uses_its_header() {
 #[test]
 fn the_failover_section_means_what_it_says() {
     let registry = read(full());
-    let FailoverSettings { budget, back_off } = registry.failover;
+    let FailoverSettings { budget, back_off, access_log } = registry.failover;
+    assert_eq!(access_log.as_deref(), Some("/dev/stdout"));
     assert_eq!((budget.deposit, budget.per_second, budget.capacity), (200, 5_000, 50_000));
     assert_eq!((back_off.base, back_off.max), (Duration::from_millis(100), Duration::from_secs(2)));
     assert_eq!((registry.servers[0].attempts, registry.servers[1].attempts), (1, 3));

@@ -531,7 +531,9 @@ fn problems_of_failover_and_of_time_limits() {
         (
             "/failover/budgett",
             Some(json!({})),
-            &["failover.budgett: {}: is not a known key\n    hint: did you mean budget? known here: budget, back_off"],
+            &[
+                "failover.budgett: {}: is not a known key\n    hint: did you mean budget? known here: budget, back_off, access_log",
+            ],
         ),
         ("/servers/1/attempts", Some(json!(0)), &["servers[1].attempts: 0: must be a whole number from 1 to 10"]),
         (

@@ -15,6 +15,7 @@ mod drill;
 mod envoy_handle;
 mod error_status;
 mod failover;
+mod failover_log;
 mod failure_policy;
 mod gate;
 mod kubernetes;

@@ -1,0 +1,168 @@
+//! The story of a call that did not simply go where the operator's order sends it first: which servers it went past and
+//! why, which were asked and what came of that. One JSON object, for the access log and for `dualpath explain --line`.
+
+use serde::Serialize;
+
+use super::flight::{Flight, Made};
+use super::{Call, Session};
+use crate::breaker::Mode;
+use crate::registry::{Registry, ServerIndex};
+use crate::telemetry::AnsweredBy;
+
+/// Why a call goes past a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// MCP is switched off.
+    KillSwitch,
+    /// It has no credential that may be sent, or its breaker is held open by hand.
+    Unusable,
+    /// Its breaker refuses.
+    Open,
+    /// It has only just come back, and this call is not of its share yet.
+    Ramp,
+}
+
+/// A server that a call goes past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skipped {
+    /// The server.
+    pub server: ServerIndex,
+    /// Why.
+    pub why: Skip,
+    /// How many hops come before it.
+    pub at: usize,
+}
+
+/// A call, as far as its story is about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'c> {
+    /// The registry that it was planned under.
+    pub registry: &'c Registry,
+    /// The tool, where the registry knows it.
+    pub tool: Option<&'c str>,
+    /// The session that its client is in.
+    pub session: &'c Session,
+    /// The servers that it goes past.
+    pub skipped: &'c [Skipped],
+    /// Where it has been; `None` if no server may answer.
+    pub flight: Option<&'c Flight>,
+    /// The server that the operator's order names first.
+    pub first_choice: Option<ServerIndex>,
+}
+
+#[derive(Serialize)]
+struct Story<'s> {
+    tool: Option<&'s str>,
+    mode: &'static str,
+    attempts: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'s str>,
+    hops: Vec<Stretch<'s>>,
+}
+
+#[derive(Serialize)]
+struct Stretch<'s> {
+    server: &'s str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+}
+
+impl<'c> Told<'c> {
+    /// A call that has been on its way.
+    pub fn of(call: &'c Call, first_choice: Option<ServerIndex>) -> Self {
+        Told {
+            registry: &call.registry,
+            tool: call.tool_name(),
+            session: &call.session,
+            skipped: &call.skipped,
+            flight: Some(&call.flight),
+            first_choice,
+        }
+    }
+
+    /// Whether it was asked of the operator's first choice, once.
+    pub fn is_plain(&self) -> bool {
+        let Some(flight) = self.flight else { return false };
+        let [Made { leg, .. }] = flight.made() else { return false };
+        flight.hop(*leg).is_some_and(|hop| hop.index.is_some() && hop.index == self.first_choice)
+    }
+
+    /// The story in JSON. `stopped`: why it was not sent on, where it could have been. `request_id`: Envoy's.
+    pub fn write(&self, mode: AnsweredBy, stopped: Option<&'static str>, request_id: Option<&str>) -> Vec<u8> {
+        let story = Story {
+            tool: self.tool,
+            mode: mode.as_str(),
+            attempts: self.flight.map_or(0, |flight| flight.made().len()),
+            stopped,
+            session: match self.session {
+                Session::None => None,
+                Session::Gate => Some("gate"),
+                Session::Server { owner, .. } => Some(owner.as_str()),
+            },
+            request_id,
+            hops: self.hops(),
+        };
+        serde_json::to_vec(&story).unwrap_or_default()
+    }
+
+    fn hops(&self) -> Vec<Stretch<'c>> {
+        let mut hops = Vec::new();
+        let mut skipped = self.skipped.iter().peekable();
+        let made = self.flight.map(Flight::made).unwrap_or_default();
+        for (at, attempt) in made.iter().enumerate() {
+            let Some(flight) = self.flight else { break };
+            let position = usize::from(attempt.leg.hop);
+            while let Some(server) = skipped.next_if(|skipped| skipped.at <= position) {
+                self.skip(server, &mut hops);
+            }
+            if at == 0 {
+                // Nothing but the route keeps the router from the first hop.
+                let unreached = flight.hops().iter().take(position);
+                hops.extend(unreached.map(|hop| Stretch {
+                    server: hop.server.as_str(),
+                    reason: "kill_switch",
+                    class: None,
+                }));
+            }
+            if let Some(stretch) = self.attempt(flight, attempt) {
+                hops.push(stretch);
+            }
+        }
+        if made.is_empty() {
+            skipped.for_each(|server| self.skip(server, &mut hops));
+        }
+        hops
+    }
+
+    fn skip(&self, skipped: &Skipped, hops: &mut Vec<Stretch<'c>>) {
+        let Some(server) = self.registry.server(skipped.server) else { return };
+        let reason = match skipped.why {
+            Skip::KillSwitch => "kill_switch",
+            Skip::Unusable if server.breaker.mode == Mode::ForcedOpen => "forced_open",
+            Skip::Unusable => "no_credential",
+            Skip::Open => "open",
+            Skip::Ramp => "ramp",
+        };
+        hops.push(Stretch { server: server.id.as_str(), reason, class: None });
+    }
+
+    fn attempt(&self, flight: &'c Flight, made: &Made) -> Option<Stretch<'c>> {
+        let hop = flight.hop(made.leg)?;
+        let reason = match made.leg {
+            leg if leg.other_slot => "other_slot",
+            leg if leg.repeats => "again",
+            _ if hop.ticket.last_resort => "last_resort",
+            _ if hop.index.is_some() && hop.index == self.first_choice => "first",
+            _ if self.session.owner() == Some(&hop.server) => "session",
+            _ => "next",
+        };
+        // One that was not heard of again may have executed the call.
+        let class = made.end.map_or("lost", |end| end.class.as_str());
+        Some(Stretch { server: hop.server.as_str(), reason, class: Some(class) })
+    }
+}

@@ -1,0 +1,213 @@
+//! `dualpath explain --line`: a line of the failover log, in words.
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::failure::Class;
+
+/// The story of one call, as the filter has written it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Story {
+    tool: Option<String>,
+    mode: String,
+    attempts: usize,
+    stopped: Option<String>,
+    session: Option<String>,
+    request_id: Option<String>,
+    hops: Vec<Hop>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hop {
+    server: String,
+    reason: String,
+    class: Option<String>,
+}
+
+impl Story {
+    /// Every story in `text`: a line of JSON each, in which it is a member, whatever its name, or all there is.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn all(text: &str) -> Result<Vec<Self>, String> {
+        let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
+        let stories: Vec<_> = values.filter_map(find).collect();
+        if stories.is_empty() {
+            return Err("--line: has no line of the failover log; such a line is JSON and has \"hops\"".to_owned());
+        }
+        Ok(stories)
+    }
+
+    /// Why the call went where it went, in one sentence.
+    fn why(&self) -> String {
+        let Some((last, before)) = self.hops.split_last() else {
+            return "no server of the registry may answer such a call".to_owned();
+        };
+        let before: Vec<_> = before.iter().map(|hop| format!("{} {}", hop.server, hop.outcome())).collect();
+        let before = before.join(", ");
+        match (&last.class, before.is_empty()) {
+            (Some(_), true) => format!("{} {}", last.server, last.place()),
+            (Some(_), false) => format!("{before}; so {} was asked", last.server),
+            (None, true) => format!("{} {}", last.server, last.outcome()),
+            (None, false) => format!("{before}, {} {}", last.server, last.outcome()),
+        }
+    }
+}
+
+impl Hop {
+    /// What kept the call from this server or what this server made of it.
+    fn outcome(&self) -> String {
+        match &self.class {
+            Some(class) => match Class::parse(class) {
+                Some(Class::Success) => "answered".to_owned(),
+                Some(class) => format!("failed ({}: {})", class.as_str(), class.explanation()),
+                None => format!("ended with {class}"),
+            },
+            None => format!("was not asked ({})", self.words()),
+        }
+    }
+
+    fn words(&self) -> &str {
+        match self.reason.as_str() {
+            "kill_switch" => "MCP is switched off",
+            "open" => "its breaker refused",
+            "forced_open" => "its breaker is held open by the registry",
+            "ramp" => "it has only just come back, and gets a share of the calls",
+            "no_credential" => "there is no token that may be sent to it",
+            other => other,
+        }
+    }
+
+    /// Why it was asked.
+    fn place(&self) -> &str {
+        match self.reason.as_str() {
+            "first" => "is the first of the order",
+            "session" => "has the client's session",
+            "next" => "was the next of the order",
+            "other_slot" => "was asked again with its other token",
+            "again" => "was asked again after a wait",
+            "last_resort" => "was asked although its breaker refused, as nobody else was left",
+            other => other,
+        }
+    }
+}
+
+/// The story that a line has.
+fn find(line: Value) -> Option<Story> {
+    if line.get("hops").is_some() {
+        return serde_json::from_value(line).ok();
+    }
+    // Some log formats have JSON only as text.
+    let members = line.as_object()?.values().filter_map(|member| match member {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        other => Some(other.clone()),
+    });
+    members.filter(|member| member.get("hops").is_some()).find_map(|member| serde_json::from_value(member).ok())
+}
+
+/// In lines, each with its title.
+pub(super) fn text(stories: &[Story]) -> String {
+    let mut text = String::new();
+    for (at, story) in stories.iter().enumerate() {
+        if at > 0 {
+            text.push('\n');
+        }
+        let mut line = |title: &str, line: &str| {
+            let _ = writeln!(text, "{title:<12} {line}");
+        };
+        line("tool", story.tool.as_deref().unwrap_or("none that the registry lists"));
+        let by = match story.mode.as_str() {
+            "mcp" => "an MCP server",
+            "direct" => "the direct path",
+            _ => "Dualpath itself",
+        };
+        line("answered by", &format!("{by}, attempts: {}", story.attempts));
+        for (title, value) in [("session", &story.session), ("request", &story.request_id)] {
+            value.iter().for_each(|value| line(title, value));
+        }
+        for hop in &story.hops {
+            let place = if hop.class.is_some() { format!("{}; it ", hop.place()) } else { String::new() };
+            line("hop", &format!("{} {place}{}", hop.server, hop.outcome()));
+        }
+        story.stopped.iter().for_each(|why| line("not sent on", why));
+        line("why", &story.why());
+    }
+    text
+}
+
+/// As JSON, an object a line.
+pub(super) fn json(stories: &[Story]) -> String {
+    let lines = stories.iter().map(|story| {
+        let hops: Vec<_> = story
+            .hops
+            .iter()
+            .map(|hop| json!({"server": hop.server, "reason": hop.reason, "class": hop.class, "says": hop.outcome()}))
+            .collect();
+        let whole = json!({
+            "tool": story.tool, "mode": story.mode, "attempts": story.attempts, "session": story.session,
+            "request_id": story.request_id, "stopped": story.stopped, "hops": hops, "why": story.why(),
+        });
+        format!("{whole}\n")
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIRECT: &str = r#"{"failover":{"tool":"search","mode":"direct","attempts":2,"session":"one","request_id":"r-1","hops":[{"server":"one","reason":"open"},{"server":"two","reason":"next","class":"overload"},{"server":"api","reason":"next","class":"success"}]},"status":200}"#;
+
+    fn why(line: &str) -> String {
+        Story::all(line).unwrap_or_else(|problem| panic!("{problem}"))[0].why()
+    }
+
+    #[test]
+    fn a_line_says_why_a_call_went_direct() {
+        let why_direct = "one was not asked (its breaker refused), two failed (overload: it asked for fewer calls); so api was asked";
+        assert_eq!(why(DIRECT), why_direct);
+        let text = text(&Story::all(DIRECT).unwrap());
+        assert_eq!(
+            text,
+            "tool         search\n\
+             answered by  the direct path, attempts: 2\n\
+             session      one\n\
+             request      r-1\n\
+             hop          one was not asked (its breaker refused)\n\
+             hop          two was the next of the order; it failed (overload: it asked for fewer calls)\n\
+             hop          api was the next of the order; it answered\n\
+             why          one was not asked (its breaker refused), two failed (overload: it asked for fewer calls); so api was asked\n"
+        );
+        let value: Value = serde_json::from_str(&json(&Story::all(DIRECT).unwrap())).unwrap();
+        assert_eq!((&value["why"], &value["hops"][0]["reason"]), (&json!(why_direct), &json!("open")));
+    }
+
+    #[test]
+    fn each_reason_has_its_words() {
+        let line = |reason: &str, class: &str| {
+            format!(
+                r#"{{"tool":null,"mode":"mcp","attempts":1,"hops":[{{"server":"one","reason":"{reason}"{class}}}]}}"#
+            )
+        };
+        assert_eq!(why(&line("kill_switch", "")), "one was not asked (MCP is switched off)");
+        assert_eq!(why(&line("forced_open", "")), "one was not asked (its breaker is held open by the registry)");
+        assert_eq!(why(&line("no_credential", "")), "one was not asked (there is no token that may be sent to it)");
+        let asked = r#","class":"lost""#;
+        assert_eq!(why(&line("session", asked)), "one has the client's session");
+        assert_eq!(why(&line("first", asked)), "one is the first of the order");
+    }
+
+    #[test]
+    fn a_story_is_found_wherever_a_log_format_puts_it() {
+        let story: Value = serde_json::from_str::<Value>(DIRECT).unwrap()["failover"].take();
+        let as_text = json!({"why": story.to_string(), "status": 200}).to_string();
+        for line in [story.to_string(), as_text, format!("no JSON\n{DIRECT}\n{{}}\n{DIRECT}\n")] {
+            assert!(why(&line).starts_with("one was not asked"), "{line}");
+        }
+        for line in ["", "{}", "[]", r#"{"hops":1}"#, "not a line"] {
+            assert!(Story::all(line).is_err(), "{line}");
+        }
+    }
+}
