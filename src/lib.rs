@@ -31,6 +31,7 @@ pub mod cli;
 pub mod credential;
 pub mod drill;
 pub mod failure;
+pub mod held;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod network;

@@ -17,6 +17,11 @@ impl HeaderMap {
         HeaderMap(bytes)
     }
 
+    /// How many bytes it takes.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// All pairs, in order.
     pub fn iter(&self) -> Pairs<'_> {
         let (count, rest) = number(&self.0).unwrap_or_default();

@@ -149,6 +149,7 @@ impl RootContext for Root {
                 vm.credentials.tell(&EnvoySharedData, now);
                 vm::flush_all(now);
                 endpoints.tick(now);
+                vm.tell_held(now);
                 vm.metrics.tick(now);
             }
             Some(Duty::Prober(prober)) => {

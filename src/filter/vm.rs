@@ -14,6 +14,7 @@ use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
 use crate::call::credentials::{Credentials, World};
 use crate::credential::{Fingerprint, FingerprintKey};
+use crate::held::{Held, Holding, Total};
 use crate::registry::{Problem, Registry, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
 use crate::telemetry::RegistryNames;
@@ -31,6 +32,8 @@ pub struct Vm {
     pub crossing: crossing::Lookout,
     /// The secrets of the environment, and what has been seen of the others.
     pub credentials: Credentials,
+    /// What this VM holds, under whatever registries.
+    pub held: Rc<Held>,
     /// The statistics, which all registries of this VM share.
     pub metrics: Rc<Metrics>,
     /// The names that this registry is counted under.
@@ -52,11 +55,16 @@ pub struct Vm {
 thread_local! {
     /// The registries that this VM runs under. Every root context brings its own copy of the text; contexts with the
     /// same text share one `Vm`, and with it the breakers' pending results. During an update there may be two.
-    static VMS: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+    static VMS: RefCell<Vec<Registered>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    /// What this VM holds, and its share in what all hold.
+    static HELD: (Rc<Held>, RefCell<Option<Total>>) = Default::default();
 }
 
 /// A registry that root contexts of this VM have brought, or a part of one.
-struct Held {
+struct Registered {
     identity: u64,
     part: String,
     vm: Weak<Vm>,
@@ -111,7 +119,7 @@ impl Vm {
                 return Ok(vm);
             }
             let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity));
-            vms.push(Held { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
+            vms.push(Registered { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
             Ok(vm)
         })
     }
@@ -128,6 +136,7 @@ impl Vm {
             credentials: Credentials::new(Rc::clone(&registry), fingerprint_key(), world, environment),
             names: metrics.names_of(&registry),
             metrics,
+            held: HELD.with(|(held, _)| Rc::clone(held)),
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
@@ -190,6 +199,25 @@ impl Vm {
             {
                 self.announce(index, &transition);
             }
+        }
+    }
+
+    /// Counts what there was no room for, and tells how much all VMs hold.
+    pub fn tell_held(&self, now_ms: u64) {
+        for what in Holding::ALL {
+            match self.held.take_refusals(what) {
+                0 => {}
+                times => self.metrics.add(Metric::HeldRefused(what), times),
+            }
+        }
+        let bytes = self.held.bytes() as u64;
+        let total = HELD.with(|(_, total)| {
+            let mut total = total.borrow_mut();
+            let total = total.get_or_insert_with(|| Total::new(clock::random().map_or(0, u64::from_le_bytes)));
+            total.tell(&EnvoySharedData, bytes, now_ms)
+        });
+        if let Some(total) = total {
+            self.metrics.record(Metric::Held, total);
         }
     }
 

@@ -32,13 +32,15 @@ pub enum ErrorCode {
     AnswerUnusable,
     /// 50307: a fault of Dualpath's own.
     Internal,
+    /// 50308: too much is held already for the request to be read.
+    NoRoom,
     /// 50401: the client's time was over before its call could be sent.
     TimeOver,
 }
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 15] = [
         ErrorCode::InvalidParams,
         ErrorCode::BodyNotAllowed,
         ErrorCode::OriginNotAllowed,
@@ -52,6 +54,7 @@ impl ErrorCode {
         ErrorCode::OutcomeUnknown,
         ErrorCode::AnswerUnusable,
         ErrorCode::Internal,
+        ErrorCode::NoRoom,
         ErrorCode::TimeOver,
     ];
 
@@ -71,6 +74,7 @@ impl ErrorCode {
             ErrorCode::OutcomeUnknown => 50304,
             ErrorCode::AnswerUnusable => 50305,
             ErrorCode::Internal => 50307,
+            ErrorCode::NoRoom => 50308,
             ErrorCode::TimeOver => 50401,
         }
     }
@@ -91,6 +95,7 @@ impl ErrorCode {
             ErrorCode::OutcomeUnknown => "OUTCOME_UNKNOWN",
             ErrorCode::AnswerUnusable => "ANSWER_UNUSABLE",
             ErrorCode::Internal => "INTERNAL",
+            ErrorCode::NoRoom => "NO_ROOM",
             ErrorCode::TimeOver => "TIME_OVER",
         }
     }

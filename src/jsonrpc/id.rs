@@ -9,6 +9,9 @@ use super::object::text;
 /// Up to here every integer has a `f64` of its own, so comparing numbers as `f64` is exact.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// The most bytes that an id may have. It is kept for as long as its call lasts; no client needs more than a few dozen.
+const LONGEST: usize = 4096;
+
 /// The `id` of a request: a JSON string or number, kept as the client wrote it.
 ///
 /// JSON-RPC only advises against fractions, so they pass. `null` is what an answer says when it does not know the id,
@@ -21,6 +24,11 @@ impl<'a> RequestId<'a> {
     /// The id written as `json`. `None` if that is not one JSON string or number.
     pub fn from_json(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok().and_then(Self::from_raw)
+    }
+
+    /// Whether it is longer than an id may be.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.as_json().len() > LONGEST
     }
 
     /// As [`RequestId::from_json`], of a value already known to be JSON.

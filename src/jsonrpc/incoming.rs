@@ -54,6 +54,8 @@ pub enum Invalid {
     Version,
     /// `id` is neither a string nor a number.
     Id,
+    /// `id` has more than 4096 bytes.
+    LongId,
     /// `method` is not a string.
     Method,
     /// `params` is neither an object nor an array.
@@ -72,6 +74,7 @@ impl fmt::Display for Invalid {
             Invalid::EmptyBatch => "the batch is empty",
             Invalid::Version => "`jsonrpc` must be \"2.0\"",
             Invalid::Id => "`id` must be a string or a number",
+            Invalid::LongId => "`id` must have at most 4096 bytes",
             Invalid::Method => "`method` must be a string",
             Invalid::Params => "`params` must be an object or an array",
             Invalid::Ambiguous => "the message must be either a call or an answer",
@@ -145,5 +148,8 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
         return Ok(Incoming::Notification(method));
     };
     let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;
+    if id.is_too_long() {
+        return Err(Invalid::LongId);
+    }
     Ok(Incoming::Request(Request { id, method, params }))
 }

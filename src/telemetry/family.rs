@@ -75,7 +75,7 @@ pub const LABELS: [&str; 13] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 21] = [
+pub static FAMILIES: [&Family; 23] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -86,6 +86,8 @@ pub static FAMILIES: [&Family; 21] = [
     &PROBES,
     &ALERTS,
     &REPLAY_REFUSED,
+    &HELD,
+    &HELD_REFUSED,
     &PAT_DAYS,
     &PAT_PRESENT,
     &PAT_SENT,
@@ -125,6 +127,25 @@ pub static FALLBACK: Family = Family {
     labels: &[],
     meaning: "calls answered by another server than the operator's first choice",
     bound: "1",
+};
+
+/// What is held of requests and answers.
+pub static HELD: Family = Family {
+    name: "dualpath_held_bytes",
+    kind: Kind::Gauge,
+    labels: &[],
+    meaning: "bytes of requests and answers that all workers hold now; each may hold `limits.held`",
+    bound: "1",
+};
+
+/// Messages that there was no room for.
+pub static HELD_REFUSED: Family = Family {
+    name: "dualpath_held_refused_total",
+    kind: Kind::Counter,
+    labels: &[REASON],
+    meaning: "messages beyond `limits.held`: reason `request`, refused with 503, or `answer`, passed on unjudged, or of a \
+              REST server given up",
+    bound: "2",
 };
 
 /// The state of a server's breaker.

@@ -5,6 +5,7 @@ use super::names::{Name, Names};
 use crate::breaker::State;
 use crate::credential::{Cause, Severity, Slot};
 use crate::failure::Class;
+use crate::held::Holding;
 
 /// Who gave a call its answer: the label `mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +85,10 @@ pub enum Metric {
     Alerts(Name, Class),
     /// [`family::REPLAY_REFUSED`]: task, reason.
     ReplayRefused(Name, &'static str),
+    /// [`family::HELD`].
+    Held,
+    /// [`family::HELD_REFUSED`]: what there was no room for.
+    HeldRefused(Holding),
     /// [`family::TRANSITIONS`]: server, from, to.
     Transitions(Name, State, State),
     /// [`family::OPEN_PERIOD`]: server.
@@ -126,6 +131,8 @@ impl Metric {
             Metric::Probes(..) => &family::PROBES,
             Metric::Alerts(..) => &family::ALERTS,
             Metric::ReplayRefused(..) => &family::REPLAY_REFUSED,
+            Metric::Held => &family::HELD,
+            Metric::HeldRefused(_) => &family::HELD_REFUSED,
             Metric::Transitions(..) => &family::TRANSITIONS,
             Metric::OpenPeriod(_) => &family::OPEN_PERIOD,
             Metric::BreakerEvents(..) => &family::BREAKER_EVENTS,
@@ -146,7 +153,8 @@ impl Metric {
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback => ["", "", "", ""],
+            Metric::Fallback | Metric::Held => ["", "", "", ""],
+            Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name) | Metric::OpenPeriod(name) | Metric::PatAgeViolation(name) => {
                 [of(name), "", "", ""]
             }

@@ -16,6 +16,7 @@ mod failure_policy;
 mod fixture;
 mod framing;
 mod header_isolation;
+mod held;
 mod host;
 mod host_semantics;
 mod malformed_messages;

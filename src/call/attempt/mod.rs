@@ -13,10 +13,13 @@ pub use request::{Outgoing, is_left_by_envoy};
 pub use response::{ResponseHead, is_event_stream};
 pub use settled::{NoAnswer, Settled, told_to_breaker};
 
+use std::rc::Rc;
+
 use super::Call;
 use super::flight::{Begun, Grounded, Terms};
 use crate::budget::Budget;
 use crate::failure::Class;
+use crate::held::{Held, Room};
 use crate::registry::{Direct, Registry, Server, ServerIndex, ServerKind};
 use response::Holding;
 
@@ -32,6 +35,8 @@ pub struct Scene<'a> {
     pub server: &'a Server,
     /// What may still be spent on sending calls again.
     pub budget: &'a mut Budget,
+    /// What the VM holds.
+    pub held: &'a Rc<Held>,
     /// The monotonic clock.
     pub now_ms: u64,
     /// Calendar time in ms since 1970, asked only for a date in a header.
@@ -108,6 +113,10 @@ pub struct Attempt {
     /// How long it took to the answer's headers, in ms; `None` until they are there.
     answered_after_ms: Option<u64>,
     holding: Holding,
+    /// What is held takes this room.
+    room: Room,
+    /// There was no room for the answer, for which its server can do nothing.
+    lacked_room: bool,
 }
 
 impl Attempt {
@@ -128,6 +137,8 @@ impl Attempt {
             status: 0,
             answered_after_ms: None,
             holding: Holding::Nothing,
+            room: scene.held.room(),
+            lacked_room: false,
         })
     }
 

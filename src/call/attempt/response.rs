@@ -11,6 +11,7 @@ use crate::failure::{
     Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, judge_body, judge_event, judge_head,
     retry_after,
 };
+use crate::held;
 use crate::jsonrpc::Answer;
 use crate::sse::Scanner;
 use crate::translate;
@@ -90,6 +91,14 @@ impl Attempt {
         }
     }
 
+    /// Makes room for what there is of the answer.
+    fn has_room(&mut self, scene: &Scene<'_>, bytes: usize) -> bool {
+        let limit = usize::try_from(scene.registry.limits.held).unwrap_or(usize::MAX);
+        let has_room = self.room.make(held::Holding::Answer, bytes, limit);
+        self.lacked_room |= !has_room;
+        has_room
+    }
+
     fn hold(&mut self, holding: Holding) -> Reaction {
         self.holding = holding;
         Reaction::flow(Flow::Hold)
@@ -123,12 +132,12 @@ impl Attempt {
 
     fn whole_body(&mut self, scene: &mut Scene<'_>, head: Head, size: usize, end: bool, body: &Body<'_>) -> Reaction {
         let limit = if head.status < 300 { body_limit(scene) } else { ERROR_BODY };
-        if !end && size <= limit {
+        if !end && size <= limit && self.has_room(scene, size) {
             return self.hold(Holding::Whole(head, size));
         }
         let mut reaction = Reaction::default();
-        if size > limit && head.status < 300 {
-            // Too long to be held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
+        if (size > limit || self.lacked_room) && head.status < 300 {
+            // Too long to be held, or too much beside what else is held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
             // came at all says that the server is well.
             let class = if self.translates { Class::Server } else { Class::Success };
             self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
@@ -177,7 +186,9 @@ impl Attempt {
             return reaction;
         }
         let is_alive = size > 0 && scanner.held() == 0;
-        if size > body_limit(scene) || (is_alive && !scene.call.replay.is_allowed()) {
+        // The host holds the stream, the scanner a copy of its event; memory that grows piece by piece is half empty.
+        let held = size.saturating_add(scanner.held().saturating_mul(2));
+        if size > body_limit(scene) || !self.has_room(scene, held) || (is_alive && !scene.call.replay.is_allowed()) {
             // A call that can't be repeated gains little from being held, and while it is the router's clock runs: a
             // server that shows by comments that it is at work must not be cut off.
             self.conclude(scene, Class::Success.into(), true, &mut reaction);

@@ -89,6 +89,7 @@ impl Attempt {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        self.room.give_back();
         let terms = self.terms(scene);
         let decisions = decide_on(&verdict, terms.tool, Some(terms.server));
         let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, decisions));
@@ -102,7 +103,7 @@ impl Attempt {
 
     fn result(&self, scene: &Scene<'_>, verdict: Verdict, decisions: Decisions) -> CallResult {
         let told = told_to_breaker(decisions.breaker, verdict, self.answered_after_ms);
-        match self.was_hurried(scene, verdict.class) {
+        match self.lacked_room || self.was_hurried(scene, verdict.class) {
             true => CallResult { outcome: Outcome::Neutral, ..told },
             false => told,
         }

@@ -20,6 +20,7 @@ struct World {
     registry: Rc<Registry>,
     call: Call,
     budget: Budget,
+    held: Rc<Held>,
 }
 
 impl World {
@@ -52,14 +53,23 @@ impl World {
             skipped: Vec::new(),
             flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),
         };
-        World { budget: Budget::new(registry.failover.budget), registry, call }
+        World { budget: Budget::new(registry.failover.budget), held: Rc::default(), registry, call }
     }
 
     fn at<T>(&mut self, now_ms: u64, work: impl FnOnce(&mut Scene<'_>) -> T) -> T {
         let (index, server) = self.registry.indexed_servers().next().unwrap();
         let call = &mut self.call;
         let budget = &mut self.budget;
-        work(&mut Scene { call, registry: &self.registry, index, server, budget, now_ms, wall_ms: &|| 0 })
+        work(&mut Scene {
+            call,
+            registry: &self.registry,
+            index,
+            server,
+            budget,
+            held: &self.held,
+            now_ms,
+            wall_ms: &|| 0,
+        })
     }
 
     fn begin(&mut self) -> Attempt {

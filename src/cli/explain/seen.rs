@@ -1,5 +1,6 @@
 //! What a server did with a call, and what the filter's own code makes of it.
 
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::value::RawValue;
@@ -94,7 +95,9 @@ impl Seen {
     pub fn judge(&self, call: &mut Call, registry: &Registry, at: ServerIndex, has_other_slot: bool) -> Option<Judged> {
         let mut budget = Budget::new(registry.failover.budget);
         let server = registry.server(at)?;
-        let mut scene = Scene { call, registry, index: at, server, budget: &mut budget, now_ms: 0, wall_ms: &wall_ms };
+        let held = Rc::default();
+        let mut scene =
+            Scene { call, registry, index: at, server, budget: &mut budget, held: &held, now_ms: 0, wall_ms: &wall_ms };
         let mut attempt = Attempt::begin(&mut scene, false, || true).ok()?;
         attempt.has_other_slot = has_other_slot;
         let (reaction, status) = match self {

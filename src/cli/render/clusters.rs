@@ -28,7 +28,7 @@ fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {
         put("cluster_type", by_name());
     }
     put("connect_timeout", duration(server.connect_timeout));
-    put("per_connection_buffer_limit_bytes", json!(size::connection_buffer(&registry.limits)));
+    put("per_connection_buffer_limit_bytes", json!(size::CONNECTION));
     put("load_assignment", endpoints(server));
     if server.url.tls {
         put("transport_socket", tls(&server.url, server.ca_file.as_deref()));

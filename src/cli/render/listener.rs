@@ -12,8 +12,7 @@ pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
     json!({
         "name": "mcp",
         "address": socket_address(&registry.listener.address, registry.listener.port),
-        // The gate holds a body until it has read the call; above this Envoy itself would refuse it.
-        "per_connection_buffer_limit_bytes": size::connection_buffer(&registry.limits),
+        "per_connection_buffer_limit_bytes": size::CONNECTION,
         // An event stream may be silent for long; this finds out that its client has gone.
         "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 10},
         "filter_chains": [{"filters": [connection_manager(registry, wire)]}],

@@ -65,7 +65,7 @@ fn mcp(registry: &Registry, pace: Pace) -> Value {
     let mut condition = condition(registry, pace);
     condition.insert("runtime_fraction".to_owned(), runtime::mcp_enabled());
     let mut route = common(name(route::MCP, pace), condition);
-    route.insert("request_body_buffer_limit".to_owned(), json!(size::request_buffer(&registry.limits)));
+    route.insert("request_body_buffer_limit".to_owned(), json!(size::stream(&registry.limits)));
     route.insert("route".to_owned(), action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace));
     Value::Object(route)
 }
@@ -79,7 +79,7 @@ fn direct_only(registry: &Registry, pace: Pace) -> Value {
         // Nothing to route to. What the gate does not answer itself ends here.
         route.insert("direct_response".to_owned(), json!({"status": 503}));
     } else {
-        route.insert("request_body_buffer_limit".to_owned(), json!(size::request_buffer(&registry.limits)));
+        route.insert("request_body_buffer_limit".to_owned(), json!(size::stream(&registry.limits)));
         route.insert("route".to_owned(), action(registry, &rest, pace));
     }
     Value::Object(route)

@@ -6,14 +6,13 @@ use crate::registry::Limits;
 /// filter that refuses it, in JSON-RPC, and translation and framing have room to grow.
 const SLACK: u32 = 64 * 1024;
 
-/// Buffer for request bodies, which are held to be sent again.
-pub(super) fn request_buffer(limits: &Limits) -> u32 {
-    limits.request_body.saturating_add(SLACK)
-}
+/// Buffer of a connection, to a client or to a server: how much is read ahead of what the other side takes. Small, since
+/// every connection may fill it: a client that doesn't read its answers costs this much. What is held of a message on
+/// purpose is not in it but in its [`stream`].
+pub(super) const CONNECTION: u32 = 64 * 1024;
 
-/// Buffer of a connection that carries requests one way and held answers the other. Twice what is held: Envoy adds a piece
-/// of a body to what is held before the filter can let go of it, a piece may be megabytes long, and over the buffer the
-/// stream is reset.
-pub(super) fn connection_buffer(limits: &Limits) -> u32 {
-    limits.request_body.max(limits.response_body).saturating_mul(2).saturating_add(SLACK)
+/// Buffer of a stream: of its request, which is held to be sent again, and of its answer, which is held to be judged, with
+/// the piece that Envoy adds before the filter can let go. Over it the stream would be reset.
+pub(super) fn stream(limits: &Limits) -> u32 {
+    limits.request_body.max(limits.response_body).saturating_add(CONNECTION).saturating_add(SLACK)
 }

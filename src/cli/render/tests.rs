@@ -58,7 +58,7 @@ fn registry() -> Registry {
             error_status: ErrorStatus::Jsonrpc,
         },
         envoy: EnvoySettings::default(),
-        limits: Limits { request_body: 1 << 20, response_body: 4 << 20 },
+        limits: Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20 },
         failure: FailureSettings::default(),
         failover: FailoverSettings::default(),
         drill: None,
@@ -302,12 +302,14 @@ fn an_attempt_may_take_as_long_as_the_slowest_server_is_allowed_to() {
 }
 
 #[test]
-fn buffers_hold_more_than_the_limits() {
+fn a_stream_holds_more_than_the_limits_and_a_connection_little() {
     let tree = rendered(&registry());
     let bytes = |pointer: &str| at(&tree, pointer).as_u64().unwrap();
-    assert!(bytes("/static_resources/listeners/0/per_connection_buffer_limit_bytes") > 4 << 20);
-    assert!(bytes("/static_resources/clusters/0/per_connection_buffer_limit_bytes") > 4 << 20);
-    assert!(route(&tree, "mcp")["request_body_buffer_limit"].as_u64().unwrap() > 1 << 20);
+    let connections = ["listeners", "clusters"]
+        .map(|of| bytes(&format!("/static_resources/{of}/0/per_connection_buffer_limit_bytes")));
+    let stream = route(&tree, "mcp")["request_body_buffer_limit"].as_u64().unwrap();
+    assert!(connections[0] <= 1 << 16, "every client may fill one");
+    assert!(stream > (4 << 20) + connections[1], "an answer at its limit, and the next piece of it");
 }
 
 #[test]

@@ -84,6 +84,7 @@ impl Flown {
             index: self.at,
             server,
             budget: &mut budget,
+            held: &self.vm.held,
             now_ms: self.now_ms.get(),
             wall_ms: &|| u64::try_from(clock::wall_time().as_millis()).unwrap_or(u64::MAX),
         });

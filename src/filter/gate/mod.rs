@@ -21,6 +21,7 @@ use super::vm::Vm;
 use crate::call::account::Account;
 use crate::call::door::Client;
 use crate::call::{Call, Kind, Question, Task};
+use crate::held::Room;
 use crate::jsonrpc::OwnedId;
 use crate::registry::{Registry, ServerIndex};
 
@@ -75,6 +76,10 @@ pub struct Gate {
     rewrite: Rewrite,
     /// The web page that asks, by its position in the listener's `allowed_origins`.
     page: Option<usize>,
+    /// What Envoy holds of the request, to send it again, takes this room.
+    room: Room,
+    /// How many bytes the request's headers have.
+    head: usize,
     /// Whether the call is written down for attempts that can't find it.
     is_written: bool,
 }
@@ -82,7 +87,17 @@ pub struct Gate {
 impl Gate {
     /// A context that has seen nothing yet.
     pub fn new(vm: Rc<Vm>) -> Self {
-        Gate { vm, phase: Phase::Other, known: Facts::default(), rewrite: Rewrite::Keep, page: None, is_written: false }
+        let room = vm.held.room();
+        Gate {
+            vm,
+            phase: Phase::Other,
+            known: Facts::default(),
+            rewrite: Rewrite::Keep,
+            page: None,
+            room,
+            head: 0,
+            is_written: false,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::call::route::{Route, first_choice};
 use crate::call::story::{Skip, Skipped, Told};
 use crate::call::{Call, Question, Session, handover, page};
 use crate::failure::Replay;
+use crate::held::Holding;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
 use crate::mcp::SessionId;
 use crate::registry::ServerIndex;
@@ -57,6 +58,11 @@ impl Gate {
         if declared_length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > limit)) {
             return self.refuse_body(client.method);
         }
+        self.head = headers.size();
+        let declared = declared_length.and_then(|length| usize::try_from(length).ok());
+        if !self.has_room(declared.unwrap_or_default()) {
+            return self.refuse_for_want_of_room();
+        }
         self.phase = Phase::Reading(Box::new(client));
         if end_of_stream { self.message(b"") } else { Action::Pause }
     }
@@ -65,6 +71,9 @@ impl Gate {
         let method = self.method();
         if size > self.body_limit(method) {
             return self.refuse_body(method);
+        }
+        if !self.has_room(size) {
+            return self.refuse_for_want_of_room();
         }
         if end_of_stream { self.request_complete() } else { Action::Pause }
     }
@@ -224,6 +233,16 @@ impl Gate {
         let limit = self.vm.registry.limits.request_body;
         let message = format!("the request is larger than the {limit} bytes that limits.request_body allows");
         self.refuse(ErrorCode::BodyTooLarge, &message, None)
+    }
+
+    /// Makes room for the request's headers and so much of its body.
+    fn has_room(&mut self, body: usize) -> bool {
+        let limit = usize::try_from(self.vm.registry.limits.held).unwrap_or(usize::MAX);
+        self.room.make(Holding::Request, self.head.saturating_add(body), limit)
+    }
+
+    fn refuse_for_want_of_room(&mut self) -> Action {
+        self.refuse(ErrorCode::NoRoom, "too many requests and answers are held at present (limits.held)", Some(1000))
     }
 
     /// Turns the call away before any server is asked.

@@ -49,6 +49,8 @@ impl Rewrite {
 
 impl Gate {
     pub(super) fn response_headers(&mut self, call: &RefCell<Call>, end_of_stream: bool) -> Action {
+        // The router sends nothing again once an answer comes through.
+        self.room.give_back();
         self.catch_up(call);
         let call = call.borrow();
         self.show_way(&call);

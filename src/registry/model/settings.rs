@@ -98,6 +98,9 @@ pub struct Limits {
     /// Largest answer that is held to be judged or translated. A longer MCP answer streams through unjudged;
     /// a longer REST answer becomes an error.
     pub response_body: u32,
+    /// The most that one worker's VM holds of all requests and answers together. Beyond it requests are refused with 503
+    /// and answers pass unjudged.
+    pub held: u32,
 }
 
 /// What failures mean on all servers.

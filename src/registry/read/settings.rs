@@ -41,7 +41,7 @@ impl EnvoySettings {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { request_body: MIB, response_body: 4 * MIB }
+        Limits { request_body: MIB, response_body: 4 * MIB, held: 64 * MIB }
     }
 }
 
@@ -53,8 +53,15 @@ impl Limits {
         let read_size = |node: &Node| u32::try_from(node.bytes(KIB.into(), (16 * MIB).into())?).ok();
         let request_body = or(table.optional("request_body"), default.request_body, read_size);
         let response_body = or(table.optional("response_body"), default.response_body, read_size);
+        let most = |node: &Node| u32::try_from(node.bytes(MIB.into(), (512 * MIB).into())?).ok();
+        let held = or(table.optional("held"), default.held, most);
         table.done();
-        Some(Limits { request_body: request_body?, response_body: response_body? })
+        let limits = Limits { request_body: request_body?, response_body: response_body?, held: held? };
+        if limits.held < limits.request_body {
+            node.refuse("must have room in held for one request_body");
+            return None;
+        }
+        Some(limits)
     }
 }
 

@@ -9,7 +9,7 @@ mod failover;
 mod load;
 mod memory;
 mod plain;
-pub(super) mod process;
+pub mod process;
 mod rates;
 mod rendered;
 mod report;

@@ -26,7 +26,7 @@ pub(super) fn cpu_time(id: u32) -> io::Result<Duration> {
 ///
 /// # Errors
 /// As [`cpu_time`].
-pub(crate) fn resident_memory(id: u32) -> io::Result<u64> {
+pub fn resident_memory(id: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

@@ -66,6 +66,11 @@ pub enum Behaviour {
     SseBreaks,
     /// HTTP 200, an event stream of one comment, then a reset: alive, and no answer.
     SseSilent,
+    /// HTTP 200, an event stream of one event that does not end, of so many bytes; then nothing more.
+    SseEndless {
+        /// How many bytes.
+        bytes: usize,
+    },
     /// HTTP 200, an event stream that ends with `data: [DONE]` and has nothing before it.
     OnlyDone,
     /// As [`Behaviour::Normal`], but the answer to somebody else's request.

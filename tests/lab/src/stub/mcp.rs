@@ -61,6 +61,9 @@ fn session_refusal(shared: &Shared, received: &Received, message: &Message<'_>) 
     }
 }
 
+/// How long an endless stream stays open, in ms.
+const ENDLESS_MS: u64 = 60_000;
+
 fn initialize(shared: &Shared, id: &str, message: &Message<'_>) -> Answer {
     let name = &shared.config.name;
     let version = message.params.get("protocolVersion").and_then(Value::as_str).unwrap_or("2025-11-25");
@@ -108,6 +111,9 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
         }
         Behaviour::SseBreaks => Answer::stream().send(progress(1, 2)).wait(30).reset(),
         Behaviour::SseSilent => Answer::stream().send(": thinking\n\n").wait(30).reset(),
+        Behaviour::SseEndless { bytes } => {
+            Answer::stream().send("data: ").send("x".repeat(*bytes)).wait(ENDLESS_MS).reset()
+        }
         Behaviour::OnlyDone => Answer::events(["[DONE]"]),
         Behaviour::WrongType => Answer::empty(200).header("content-type", "text/html").send(result),
         _ => match shared.config.framing {

@@ -19,6 +19,7 @@ mod failover_log;
 mod failure_policy;
 mod gate;
 mod kubernetes;
+mod memory;
 mod outages;
 mod probes;
 mod rotation;

@@ -72,8 +72,8 @@ async fn header_values_that_are_not_utf_8_do_no_harm() {
 /// Envoy adds a piece to what is held before the filter can let go of it; over its buffer it resets the stream.
 #[tokio::test]
 async fn an_answer_over_what_is_held_streams_through_however_long_its_pieces() {
-    let world = World::start().await;
-    for bytes in [3 << 20, 5 << 20, 8 << 20] {
+    let world = World::start_with(|options| options.set("/servers/0/timeout", json!("60s"))).await;
+    for bytes in [3 << 20, 5 << 20, 8 << 20, 20 << 20, 50 << 20] {
         world.primary.set(Behaviour::Huge { bytes });
         for _ in 0..4 {
             let reply = world.client.call("sql", json!({"sql": "select 1"})).await;
