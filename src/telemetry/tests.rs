@@ -4,6 +4,7 @@ use super::*;
 use crate::breaker::State;
 use crate::credential::{Cause, Severity, Slot};
 use crate::failure::Class;
+use crate::held::Holding;
 
 /// One series of every family.
 fn samples(name: Name) -> Vec<Metric> {
@@ -18,6 +19,8 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Probes(name, Class::Success),
         Metric::Alerts(name, Class::Credential),
         Metric::ReplayRefused(name, "budget"),
+        Metric::Held,
+        Metric::HeldRefused(Holding::Answer),
         Metric::PatDays(name, Slot::A),
         Metric::PatPresent(name, Slot::B),
         Metric::PatSent(name, Slot::B),

@@ -85,7 +85,7 @@ fn every_key_says_whether_it_may_be_left_out() {
 fn a_key_is_found_with_what_is_below_it() {
     let below =
         |wanted: &str| rows(|key| is_at_or_below(key, wanted)).into_iter().map(|row| row.key).collect::<Vec<_>>();
-    assert_eq!(below("limits"), ["limits", "limits.request_body", "limits.response_body"]);
+    assert_eq!(below("limits"), ["limits", "limits.request_body", "limits.held", "limits.response_body"]);
     assert_eq!(below("servers[].probe").len(), 9);
     assert!(below("server").is_empty());
 }
