@@ -80,6 +80,9 @@ pub mod header {
     /// Request header by which an attempt knows the prober's requests.
     pub const PROBE: &str = "x-dualpath-probe";
 
+    /// Request header that names the cluster, on the way through the listener for sessions that are opened.
+    pub const TO: &str = "x-dualpath-to";
+
     /// Response header by which an attempt says that it has sent nothing. Never reaches a client.
     pub const ANSWER: &str = "x-dualpath-answer";
 
@@ -170,6 +173,9 @@ pub mod cluster {
 
     /// Where a drilled attempt goes instead of to its server, and the listener behind it.
     pub const DRILL: &str = "dualpath-drill";
+
+    /// Where an attempt sends what opens a session, and the listener behind it, which sends it to a server's cluster.
+    pub const SESSIONS: &str = "dualpath-sessions";
 
     /// Where the secret of a slot comes from: a secret server or a token endpoint.
     #[must_use]

@@ -6,7 +6,7 @@
 //! is ended with 404, which makes the client initialise again.
 
 use super::flight::{Hop, Made};
-use super::{Call, Kind};
+use super::{Call, Kind, Opening};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::registry::{ErrorStatus, Registry, Server, ServerIndex, ServerKind};
@@ -34,6 +34,8 @@ pub struct Ending {
     pub session_elsewhere: bool,
     /// Whether the client is in a session of that server's.
     pub in_its_session: bool,
+    /// Whether the client could be in a session that is opened for it, only not now.
+    pub session_may_be_opened: bool,
     /// Whether the server knows only what the client authenticates with itself.
     pub knows_only_clients: bool,
     /// How failures of requests travel.
@@ -61,6 +63,7 @@ impl Ending {
                 .session
                 .owner()
                 .is_some_and(|owner| telling.is_some_and(|(hop, _)| hop.server == *owner)),
+            session_may_be_opened: call.opening == Opening::NotNow,
             knows_only_clients: server_of(call, registry)
                 .is_some_and(|(_, server)| registry.knows_only_clients(server)),
             error_status: registry.listener.error_status,
@@ -180,6 +183,9 @@ fn by_ending(ending: &Ending) -> Conclusion {
         Class::Refused => ending.readable && matches!(ending.status, 400 | 404),
         _ => false,
     };
+    if wants_session && ending.session_may_be_opened {
+        return Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed };
+    }
     if wants_session && ending.session_elsewhere {
         return match ending.kind {
             // In a session of the gate's own it has been accepted with that.
@@ -247,6 +253,7 @@ mod tests {
             of_mcp: true,
             session_elsewhere: false,
             in_its_session: false,
+            session_may_be_opened: false,
             knows_only_clients: false,
             error_status: ErrorStatus::Http,
         }
@@ -283,6 +290,15 @@ mod tests {
     fn a_session_of_another_server_is_ended_with_404() {
         let lost = Ending { session_elsewhere: true, ..ending(Class::Session, 400) };
         assert!(matches!(conclude(&lost), Conclusion::Error { status: 404, .. }));
+    }
+
+    #[test]
+    fn a_session_that_could_not_be_opened_now_is_not_ended() {
+        for session_elsewhere in [false, true] {
+            let later = Ending { session_elsewhere, session_may_be_opened: true, ..ending(Class::Session, 404) };
+            let failed = Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed };
+            assert_eq!(conclude(&later), failed);
+        }
     }
 
     #[test]

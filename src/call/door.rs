@@ -45,6 +45,8 @@ pub struct Client {
     pub told_ms: Option<u64>,
     /// The session that it is in.
     pub session: Session,
+    /// The id that it knows the session by, where that tells how to open it another one.
+    pub session_id: Option<Box<[u8]>>,
     /// What it authenticates with itself, where a server may get that.
     pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
@@ -137,8 +139,8 @@ fn enter(
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
-    let mut client =
-        Client { method, started_ms: now_ms, session: session(headers, registry), drill, ..Client::default() };
+    let (session, session_id) = session(headers, registry);
+    let mut client = Client { method, started_ms: now_ms, session, session_id, drill, ..Client::default() };
     if registry.listener.client_authorization != ClientAuthorization::Drop {
         client.authorization = only(headers, "authorization").and_then(Secret::new);
     }
@@ -205,16 +207,24 @@ fn ordered_drill(
 
 /// Whose session the client is in. A server that has left the registry can't be asked any more and an API has no sessions,
 /// so theirs are treated like the gate's own; and with several ids nobody can tell whose it is, so nobody gets to see it.
-fn session(headers: &impl RequestHeaders, registry: &Registry) -> Session {
-    let mut ids = headers.pairs().filter(|(name, _)| *name == "mcp-session-id").map(|(_, id)| SessionId::parse(id));
-    match (ids.next(), ids.next()) {
-        (_, Some(_)) | (Some(SessionId::Gate | SessionId::Forged), None) => Session::Gate,
-        (None | Some(SessionId::Unknown(_)), None) => Session::None,
-        (Some(SessionId::Server { server, original }), None) => match registry.server_by_id(server) {
+///
+/// With it comes the id itself, where that tells how the client has introduced itself.
+fn session(headers: &impl RequestHeaders, registry: &Registry) -> (Session, Option<Box<[u8]>>) {
+    let mut ids = headers.pairs().filter(|(name, _)| *name == "mcp-session-id").map(|(_, id)| id);
+    let (id, read) = match (ids.next(), ids.next()) {
+        (_, Some(_)) => return (Session::Gate, None),
+        (None, None) => return (Session::None, None),
+        (Some(id), None) => (id, SessionId::parse(id)),
+    };
+    let session = match read {
+        SessionId::Gate { .. } | SessionId::Forged => Session::Gate,
+        SessionId::Unknown(_) => Session::None,
+        SessionId::Server { server, original, .. } => match registry.server_by_id(server) {
             Some((_, server)) if server.kind == ServerKind::Mcp => {
                 Session::Server { owner: server.id.clone(), id: original.to_vec() }
             }
             _ => Session::Gate,
         },
-    }
+    };
+    (session, (!read.introduction().is_empty()).then(|| id.into()))
 }

@@ -36,6 +36,8 @@ pub struct Leg {
     pub other_slot: bool,
     /// Whether the server has been asked before and has certainly not executed the call.
     pub repeats: bool,
+    /// Whether it has not known the session: another one is opened first.
+    pub anew: bool,
 }
 
 /// How an attempt ended.
@@ -134,6 +136,8 @@ pub struct Terms<'r> {
     pub replay: Replay,
     /// Whether another server has opened the session that the client is in.
     pub foreign_session: bool,
+    /// Whether a session that the server doesn't know may be opened there anew.
+    pub may_open_session: bool,
     /// Whether the server's other credential slot could be tried.
     pub has_other_slot: bool,
     /// The longest wait before a server is asked once more, in seconds.
@@ -398,6 +402,9 @@ impl Flight {
         let stay = Leg { other_slot: false, repeats: false, ..leg };
         if terms.has_other_slot && !leg.other_slot && terms.decisions(verdict.class).other_slot_first {
             return Some(Onward { leg: Leg { other_slot: true, ..stay }, wait_s: 0 });
+        }
+        if terms.may_open_session && !leg.anew && verdict.class == Class::Session {
+            return Some(Onward { leg: Leg { anew: true, ..stay }, wait_s: 0 });
         }
         let class = terms.effective(verdict.class);
         if !may_fail_over(class, terms.decisions(class).failover, terms.replay) {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use super::originals::HeaderList;
-use super::{Call, Called, Flight, Kind, Session, Task};
+use super::{Call, Called, Flight, Kind, Opening, Session, Task};
 use crate::credential::Secret;
 use crate::failure::Replay;
 use crate::jsonrpc::OwnedId;
@@ -49,10 +49,14 @@ struct Written<'a> {
     protocol: bool,
     replay: Replay,
     tools_page: Option<Page>,
-    initializes: bool,
+    #[serde(borrow)]
+    introduction: Option<&'a str>,
     /// The owner of the session, empty for the gate, and its own id for the session.
     #[serde(borrow)]
     session: Option<(&'a str, &'a [u8])>,
+    #[serde(borrow)]
+    session_id: Option<&'a [u8]>,
+    opening: Opening,
     authorization: Option<Vec<u8>>,
     originals: Option<HeaderList>,
     uuid: [u8; 16],
@@ -75,12 +79,14 @@ pub fn write(number_of: u64, call: &Call) -> Vec<u8> {
         protocol: call.task == Task::Protocol,
         replay: call.replay,
         tools_page: call.tools_page,
-        initializes: call.initializes,
+        introduction: call.introduction.as_deref(),
         session: match &call.session {
             Session::None => None,
             Session::Gate => Some(("", &[])),
             Session::Server { owner, id } => Some((owner.as_str(), id)),
         },
+        session_id: call.session_id.as_deref(),
+        opening: call.opening,
         authorization: call.authorization.as_ref().map(|secret| secret.header_value("")),
         originals: call.originals.clone(),
         uuid: call.uuid,
@@ -119,12 +125,14 @@ pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
         tool: written.tool.map(|name| Called::Named(name.into())),
         replay: written.replay,
         tools_page: written.tools_page,
-        initializes: written.initializes,
+        introduction: written.introduction.map(Into::into),
         session: match written.session {
             None => Session::None,
             Some(("", _)) => Session::Gate,
             Some((owner, id)) => Session::Server { owner: Id::new(owner)?, id: id.to_vec() },
         },
+        session_id: written.session_id.map(Into::into),
+        opening: written.opening,
         authorization: written.authorization.as_deref().and_then(Secret::new),
         originals: written.originals,
         uuid: written.uuid,

@@ -5,7 +5,7 @@ use super::local::Question;
 use super::route::Route;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
-use crate::mcp::{Method, Page, Params, is_about_tasks, is_for_one_server, replay};
+use crate::mcp::{Method, Page, Params, introduction, is_about_tasks, is_for_one_server, replay};
 use crate::registry::{Registry, Replayable, ServerIndex, Tool};
 
 /// What kind of message a call is; decides what an attempt may do with the answer.
@@ -48,8 +48,8 @@ pub struct Message<'r> {
     pub replay: Replay,
     /// Which part of a list of tools it asks for, where any server is trusted to teach us by it.
     pub tools_page: Option<Page>,
-    /// Whether it is `initialize`.
-    pub initializes: bool,
+    /// Of `initialize`: how the client introduces itself, in short; empty if that can't be carried.
+    pub introduction: Option<Box<str>>,
     /// What the gate could answer itself, if no server does.
     pub question: Option<Question>,
 }
@@ -98,7 +98,7 @@ impl<'r> Message<'r> {
             route: Route::AnyMcp,
             replay: Replay::Batch,
             tools_page: None,
-            initializes: false,
+            introduction: None,
             question: None,
         }
     }
@@ -134,7 +134,8 @@ impl<'r> Message<'r> {
             },
             replay,
             tools_page: (method == Method::ToolsList && teaches()).then_some(page),
-            initializes: method == Method::Initialize,
+            introduction: (method == Method::Initialize)
+                .then(|| introduction::shorten(request.params).unwrap_or_default().into()),
             ..Message::bare(Kind::Request, task)
         }
     }

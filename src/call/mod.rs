@@ -17,8 +17,8 @@
 //!    credential ([`credentials`]) and, for a REST server, writes the request anew. The answer's headers, its body or its
 //!    first event are judged; the attempt then settles: once, with a class.
 //! 7. **Onward** ([`Flight::land`], the only way on). From the class, the operator's policy, the replay word, the time left and
-//!    the budget follows where the call goes: to the same server with its other token, to the next server, to the same one
-//!    after a wait, or nowhere. Envoy's router is told by a mark on the answer, and makes the next attempt: step 6 again.
+//!    the budget follows where the call goes: to the same server with its other token or in another session ([`session`]), to
+//!    the next server, to the same one after a wait, or nowhere. Envoy's router is told by a mark on the answer, and makes the next attempt: step 6 again.
 //! 8. **The answer** ([`answer`]). The last answer reaches the gate, which reads from the flight what it is and whose, and
 //!    decides what the client gets: this answer, one of its own ([`local`]), or an error.
 //!
@@ -44,6 +44,7 @@ pub mod page;
 pub mod passage;
 pub mod planning;
 pub mod route;
+pub mod session;
 pub mod story;
 pub mod time;
 
@@ -84,6 +85,20 @@ impl Session {
     }
 }
 
+/// What has come of opening a session for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum Opening {
+    /// It was not tried.
+    #[default]
+    NotTried,
+    /// The client is in a session of the server's, or the server needs none.
+    Opened,
+    /// The server can't go on with this client: it refuses it, or speaks another version.
+    Impossible,
+    /// Not now; another call may have more luck.
+    NotNow,
+}
+
 /// A tool that is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Called {
@@ -110,10 +125,15 @@ pub struct Call {
     pub replay: Replay,
     /// Which part of a list of tools it asks for, where a server is trusted to teach us by it.
     pub tools_page: Option<Page>,
-    /// Whether it is `initialize`, whose answer alone may bring its client a session.
-    pub initializes: bool,
+    /// Of `initialize`, whose answer alone may bring its client a session: how the client introduces itself, in short; empty
+    /// if that can't be carried.
+    pub introduction: Option<Box<str>>,
     /// The session that its client is in.
     pub session: Session,
+    /// The id that the client knows its session by, where that tells how to open it another one.
+    pub session_id: Option<Box<[u8]>>,
+    /// What has come of opening one for this call.
+    pub opening: Opening,
     /// What the client authenticates with itself; only where a server of the flight gets that.
     pub authorization: Option<Secret>,
     /// The client's own headers of those that a REST attempt touches; only where an MCP server comes after one.
@@ -143,6 +163,7 @@ impl Call {
     /// Takes over what has happened to the call elsewhere.
     pub fn catch_up(&mut self, newer: Call) {
         (self.flight, self.carried) = (newer.flight, newer.carried);
+        (self.session, self.opening) = (newer.session, newer.opening);
     }
 
     /// Its id for an answer.

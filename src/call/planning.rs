@@ -10,7 +10,7 @@ use super::originals::{HeaderList, is_touched_by_rest, mcp_follows_rest, origina
 use super::route::{Route, chain};
 use super::story::{Skip, Skipped};
 use super::time::{ClientTime, Time};
-use super::{Call, Called, Kind, Task};
+use super::{Call, Called, Kind, Opening, Task};
 use crate::breaker::Ticket;
 use crate::drill::Orders;
 use crate::failure::may_follow_loss;
@@ -112,7 +112,8 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         pace,
         per_try_ms: Some(time.per_try_ms).filter(|ms| *ms != registry.longest_timeout_ms()),
         // A retry too many would have to be stopped, for which a client must not be kept waiting.
-        max_retries: (pace == Pace::Patient).then(|| outline.slots().max(again.into())),
+        max_retries: (pace == Pace::Patient)
+            .then(|| outline.slots().max(again.into()).saturating_add(client.session_id.is_some().into())),
     };
     let call = Call {
         originals: outline.headers_to_restore(around.headers),
@@ -124,8 +125,10 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         tool: if let Task::Tool(at) = message.task { Some(Called::At(at)) } else { None },
         replay: message.replay,
         tools_page: message.tools_page,
-        initializes: message.initializes,
+        introduction: message.introduction,
         session: std::mem::take(&mut client.session),
+        session_id: client.session_id.take(),
+        opening: Opening::default(),
         carried: Vec::new(),
         owners_failure: None,
         skipped,

@@ -18,7 +18,12 @@ pub struct Fingerprint(pub u64);
 impl FingerprintKey {
     /// The fingerprint of `secret` under this key.
     pub fn of(self, secret: &Secret) -> Fingerprint {
-        Fingerprint(SipHasher24::new_with_key(&self.0).hash(secret.reveal()))
+        Fingerprint(self.hash(secret.reveal()))
+    }
+
+    /// The same of anything: a number that nobody can aim at who does not know the key.
+    pub fn hash(self, bytes: &[u8]) -> u64 {
+        SipHasher24::new_with_key(&self.0).hash(bytes)
     }
 }
 

@@ -140,9 +140,14 @@ pub enum NotDispatched {
     Refused,
 }
 
-/// Sends a request of our own through `cluster`, and answers the token that its answer will come with. Only from a root
-/// context, in a VM without an attempt filter: the request runs through one, and the SDK panics when that enters the VM
-/// which is sending.
+/// Lets the request go that was held. Once for a request, and nothing may be done with it afterwards: Envoy carries on with it
+/// while it is being said.
+pub fn resume_request() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Sends a request of our own through `cluster`, and answers the token that its answer will come with. To a cluster with an
+/// attempt filter only from a VM without one: the SDK panics when that filter enters the VM which is sending.
 pub fn dispatch(
     cluster: &str,
     headers: &[(&str, String)],

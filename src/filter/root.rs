@@ -147,6 +147,7 @@ impl RootContext for Root {
                 vm.reset_breakers(now);
                 vm.crossing.tick(now);
                 vm.credentials.tell(&EnvoySharedData, now);
+                vm.look_for_moved_sessions();
                 vm::flush_all(now);
                 endpoints.tick(now);
                 vm.tell_held(now);

@@ -13,6 +13,8 @@ use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
 use crate::call::credentials::{Credentials, World};
+use crate::call::session;
+use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
 use crate::held::{Held, Holding, Total};
 use crate::registry::{Problem, Registry, ServerIndex, slice};
@@ -46,6 +48,12 @@ pub struct Vm {
     pub budget: RefCell<Budget>,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
+    /// What this worker may still spend on opening sessions.
+    openings: RefCell<Budget>,
+    /// What hides the session ids of clients in the shared data.
+    key: FingerprintKey,
+    /// Whether any session of this process has moved.
+    any_moved: Cell<bool>,
     /// Whether a gate works under it, so that it has the whole registry, and every token.
     pub is_gates: Cell<bool>,
     /// Whether the registry's resets have been looked after.
@@ -132,8 +140,12 @@ impl Vm {
         let metrics = Metrics::of_this_vm();
         let registry = Rc::new(registry);
         let world = World { wall_s: || clock::wall_time().as_secs(), is_first };
+        let key = fingerprint_key();
         Vm {
-            credentials: Credentials::new(Rc::clone(&registry), fingerprint_key(), world, environment),
+            credentials: Credentials::new(Rc::clone(&registry), key, world, environment),
+            openings: RefCell::new(Budget::new(session::BUDGET)),
+            key,
+            any_moved: Cell::new(false),
             names: metrics.names_of(&registry),
             metrics,
             held: HELD.with(|(held, _)| Rc::clone(held)),
@@ -168,6 +180,39 @@ impl Vm {
         work: impl FnOnce(&mut Breaker, &EnvoySharedData) -> T,
     ) -> Option<T> {
         self.breakers.borrow_mut().get_mut(usize::from(server.0)).map(|breaker| work(breaker, &EnvoySharedData))
+    }
+
+    /// Whether another session may be opened; it is paid for then.
+    pub fn may_open_session(&self) -> bool {
+        let mut openings = self.openings.borrow_mut();
+        let allowed = openings.allows(clock::now_ms());
+        if allowed {
+            openings.spend();
+        }
+        allowed
+    }
+
+    /// Looks whether any session of this process has moved: from then on its gates ask where.
+    pub fn look_for_moved_sessions(&self) {
+        if !self.any_moved.get() {
+            self.any_moved.set(moved::any(&EnvoySharedData));
+        }
+    }
+
+    /// Whether any session of this process has moved, as far as this worker knows.
+    pub fn has_moved_sessions(&self) -> bool {
+        self.any_moved.get()
+    }
+
+    /// Where the session has moved that a client knows by this id.
+    pub fn where_moved(&self, session_id: &[u8]) -> Option<Moved> {
+        moved::find(&EnvoySharedData, self.key.hash(session_id))
+    }
+
+    /// Notes where it has moved: to a server and its id for the session; `None`: it has ended.
+    pub fn note_moved(&self, session_id: &[u8], to: Option<(&str, &[u8])>) {
+        moved::note(&EnvoySharedData, self.key.hash(session_id), to);
+        self.any_moved.set(true);
     }
 
     /// Writes what breakers have kept to write together, and counts what they have to tell.

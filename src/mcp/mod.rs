@@ -1,5 +1,6 @@
 //! What Dualpath knows of the Model Context Protocol: methods, protocol versions, parameters and session ids.
 
+pub mod introduction;
 mod method;
 mod params;
 mod session;

@@ -81,20 +81,31 @@ fn the_protocol_version_of_a_stateless_call_is_found() {
 #[test]
 fn a_wrapped_session_id_comes_apart_again() {
     let server = Id::new("snowflake-primary").unwrap();
-    for original in ["a", "1868a90c-38", "~", "x~y~z", "dp1~other~inner", "dp1~~"] {
-        let wrapped = SessionId::wrap(server.as_str(), original.as_bytes());
-        assert_eq!(
-            SessionId::parse(&wrapped),
-            SessionId::Server { server: "snowflake-primary", original: original.as_bytes() }
-        );
+    for original in ["a", "1868a90c-38", "~", "x~y~z", "dp1~other~inner", "dp1~~", "dp2~a~b~c"] {
+        for introduction in ["", "e30", &"a".repeat(1024)] {
+            let wrapped = SessionId::wrap(server.as_str(), introduction, original.as_bytes());
+            let (server, introduction) = ("snowflake-primary", introduction.as_bytes());
+            let whole = SessionId::Server { server, introduction, original: original.as_bytes() };
+            assert_eq!(SessionId::parse(&wrapped), whole);
+        }
     }
 }
 
 #[test]
 fn a_session_id_of_the_gates_own_is_recognised_and_legal_in_a_header() {
-    let id = SessionId::mint([0xfb; 24]);
-    assert_eq!(SessionId::parse(&id), SessionId::Gate);
-    assert!(id.iter().all(|byte| (0x21..=0x7e).contains(byte)));
+    for introduction in ["", "e30"] {
+        let id = SessionId::mint(introduction, [0xfb; 24]);
+        assert_eq!(SessionId::parse(&id), SessionId::Gate { introduction: introduction.as_bytes() });
+        assert!(id.iter().all(|byte| (0x21..=0x7e).contains(byte)));
+    }
+}
+
+#[test]
+fn a_session_id_of_before_there_were_introductions_is_read() {
+    let old = SessionId::Server { server: "a", introduction: b"", original: b"s-1" };
+    assert_eq!(SessionId::parse(b"dp1~a~s-1"), old);
+    let old = SessionId::parse(b"dp1~~AAAAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(old, SessionId::Gate { introduction: b"" });
 }
 
 #[test]
@@ -111,5 +122,11 @@ fn a_session_id_that_only_looks_like_ours_is_told_apart() {
         [b"dp1~", b"dp1~~", b"dp1~~short", b"dp1~server", b"dp1~server~", b"dp1~Not An Id~x", b"dp1~\xff~x"];
     for value in cases {
         assert_eq!(SessionId::parse(value), SessionId::Forged);
+    }
+    let too_long = format!("dp2~server~{}~x", "a".repeat(1025));
+    let cases =
+        ["dp2~", "dp2~~", "dp2~~~", "dp2~a~e30", "dp2~a~e30~", "dp2~a~~x", "dp2~a~e3+~x", "dp2~~e30~short", &too_long];
+    for value in cases {
+        assert_eq!(SessionId::parse(value.as_bytes()), SessionId::Forged, "{value}");
     }
 }

@@ -116,7 +116,9 @@ fn plugin(registry: &Value, name: String, role: &str, cluster: Option<&str>) -> 
 fn vm(process: &Arc<Process>, plugins: &[Plugin]) -> Worker {
     // SAFETY: the module's entry point, which `proxy_wasm::main!` defines; it takes nothing and returns nothing.
     let entry = || unsafe { _initialize() };
-    Worker::start(process, "dualpath", entry, plugins, &SERVERS).expect("every plugin accepts its configuration")
+    let mut clusters = SERVERS.to_vec();
+    clusters.push(dualpath::wiring::cluster::SESSIONS);
+    Worker::start(process, "dualpath", entry, plugins, &clusters).expect("every plugin accepts its configuration")
 }
 
 /// A worker VM with the gate and the three attempts.

@@ -119,7 +119,7 @@ fn a_session_with_the_gate_opens_if_the_failed_answer_had_a_body_or_not() {
     for behaviour in [bodiless, json_answer(503, "{}"), Behaviour::ConnectFailure] {
         let played = World::new().play(exchange(initialize, all(&behaviour)));
         let session = played.reply().headers.get("mcp-session-id").unwrap_or_default();
-        assert!(session.starts_with("dp1~~"), "{behaviour:?}: {session}");
+        assert!(session.starts_with("dp2~~"), "{behaviour:?}: {session}");
         assert_eq!(message(&played)["id"], 0);
     }
 }

@@ -55,7 +55,7 @@ fn the_answer_to_initialize_brings_its_session_and_the_one_in_its_place_does_not
     answer.headers.set("mcp-session-id", "s-1");
     let played = World::new().play(exchange(initialize, [Behaviour::Answer(answer), Behaviour::Hang, Behaviour::Hang]));
     let session = played.reply().headers.get("mcp-session-id").unwrap_or_default();
-    assert!(session.starts_with("dp1~mcp-a~"), "{session}");
+    assert!(session.starts_with("dp2~mcp-a~") && session.ends_with("~s-1"), "{session}");
     // Both servers fail, with a session id each; the gate answers and opens a session of its own.
     let mut failure = Response::new(503, "text/plain", "down");
     failure.headers.set("mcp-session-id", "s-1");
@@ -63,7 +63,7 @@ fn the_answer_to_initialize_brings_its_session_and_the_one_in_its_place_does_not
     let played = World::new().play(exchange(initialize, [failure.clone(), failure, Behaviour::Hang]));
     assert_eq!(played.reply().status(), 200);
     let session = played.reply().headers.get("mcp-session-id").unwrap_or_default();
-    assert!(session.starts_with("dp1~~"), "{session}");
+    assert!(session.starts_with("dp2~~"), "{session}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use super::Call;
 use super::flight::{Begun, Grounded, Terms};
+use super::session::may_open;
 use crate::budget::Budget;
 use crate::failure::Class;
 use crate::held::{Held, Room};
@@ -110,6 +111,8 @@ pub struct Attempt {
     settled: bool,
     /// The HTTP status of the answer; 0 until its headers are there.
     status: u16,
+    /// How long its request was held back here, in ms.
+    waited_ms: u64,
     /// How long it took to the answer's headers, in ms; `None` until they are there.
     answered_after_ms: Option<u64>,
     holding: Holding,
@@ -135,6 +138,7 @@ impl Attempt {
             has_other_slot: drill && scene.registry.has_two_slots(scene.index),
             settled: false,
             status: 0,
+            waited_ms: 0,
             answered_after_ms: None,
             holding: Holding::Nothing,
             room: scene.held.room(),
@@ -175,6 +179,11 @@ impl Attempt {
         self.begun.drill
     }
 
+    /// Its request was held back here until now.
+    pub fn has_waited(&mut self, now_ms: u64) {
+        self.waited_ms = now_ms.saturating_sub(self.began_ms);
+    }
+
     /// Reports its outcome under another ticket, as one that repeats an attempt must: the first has spent its own.
     pub fn renew(&mut self, ticket: crate::breaker::Ticket) {
         self.begun.ticket = ticket;
@@ -187,6 +196,7 @@ impl Attempt {
             server: &scene.server.on,
             replay: scene.call.replay,
             foreign_session: session.owner().is_some_and(|owner| *owner != scene.server.id),
+            may_open_session: session.owner() == Some(&scene.server.id) && may_open(scene.call),
             has_other_slot: self.has_other_slot,
             longest_wait_s: scene.registry.failover.back_off.max.as_secs(),
         }

@@ -52,7 +52,7 @@ impl Attempt {
     /// The answer's headers have arrived.
     pub fn response_headers(&mut self, scene: &mut Scene<'_>, head: &ResponseHead<'_>) -> Reaction {
         self.status = head.status;
-        self.answered_after_ms = Some(scene.now_ms.saturating_sub(self.began_ms));
+        self.answered_after_ms = Some(scene.now_ms.saturating_sub(self.began_ms).saturating_sub(self.waited_ms));
         let retry_after_ms = head.retry_after.and_then(|value| retry_after::parse(value, (scene.wall_ms)()));
         let ResponseHead { status, content_type, bodiless, .. } = *head;
         let head = Head { status, retry_after_ms, bodiless };

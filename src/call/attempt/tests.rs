@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::breaker::Ticket;
+use crate::call::Opening;
 use crate::call::flight::{Flight, Hop, Pace};
 use crate::call::time::Time;
 use crate::call::{Kind, Session, Task};
@@ -43,7 +44,9 @@ impl World {
             tool: None,
             replay: Replay::Allowed,
             tools_page: None,
-            initializes: false,
+            introduction: None,
+            session_id: None,
+            opening: Opening::NotTried,
             session: Session::None,
             authorization: None,
             originals: None,

@@ -19,7 +19,15 @@ fn flight(servers: &[&str], again: u8, pace: Pace) -> Flight {
 static NOTHING: std::sync::LazyLock<Overrides> = std::sync::LazyLock::new(Overrides::default);
 
 fn terms(replay: Replay) -> Terms<'static> {
-    Terms { tool: None, server: &NOTHING, replay, foreign_session: false, has_other_slot: false, longest_wait_s: 10 }
+    Terms {
+        tool: None,
+        server: &NOTHING,
+        replay,
+        foreign_session: false,
+        may_open_session: false,
+        has_other_slot: false,
+        longest_wait_s: 10,
+    }
 }
 
 fn tokens(count: u32) -> Budget {

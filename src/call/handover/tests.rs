@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::breaker::Ticket;
+use crate::call::Opening;
 use crate::call::flight::{Hop, Pace};
 use crate::call::time::Time;
 use crate::failure::Class;
@@ -41,7 +42,9 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         tool: Some(Called::At(0)),
         replay: Replay::Allowed,
         tools_page: None,
-        initializes: true,
+        introduction: Some("e30".into()),
+        session_id: Some((*b"dp2~a~e30~s-1").into()),
+        opening: Opening::NotNow,
         session: Session::Server { owner: Id::new("a").unwrap(), id: b"s-1".to_vec() },
         authorization: Secret::new(b"Bearer of-the-client"),
         originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
@@ -66,7 +69,8 @@ fn a_call_survives_being_written_down() {
     let found = read_back(&bytes, &registry).unwrap();
     assert_eq!(found.flight, original.flight);
     assert_eq!((found.kind, found.replay, found.uuid), (original.kind, original.replay, original.uuid));
-    assert_eq!(found.initializes, original.initializes);
+    assert_eq!((&found.introduction, &found.session_id), (&original.introduction, &original.session_id));
+    assert_eq!(found.opening, original.opening);
     assert_eq!(found.id.as_ref().map(OwnedId::as_json), Some("\"a-1\""));
     assert_eq!((found.tool_name(), found.task), (Some("search"), Task::Tool(0)));
     assert_eq!((&found.session, &found.originals), (&original.session, &original.originals));

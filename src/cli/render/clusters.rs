@@ -4,18 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::upstream::{REFUSES, by_name, http_options, ip, tls};
 use super::wasm_plugin::{self, Placement};
-use super::{credentials, drill, duration, size, socket_address};
+use super::{credentials, drill, duration, sessions, size, socket_address};
 use crate::registry::{Registry, Server};
 
 /// Concurrent connections, requests and retries that a server may have. Envoy's defaults (1024, and 3 retries) would
 /// refuse failover just when many calls need it, and such a refusal is not retried. Lower it only to protect a server.
 const CONCURRENCY: u32 = 16_384;
 
-/// The clusters of all servers, in file order, each named by its server's id; and the drill's.
+/// The clusters of all servers, in file order, each named by its server's id; and those of the drill and of sessions.
 pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
     let servers = registry.servers.iter().map(|server| cluster(registry, wire, server));
     let secrets = credentials::keepers(registry, wire).into_iter().chain(credentials::clusters(registry));
-    servers.chain(drill::cluster(registry, wire)).chain(secrets).collect()
+    servers.chain(drill::cluster(registry, wire)).chain(sessions::cluster(registry)).chain(secrets).collect()
 }
 
 fn cluster(registry: &Registry, wire: &Value, server: &Server) -> Value {

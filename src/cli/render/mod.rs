@@ -5,10 +5,12 @@ mod clusters;
 mod credentials;
 mod drill;
 mod extension;
+mod internal;
 mod json_text;
 mod listener;
 mod routes;
 mod runtime;
+mod sessions;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -70,9 +72,12 @@ pub fn run(args: &Args) -> ExitCode {
 /// `wire` is the registry as it was written; it travels unchanged in every plugin configuration. Secrets are in
 /// neither, but for those that are inline: the file names environment variables and secret files.
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
-    let listeners: Vec<_> = [listener::listener(registry, wire)].into_iter().chain(drill::listener(registry)).collect();
+    let inside = drill::listener(registry).into_iter().chain(sessions::listener(registry));
+    let listeners: Vec<_> = [listener::listener(registry, wire)].into_iter().chain(inside).collect();
     let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
-    extensions.extend(drill::bootstrap_extension(registry));
+    if registry.drill.is_some() || sessions::are_kept(registry) {
+        extensions.push(internal::bootstrap_extension());
+    }
     json!({
         "node": {"id": "dualpath", "cluster": "dualpath"},
         "admin": {"address": socket_address(&registry.envoy.admin_address, registry.envoy.admin_port)},

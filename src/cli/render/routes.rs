@@ -150,11 +150,13 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
     policy
 }
 
-/// One for each server but the first, one for each other credential slot, and what the most patient server gets more.
+/// One for each server but the first, one for each other credential slot, what the most patient server gets more, and one
+/// for a server whose session has to be opened anew.
 fn most_retries(registry: &Registry, servers: &[&Server]) -> usize {
     let slots = registry.indexed_servers().filter(|(at, _)| registry.has_two_slots(*at)).count();
     let again = servers.iter().map(|server| usize::from(server.attempts.saturating_sub(1))).max().unwrap_or_default();
-    servers.len().saturating_sub(1).saturating_add(slots).saturating_add(again).max(1)
+    let sessions = usize::from(servers.iter().any(|server| server.kind == ServerKind::Mcp));
+    servers.len().saturating_sub(1).saturating_add(slots).saturating_add(again).saturating_add(sessions).max(1)
 }
 
 /// The cluster is the one that the filter state names. Where it names none that this route knows, it is the one that most

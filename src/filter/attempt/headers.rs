@@ -78,7 +78,7 @@ impl Flown {
     pub(super) fn name_session(&self) {
         let call = self.call.borrow();
         let crate::call::Session::Server { owner, id } = &call.session else { return };
-        if self.server().is_some_and(|server| server.id == *owner) {
+        if !id.is_empty() && self.server().is_some_and(|server| server.id == *owner) {
             Headers::Request.set("mcp-session-id", id);
         } else {
             Headers::Request.remove("mcp-session-id");

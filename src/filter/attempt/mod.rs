@@ -6,6 +6,7 @@
 mod drill;
 mod flown;
 mod headers;
+mod opening;
 mod reaction;
 mod request;
 
@@ -76,6 +77,8 @@ enum Phase {
     Other,
     /// The request's body is being collected.
     Reading,
+    /// The request is held while a session is opened for it.
+    Opening,
     /// On its way, or answered.
     Sent,
     /// Answered here; nothing was sent.
@@ -90,6 +93,8 @@ pub struct Attempt {
     flown: Option<(Flown, attempt::Attempt)>,
     /// The credential slot that the request carries.
     selection: Option<Selection>,
+    /// What the answer is waited for of, while a session is opened.
+    waiting: Option<opening::Waiting>,
     /// How much of the request's body is there.
     read: usize,
 }
@@ -97,7 +102,7 @@ pub struct Attempt {
 impl Attempt {
     /// A context that has seen nothing yet.
     pub fn new(site: Site) -> Self {
-        Attempt { site, phase: Phase::Other, flown: None, selection: None, read: 0 }
+        Attempt { site, phase: Phase::Other, flown: None, selection: None, waiting: None, read: 0 }
     }
 
     fn ended(&mut self) {
@@ -109,7 +114,8 @@ impl Attempt {
         let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
         let how = NoAnswer {
             client_gone: flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect"),
-            not_connected: host::attribute(&["upstream", "transport_failure_reason"]).is_some(),
+            not_connected: matches!(self.phase, Phase::Opening)
+                || host::attribute(&["upstream", "transport_failure_reason"]).is_some(),
         };
         let reaction = flown.with_scene(|scene| attempt.ended(scene, how));
         self.react(reaction, 0);
@@ -121,6 +127,10 @@ impl Context for Attempt {
         self.ended();
         true
     }
+
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
+        self.answered(token, headers > 0, size);
+    }
 }
 
 impl HttpContext for Attempt {
@@ -131,7 +141,7 @@ impl HttpContext for Attempt {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match self.phase {
             Phase::Reading => self.request_body(size, end_of_stream),
-            Phase::Refused => Action::Pause,
+            Phase::Refused | Phase::Opening => Action::Pause,
             _ => Action::Continue,
         }
     }
@@ -140,7 +150,7 @@ impl HttpContext for Attempt {
         match self.phase {
             // Trailers end the body, and Envoy has no other end to tell of.
             Phase::Reading => self.request_body(self.read, true),
-            Phase::Refused => Action::Pause,
+            Phase::Refused | Phase::Opening => Action::Pause,
             _ => Action::Continue,
         }
     }
@@ -167,9 +177,9 @@ impl HttpContext for Attempt {
             }
         }
         if let Some(session) = session {
-            if flown.call.borrow().initializes {
+            if let Some(introduction) = &flown.call.borrow().introduction {
                 let server = flown.server().map_or("", |server| server.id.as_str());
-                Headers::Response.set("mcp-session-id", &SessionId::wrap(server, session));
+                Headers::Response.set("mcp-session-id", &SessionId::wrap(server, introduction, session));
             } else {
                 // A client that took it would leave the session that it is in.
                 Headers::Response.remove("mcp-session-id");

@@ -31,7 +31,7 @@ impl Attempt {
             None => return self.refuse(Grounded { class: Class::NotSent, too_late: false }),
         };
         let (leg, now) = (attempt.begun().leg, attempt.began_ms());
-        if leg.repeats
+        if (leg.repeats || leg.anew)
             && !drill
             && let Some(ticket) = fresh_ticket(&flown, now)
         {
@@ -78,8 +78,7 @@ impl Attempt {
             (ServerKind::Mcp, Some(server)) => {
                 flown.address(&server.url.path);
                 flown.restore();
-                flown.name_session();
-                Action::Continue
+                self.join_session()
             }
             _ => {
                 self.phase = Phase::Reading;

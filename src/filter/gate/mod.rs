@@ -44,6 +44,8 @@ struct Facts {
     started_ms: u64,
     /// Its JSON-RPC id; the call has it once there is one.
     id: Option<OwnedId>,
+    /// Of `initialize`: how the client introduces itself, in short.
+    introduction: Box<str>,
     /// What kind it is; `None` until it was read.
     kind: Option<Kind>,
     /// What it is counted under.

@@ -115,7 +115,10 @@ impl Gate {
 
     /// The request is there.
     fn message(&mut self, body: &[u8]) -> Action {
-        let Phase::Reading(client) = std::mem::replace(&mut self.phase, Phase::Answered) else { return Action::Pause };
+        let Phase::Reading(mut client) = std::mem::replace(&mut self.phase, Phase::Answered) else {
+            return Action::Pause;
+        };
+        self.follow(&mut client);
         if client.method != Method::Post {
             return self.stream(*client);
         }
@@ -144,11 +147,28 @@ impl Gate {
         self.send(&vm, Message::stream(route), client)
     }
 
+    /// Finds out where the client's session has moved. The end of one is the end of that.
+    fn follow(&self, client: &mut Client) {
+        let Some(session_id) = client.session_id.as_ref().filter(|_| self.vm.has_moved_sessions()) else { return };
+        let found = self.vm.where_moved(session_id);
+        let server = found.as_ref().and_then(|found| self.vm.registry.server_by_id(&found.server));
+        let Some((_, server)) = server else { return };
+        if client.method == Method::Delete {
+            self.vm.note_moved(session_id, None);
+        }
+        let id = found.map(|found| found.id).unwrap_or_default();
+        // A server that needs no session is asked as any other.
+        if !id.is_empty() || client.session.owner() == Some(&server.id) {
+            client.session = Session::Server { owner: server.id.clone(), id };
+        }
+    }
+
     fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client) -> Action {
         let message = message.within(&client.session);
         self.known.kind = Some(message.kind);
         self.known.task = message.task;
         self.known.question = message.question;
+        self.known.introduction = message.introduction.clone().unwrap_or_default();
         self.known.first_choice = first_choice(&vm.registry, message.route);
         let id = message.id.clone();
         let now_ms = clock::now_ms();
@@ -265,7 +285,7 @@ impl Gate {
         let id = self.known.id.as_ref().map(OwnedId::borrow);
         match question.answer(id, self.vm.registry.offered_tools()) {
             LocalAnswer::Reply { body, opens_session } => {
-                let session = opens_session.then(mint_session).flatten();
+                let session = opens_session.then(|| mint_session(&self.known.introduction)).flatten();
                 let mut headers = vec![("content-type", "application/json")];
                 headers.extend(session.as_deref().map(|session| ("mcp-session-id", session)));
                 self.answer(200, &headers, &body, end)
@@ -318,6 +338,6 @@ pub(super) fn why_no_path(vm: &Vm) -> &'static str {
 }
 
 /// An id for a session with the gate; none without a source of randomness, as it must not be guessed.
-pub(super) fn mint_session() -> Option<String> {
-    clock::random().and_then(|random| String::from_utf8(SessionId::mint(random)).ok())
+pub(super) fn mint_session(introduction: &str) -> Option<String> {
+    clock::random().and_then(|random| String::from_utf8(SessionId::mint(introduction, random)).ok())
 }

@@ -130,7 +130,7 @@ impl Gate {
         let answer = question.map(|question| question.answer(call.request_id(), self.vm.registry.offered_tools()));
         match answer {
             Some(LocalAnswer::Reply { body, opens_session }) => {
-                if let Some(session) = opens_session.then(mint_session).flatten() {
+                if let Some(session) = opens_session.then(|| mint_session(&self.known.introduction)).flatten() {
                     Headers::Response.set("mcp-session-id", session.as_bytes());
                 }
                 self.rewrite(200, body, end_of_stream)

@@ -30,11 +30,12 @@ pub(super) struct Leg {
     request: bool,
     limit: usize,
     holding: bool,
+    ended: bool,
 }
 
 impl Leg {
     pub(super) fn new(context: u32, request: bool, limit: usize) -> Self {
-        Leg { context, request, limit, holding: false }
+        Leg { context, request, limit, holding: false, ended: false }
     }
 
     /// Whether headers are still with the filter.
@@ -89,7 +90,7 @@ impl Leg {
     fn headers(&mut self, headers: Headers, end: bool) -> Result<Vec<Frame>, Stop> {
         let (kind, count) = (self.headers_kind(), headers.0.len());
         self.with(|context| context.maps.insert(kind, headers));
-        self.holding = true;
+        (self.holding, self.ended) = (true, end);
         let callback =
             if self.request { Callback::RequestHeaders(count, end) } else { Callback::ResponseHeaders(count, end) };
         if !self.run(callback)? {
@@ -98,7 +99,20 @@ impl Leg {
         Ok(self.release(end))
     }
 
+    /// What a filter lets go that has held it, from a callback that is about something else.
+    pub(super) fn resumed(&mut self) -> Vec<Frame> {
+        if !self.with(|context| std::mem::take(&mut context.resumed)) {
+            return Vec::new();
+        }
+        let kind = self.body_kind();
+        let body = self.with(|context| context.buffers.remove(&kind));
+        let mut out = self.release(self.ended && body.is_none());
+        out.extend(body.map(|bytes| Frame::Data(bytes, self.ended)));
+        out
+    }
+
     fn data(&mut self, bytes: Vec<u8>, end: bool) -> Result<Vec<Frame>, Stop> {
+        self.ended = end;
         let kind = self.body_kind();
         let size = self.with(|context| {
             let buffer = context.buffers.entry(kind).or_default();

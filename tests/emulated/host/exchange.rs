@@ -25,6 +25,18 @@ pub struct Route {
     pub slots: BTreeMap<String, [Option<String>; 2]>,
 }
 
+impl Route {
+    /// What the injectors of a cluster put into a request.
+    pub fn inject(&self, cluster: &str, request: &mut Headers) {
+        let slots = self.slots.get(cluster).into_iter().flatten();
+        for (name, secret) in ["x-dualpath-slot-a", "x-dualpath-slot-b"].into_iter().zip(slots) {
+            if let Some(secret) = secret {
+                request.set(name, secret);
+            }
+        }
+    }
+}
+
 /// A response of a server.
 #[derive(Clone, Default)]
 pub struct Response {

@@ -11,6 +11,7 @@ mod chain;
 mod exchange;
 mod foreign;
 mod headers;
+mod inside;
 mod interrupted;
 mod metrics;
 mod process;

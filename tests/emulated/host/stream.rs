@@ -53,6 +53,8 @@ pub struct Played {
     pub reply: Option<Reply>,
     /// All attempts in order.
     pub attempts: Vec<Attempt>,
+    /// What attempts have sent of their own meanwhile, in order.
+    pub inside: Vec<Attempt>,
     /// Filter state at the end.
     pub filter_state: BTreeMap<String, Vec<u8>>,
     /// Request headers as the listener's access log sees them.

@@ -22,13 +22,7 @@ impl Stream<'_> {
         if number > 1 {
             self.set_router_headers(number);
         }
-        if let Some(slots) = self.route.slots.get(&server) {
-            for (name, secret) in ["x-dualpath-slot-a", "x-dualpath-slot-b"].into_iter().zip(slots) {
-                if let Some(secret) = secret {
-                    self.request.set(name, secret);
-                }
-            }
-        }
+        self.route.inject(&server, &mut self.request);
         let plugin = self.worker.plugin_of(&server).unwrap_or_else(|| panic!("cluster {server} has no filter"));
         let context = self.worker.stream_context(&plugin, &self.info);
         self.attempt = Some(context);
@@ -45,6 +39,16 @@ impl Stream<'_> {
                     break;
                 }
             }
+        }
+        if stopped.is_none() && leg.holds() && self.refuses(&server) {
+            // It finds out while the filter waits for something else.
+            return self.respond(number, seen, &server, retry, context);
+        }
+        while stopped.is_none() && leg.holds() {
+            let Some(call) = self.worker.take_call_of(context) else { break };
+            let (headers, body) = self.inside(&call);
+            self.worker.answer(&call, headers, &body);
+            out.extend(leg.resumed());
         }
         let hung = stopped.is_none() && leg.holds();
         if let Some(headers) = leg.take_headers() {
@@ -78,11 +82,7 @@ impl Stream<'_> {
     }
 
     fn respond(&mut self, number: usize, mut seen: Attempt, server: &str, retry: &Retry, context: u32) -> End {
-        let mut behaviour = match self.exchange.servers.get_mut(server) {
-            Some(script) if script.len() > 1 => script.pop_front().expect("not empty"),
-            Some(script) => script.front().cloned().unwrap_or(Behaviour::Hang),
-            None => Behaviour::ConnectFailure,
-        };
+        let mut behaviour = self.next_behaviour(server);
         seen.sent = !matches!(behaviour, Behaviour::ConnectFailure | Behaviour::RefusedStream);
         if let Some(waiting) = &mut self.exchange.waiting {
             waiting(number, &seen);
@@ -112,6 +112,15 @@ impl Stream<'_> {
             attempt.answer = response.headers.clone();
         }
         self.stream_response(response, retry, context)
+    }
+
+    /// What the server does with one more request.
+    pub(super) fn next_behaviour(&mut self, server: &str) -> Behaviour {
+        match self.exchange.servers.get_mut(server) {
+            Some(script) if script.len() > 1 => script.pop_front().expect("not empty"),
+            Some(script) => script.front().cloned().unwrap_or(Behaviour::Hang),
+            None => Behaviour::ConnectFailure,
+        }
     }
 
     /// The response through the attempt, the router's verdict, and through the gate.

@@ -187,6 +187,14 @@ impl Worker {
         with_vm(|vm| std::mem::take(&mut vm.calls))
     }
 
+    /// Takes a call that this context has dispatched.
+    pub(super) fn take_call_of(&self, context: u32) -> Option<HttpCall> {
+        with_vm(|vm| {
+            let at = vm.calls.iter().position(|call| call.context == context)?;
+            Some(vm.calls.remove(at))
+        })
+    }
+
     /// Answers a call. No headers at all = reset; Envoy makes a 503 of a connect failure and a 504 of a timeout.
     pub fn answer(&self, call: &HttpCall, headers: Headers, body: &[u8]) {
         let count = headers.0.len();

@@ -64,12 +64,22 @@ pub(super) fn add(
     Ok(())
 }
 
+/// What contestants have in common: it belongs to no server and no VM.
+const SHARED: [&str; 2] = ["dualpath-sessions", "envoy.bootstrap.internal_listener"];
+
 /// Lists become longer; of anything else what is there stays.
 fn merge(to: &mut Value, from: Value) {
     let Value::Object(from) = from else { return };
     for (key, value) in from {
         match value {
-            Value::Array(items) => append(to, &key, items),
+            Value::Array(mut items) => {
+                let there: Vec<_> =
+                    to[&key].as_array().into_iter().flatten().map(|item| item["name"].clone()).collect();
+                items.retain(|item| {
+                    !SHARED.iter().any(|shared| item["name"] == *shared) || !there.contains(&item["name"])
+                });
+                append(to, &key, items);
+            }
             value if to[&key].is_null() => to[&key] = value,
             _ => {}
         }
@@ -160,7 +170,8 @@ mod tests {
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), items.len(), "{names:?}");
-            assert!(names.iter().all(|name| name.contains("one") != name.contains("two")), "{names:?}");
+            let is_own = |name: &&str| SHARED.contains(name) || name.contains("one") != name.contains("two");
+            assert!(names.iter().all(is_own), "{names:?}");
         }
         assert_eq!(bootstrap["admin"], json!({"kept": true}));
         let text = bootstrap.to_string();

@@ -1,0 +1,337 @@
+//! Sessions survive their server: what a client with a session gets while servers die, forget and return.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::fixture::{SECRETS, World, exchange, json_answer, rest_answer, start};
+use crate::host::{Attempt, Behaviour, Played, Process, Response};
+
+/// A request that any MCP server may answer, no REST server and not the gate.
+const PROMPTS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"prompts/list"}"#;
+
+/// A server with sessions: each that it opens is named after it, and it knows no other.
+fn with_sessions(attempt: &Attempt) -> Response {
+    answer_in("opened-by", attempt)
+}
+
+/// The same after a restart.
+fn restarted(attempt: &Attempt) -> Response {
+    answer_in("opened-again-by", attempt)
+}
+
+fn answer_in(prefix: &str, attempt: &Attempt) -> Response {
+    let request: Value = serde_json::from_slice(&attempt.body).unwrap_or_default();
+    let own = format!("{prefix}-{}", attempt.server);
+    if request["method"] == "initialize" {
+        let result = json!({"protocolVersion": request["params"]["protocolVersion"], "capabilities": {}});
+        let mut answer = result_of(&request, &result);
+        answer.headers.set("mcp-session-id", &own);
+        return answer;
+    }
+    match attempt.headers.get("mcp-session-id") {
+        Some(session) if session == own && request.get("id").is_none() => Response::new(202, "text/plain", ""),
+        Some(session) if session == own => result_of(&request, &json!({"served_by": attempt.server})),
+        Some(_) => Response::new(
+            404,
+            "application/json",
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Session not found"}}"#,
+        ),
+        None => Response::new(
+            400,
+            "application/json",
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Missing session ID"}}"#,
+        ),
+    }
+}
+
+fn result_of(request: &Value, result: &Value) -> Response {
+    Response::new(200, "application/json", json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string())
+}
+
+/// A server without sessions.
+fn stateless(attempt: &Attempt) -> Response {
+    let request: Value = serde_json::from_slice(&attempt.body).unwrap_or_default();
+    result_of(&request, &json!({"protocolVersion": request["params"]["protocolVersion"], "served_by": attempt.server}))
+}
+
+const UP: Behaviour = Behaviour::Reply(with_sessions);
+const DOWN: Behaviour = Behaviour::ConnectFailure;
+
+fn initialize(world: &World, servers: [Behaviour; 2]) -> String {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, "clientInfo": {"name": "a client", "version": "7"}}});
+    let [a, b] = servers;
+    let played = world.play(exchange(&body.to_string(), [a, b, rest_answer()]));
+    assert_eq!(played.reply().status(), 200);
+    played.reply().headers.get("mcp-session-id").expect("a session")
+}
+
+fn ask(world: &World, session: &str, servers: [Behaviour; 2]) -> Played {
+    let [a, b] = servers;
+    let mut exchange = exchange(PROMPTS, [a, b, rest_answer()]);
+    exchange.headers.set("mcp-session-id", session);
+    exchange.headers.set("user-agent", "the client's");
+    world.play(exchange)
+}
+
+fn served_by(played: &Played) -> String {
+    let reply: Value = serde_json::from_slice(&played.reply().body).unwrap_or_default();
+    assert_eq!(played.reply().headers.get("mcp-session-id"), None, "the client keeps its own");
+    reply["result"]["served_by"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{} {}", played.reply().status(), played.reply().text()))
+        .to_owned()
+}
+
+/// What was sent to open sessions: the server and the method of each message.
+fn opened(played: &Played) -> Vec<(String, String)> {
+    let method = |attempt: &Attempt| {
+        serde_json::from_slice::<Value>(&attempt.body).unwrap_or_default()["method"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned()
+    };
+    played.inside.iter().map(|attempt| (attempt.server.clone(), method(attempt))).collect()
+}
+
+#[test]
+fn a_client_goes_on_with_the_next_server_when_its_own_is_gone() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let played = ask(&world, &session, [DOWN, UP]);
+    assert_eq!(served_by(&played), "mcp-b");
+    let messages = ["initialize", "notifications/initialized"].map(|method| ("mcp-b".to_owned(), method.to_owned()));
+    assert_eq!(opened(&played), messages);
+    let hello: Value = serde_json::from_slice(&played.inside[0].body).unwrap();
+    let client = json!({"name": "a client", "version": "7"});
+    assert_eq!(
+        hello["params"],
+        json!({"protocolVersion": "2025-06-18", "capabilities": {"roots": {}}, "clientInfo": client})
+    );
+    for message in &played.inside {
+        assert_eq!(message.headers.get("authorization"), Some(format!("Bearer {}", SECRETS[1][0])));
+        assert_eq!(message.headers.get(":path").as_deref(), Some("/b/mcp"));
+        assert_eq!(message.headers.get(":authority").as_deref(), Some("b.example"));
+        assert_eq!(message.headers.get("user-agent").as_deref(), Some("the client's"));
+        assert!(!message.headers.contain("x-dualpath"), "{:?}", message.headers);
+    }
+    assert_eq!(played.inside[1].headers.get("mcp-session-id").as_deref(), Some("opened-by-mcp-b"));
+    assert_eq!(played.inside[1].headers.get("mcp-protocol-version").as_deref(), Some("2025-06-18"));
+}
+
+#[test]
+fn a_session_that_has_moved_stays_where_it_is_and_costs_nothing_more() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    ask(&world, &session, [DOWN, UP]);
+    for servers in [[DOWN, UP], [UP, UP]] {
+        let played = ask(&world, &session, servers);
+        assert_eq!(served_by(&played), "mcp-b");
+        assert_eq!((played.servers(), opened(&played)), (vec!["mcp-b"], vec![]));
+    }
+    // And from there to the next.
+    let played = ask(&world, &session, [UP, DOWN]);
+    assert_eq!((served_by(&played).as_str(), opened(&played).len()), ("mcp-a", 2));
+    assert_eq!(ask(&world, &session, [UP, UP]).servers(), ["mcp-a"]);
+}
+
+#[test]
+fn another_worker_finds_the_session_where_it_has_moved() {
+    let process = Process::new();
+    let world = World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    let session = initialize(&world, [UP, UP]);
+    ask(&world, &session, [DOWN, UP]);
+    drop(world);
+    let other = World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    // Before it has heard that any session has moved, it finds out by failing over.
+    let played = ask(&other, &session, [DOWN, UP]);
+    assert_eq!((served_by(&played).as_str(), opened(&played)), ("mcp-b", vec![]));
+    other.worker.tick("gate");
+    assert_eq!(ask(&other, &session, [UP, UP]).servers(), ["mcp-b"]);
+}
+
+#[test]
+fn another_envoy_opens_a_session_of_its_own() {
+    let one = World::new();
+    let session = initialize(&one, [UP, UP]);
+    drop(one);
+    let other = World::new();
+    let played = ask(&other, &session, [DOWN, UP]);
+    assert_eq!((served_by(&played).as_str(), opened(&played).len()), ("mcp-b", 2));
+}
+
+#[test]
+fn a_session_that_its_server_has_forgotten_is_opened_there_again() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let again = Behaviour::Reply(restarted);
+    let played = ask(&world, &session, [again.clone(), DOWN]);
+    assert_eq!(served_by(&played), "mcp-a");
+    assert_eq!((played.servers(), opened(&played).len()), (vec!["mcp-a", "mcp-a"], 2));
+    let played = ask(&world, &session, [again, DOWN]);
+    assert_eq!((played.servers(), opened(&played)), (vec!["mcp-a"], vec![]));
+}
+
+#[test]
+fn a_session_moves_past_an_open_breaker() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    for _ in 0..6 {
+        ask(&world, "dp1~mcp-a~old", [DOWN, UP]);
+    }
+    let played = ask(&world, &session, [UP, UP]);
+    assert_eq!((played.servers(), served_by(&played).as_str()), (vec!["mcp-b"], "mcp-b"));
+    assert_eq!(opened(&played).len(), 2);
+}
+
+#[test]
+fn a_failure_of_a_living_owner_moves_no_session() {
+    let failed = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no"}}"#;
+    for failure in
+        [json_answer(500, failed), json_answer(200, failed), json_answer(429, "{}"), Behaviour::Reset, Behaviour::Hang]
+    {
+        let world = World::new();
+        let session = initialize(&world, [UP, UP]);
+        let played = ask(&world, &session, [failure.clone(), UP]);
+        assert_eq!(opened(&played), vec![], "{failure:?}");
+        assert_ne!(played.reply().status(), 404, "{failure:?}");
+        assert_eq!(ask(&world, &session, [UP, UP]).servers(), ["mcp-a"], "{failure:?}");
+    }
+}
+
+#[test]
+fn a_server_without_sessions_is_asked_once_whether_it_has_some() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let without = Behaviour::Reply(stateless);
+    let played = ask(&world, &session, [DOWN, without.clone()]);
+    assert_eq!((served_by(&played).as_str(), opened(&played).len()), ("mcp-b", 1));
+    let played = ask(&world, &session, [DOWN, without]);
+    assert_eq!((served_by(&played).as_str(), opened(&played)), ("mcp-b", vec![]));
+    assert!(
+        played
+            .attempts
+            .iter()
+            .all(|attempt| attempt.server == "mcp-a" || attempt.headers.get("mcp-session-id").is_none())
+    );
+    assert_eq!(ask(&world, &session, [UP, UP]).servers(), ["mcp-a"], "its session is still with its owner");
+}
+
+#[test]
+fn a_session_of_the_gates_becomes_a_servers_when_one_is_back() {
+    let world = World::new();
+    let session = initialize(&world, [DOWN, DOWN]);
+    assert!(session.starts_with("dp2~~"), "{session}");
+    world.process.advance(Duration::from_secs(200));
+    let played = ask(&world, &session, [UP, UP]);
+    assert_eq!((served_by(&played).as_str(), opened(&played).len()), ("mcp-a", 2));
+    assert_eq!(ask(&world, &session, [UP, UP]).servers(), ["mcp-a"]);
+}
+
+#[test]
+fn only_what_makes_a_session_impossible_ends_it() {
+    fn refuses(attempt: &Attempt) -> Response {
+        match attempt.headers.get("mcp-session-id") {
+            None if attempt.body.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":\"dualpath-session\"") => Response::new(
+                200,
+                "application/json",
+                r#"{"jsonrpc":"2.0","id":"dualpath-session","error":{"code":-32602,"message":"Unsupported protocol version"}}"#,
+            ),
+            _ => answer_in("nobody's", attempt),
+        }
+    }
+    fn is_busy(attempt: &Attempt) -> Response {
+        let initializes = attempt.body.windows(12).any(|window| window == b"\"initialize\"");
+        if initializes { Response::new(503, "text/plain", "busy") } else { answer_in("nobody's", attempt) }
+    }
+    fn speaks_another_version(attempt: &Attempt) -> Response {
+        let request: Value = serde_json::from_slice(&attempt.body).unwrap_or_default();
+        if request["method"] != "initialize" {
+            return answer_in("nobody's", attempt);
+        }
+        let mut answer = result_of(&request, &json!({"protocolVersion": "2024-11-05"}));
+        answer.headers.set("mcp-session-id", "of-no-use");
+        answer
+    }
+    for (server, status) in [
+        (Behaviour::Reply(refuses), 404),
+        (Behaviour::Reply(is_busy), 503),
+        (Behaviour::Reply(speaks_another_version), 404),
+    ] {
+        let world = World::new();
+        let session = initialize(&world, [UP, UP]);
+        let played = ask(&world, &session, [DOWN, server]);
+        assert_eq!(played.reply().status(), status, "{}", played.reply().text());
+        let said_farewell =
+            played.inside.iter().any(|attempt| attempt.headers.get(":method").as_deref() == Some("DELETE"));
+        assert_eq!(said_farewell, played.inside.len() > 1);
+    }
+}
+
+#[test]
+fn whatever_a_client_sends_as_its_session_causes_one_initialize_at_most_and_reaches_no_server() {
+    let genuine = initialize(&World::new(), [UP, UP]);
+    let (mark, introduction) = genuine.rsplit_once('~').unwrap();
+    let mut forged = vec![
+        "dp1~mcp-a~unknown".to_owned(),
+        format!("{mark}~unknown"),
+        format!("{mark}~{}", "x".repeat(20_000)),
+        format!("{mark}~a~b~c"),
+        format!("dp2~nobody~{}", genuine.strip_prefix("dp2~mcp-a~").unwrap()),
+        format!("dp2~api~{}", genuine.strip_prefix("dp2~mcp-a~").unwrap()),
+        format!("dp2~mcp-a~{}~s", "A".repeat(1024)),
+        format!("dp2~mcp-a~{}~s", "A".repeat(1025)),
+        "dp2~mcp-a~e30~s".to_owned(),
+        "dp2~~e30~AAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+        "dp2~mcp-a~~s".to_owned(),
+    ];
+    forged.extend((0..genuine.len()).map(|cut| genuine[..cut].to_owned()));
+    let flipped = |at: usize| {
+        genuine
+            .char_indices()
+            .map(|(n, c)| if n == at { if c == 'A' { 'B' } else { 'A' } } else { c })
+            .collect::<String>()
+    };
+    forged.extend((0..genuine.len()).map(flipped));
+    assert!(!introduction.is_empty());
+    let world = World::new();
+    for session in &forged {
+        for servers in [[UP, UP], [DOWN, UP], [UP, DOWN]] {
+            let played = ask(&world, session, servers);
+            let initializes = opened(&played).iter().filter(|(_, method)| method == "initialize").count();
+            assert!(initializes <= 1, "{session}: {:?}", opened(&played));
+            let mut sent = played.attempts.iter().chain(&played.inside).filter(|attempt| attempt.sent);
+            assert!(sent.all(|attempt| !attempt.headers.contain("dp2~")), "{session}");
+        }
+        world.process.advance(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_worker_opens_only_so_many_sessions_and_what_is_beyond_fails_without_ending_any() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let (mark, _) = session.rsplit_once('~').unwrap();
+    let mut opened_ones = 0;
+    for n in 0..600 {
+        let played = ask(&world, &format!("{mark}~{n}"), [UP, UP]);
+        opened_ones += usize::from(!played.inside.is_empty());
+        assert!(matches!(played.reply().status(), 200 | 503), "{} {}", played.reply().status(), played.reply().text());
+    }
+    assert_eq!(opened_ones, 500);
+}
+
+#[test]
+fn a_session_that_its_client_ends_is_ended_where_it_has_moved() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    ask(&world, &session, [DOWN, UP]);
+    let mut farewell = exchange("", [UP, UP, rest_answer()]).without_body();
+    farewell.headers.set(":method", "DELETE");
+    farewell.headers.set("mcp-session-id", &session);
+    let played = world.play(farewell);
+    assert_eq!(played.servers(), ["mcp-b"]);
+    assert_eq!(played.attempts[0].headers.get("mcp-session-id").as_deref(), Some("opened-by-mcp-b"));
+    assert_eq!(ask(&world, &session, [UP, UP]).servers()[0], "mcp-a", "nothing is known of it any more");
+}
