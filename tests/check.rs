@@ -274,3 +274,22 @@ fn an_explanation_is_printed_with_status_0_whatever_it_says() {
     assert_run(&asked(&["--transport", "reset", "--status", "500"], ""), 2, "", "--status");
     assert_run(&dualpath(&["explain", "-", "--server", "s", "--status", "500"], "version: 2\n"), 1, "", "version: 2");
 }
+
+#[test]
+fn a_token_in_any_field_stops_check_and_render_and_is_not_shown() {
+    for (field, token) in [
+        ("url: 'https://host.example'", "url: 'https://host.example/mcp/eyJhbGciOiJIUzI1NiJ9.SECRETSECRET.sig'"),
+        ("kind: mcp", "kind: mcp, ca_file: 'ver:1-hint:24680-SECRETSECRET'"),
+        ("id: s", "id: eyJhbGciOiJIUzI1NiJ9.SECRETSECRET.sig"),
+        ("kind: mcp", "kind: 'Bearer SECRETSECRET1234'"),
+    ] {
+        let registry = RIGHT.replace(field, token);
+        for command in ["check", "render"] {
+            let output = dualpath(&[command, "-"], &registry);
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert_eq!(output.status.code(), Some(1), "{registry}: {said}");
+            assert!(said.contains("(not shown)") && !said.contains("SECRETSECRET"), "{registry}: {said}");
+        }
+    }
+}

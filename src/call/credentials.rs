@@ -5,7 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::credential::{
-    Availability, Declared, Fingerprint, FingerprintKey, Now, Report, Seen, Selection, Slot, SlotPair, Testimony,
+    Availability, Declared, Fingerprint, FingerprintKey, Now, Report, Secret, Seen, Selection, Slot, SlotPair,
+    Testimony,
 };
 use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
 use crate::shared_data::{CREATE, SharedData};
@@ -65,6 +66,8 @@ pub struct Chosen {
     pub selection: Selection,
     /// The value of the credential's header.
     pub value: Vec<u8>,
+    /// The token in it.
+    pub secret: Secret,
 }
 
 impl Credentials {
@@ -134,8 +137,8 @@ impl Credentials {
             slots.missing_until_ms = now_ms.saturating_add(MISSING_FOR_MS);
             return None;
         };
-        let value = slots.pair.header_value(selection.slot, &credential.prefix)?;
-        Some(Chosen { selection, value })
+        let secret = slots.pair.secret(selection.slot)?;
+        Some(Chosen { selection, value: secret.header_value(&credential.prefix), secret })
     }
 
     fn observe_injected(

@@ -205,7 +205,7 @@ fn what_a_registry_names_and_is_not_here_is_warned_of() {
     let tree = json!({
         "version": 1,
         "envoy": {"wasm_file": "/no/module.wasm"},
-        "credentials": [{"id": "pat", "slots": {"a": {"sds_file": "/no/pat-a"}, "b": {"sds_file": "pat-b"}}}],
+        "credentials": [{"id": "pat", "slots": {"a": {"sds_file": "/no/pat-a"}, "b": {"sds_file": "pat-b.yaml"}}}],
         "servers": [
             {"id": "s", "kind": "mcp", "url": "https://host.example", "credential": "pat", "ca_file": "/no/ca.pem"},
             {"id": "r", "kind": "rest", "url": "https://host.example"}

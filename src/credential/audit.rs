@@ -32,6 +32,8 @@ pub enum Event {
     Rejected,
     /// The same call was sent again with this token, of the other slot.
     Switched,
+    /// The answer quoted it; it was made unreadable.
+    Quoted,
 }
 
 /// One decision.

@@ -304,9 +304,9 @@ impl SlotPair {
         }
     }
 
-    /// The header value with the slot's token.
-    pub fn header_value(&self, slot: Slot, prefix: &str) -> Option<Vec<u8>> {
-        self.get(slot).map(|token| token.secret.header_value(prefix))
+    /// The slot's token.
+    pub fn secret(&self, slot: Slot) -> Option<Secret> {
+        self.get(slot).map(|token| token.secret.clone())
     }
 
     /// The fingerprint of the slot's token.

@@ -88,7 +88,7 @@ fn a_new_token_never_inherits_the_dates_of_the_one_before() {
     let dated = |token: &str, left: u64| json!({"token": token, "expires": NOW.wall_s + left}).to_string();
     put(&mut pair, Slot::A, &dated("two", 5));
     assert_eq!(pair.lifetime(Slot::A).unwrap().expires_s, Some(NOW.wall_s + 5), "dates alone may be new, too");
-    assert_eq!(pair.header_value(Slot::A, "Bearer ").as_deref(), Some(&b"Bearer two"[..]));
+    assert_eq!(pair.secret(Slot::A), Secret::new(b"two"));
     put(&mut pair, Slot::A, &dated("three", 500));
     assert_eq!(pair.lifetime(Slot::A).unwrap().expires_s, Some(NOW.wall_s + 500));
 }

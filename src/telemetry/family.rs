@@ -75,7 +75,7 @@ pub const LABELS: [&str; 13] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 23] = [
+pub static FAMILIES: [&Family; 24] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -96,6 +96,7 @@ pub static FAMILIES: [&Family; 23] = [
     &PAT_AGE_VIOLATION,
     &PAT_REJECTED,
     &PAT_SWITCH,
+    &PAT_QUOTED,
     &TRANSITIONS,
     &OPEN_PERIOD,
     &BREAKER_EVENTS,
@@ -285,6 +286,15 @@ pub static PAT_SWITCH: Family = Family {
     labels: &[CREDENTIAL, FROM, TO, REASON],
     meaning: "calls that changed slots: `newer`, `rejected`, `expired`, `emptied`",
     bound: "8 per credential",
+};
+
+/// Answers that quote the token.
+pub static PAT_QUOTED: Family = Family {
+    name: "dualpath_pat_quoted_total",
+    kind: Kind::Counter,
+    labels: &[SERVER],
+    meaning: "answers that quoted the token which they were asked with; it was made unreadable: alert on any",
+    bound: "1 per server",
 };
 
 /// Transitions of a breaker.

@@ -99,6 +99,8 @@ pub enum Metric {
     PatRejected(Name, Slot),
     /// [`family::PAT_SWITCH`]: credential, from, to, reason.
     PatSwitch(Name, Slot, Slot, Cause),
+    /// [`family::PAT_QUOTED`]: server.
+    PatQuoted(Name),
     /// [`family::PAT_DAYS`]: credential, slot.
     PatDays(Name, Slot),
     /// [`family::PAT_PRESENT`]: credential, slot; 1 or 0.
@@ -138,6 +140,7 @@ impl Metric {
             Metric::BreakerEvents(..) => &family::BREAKER_EVENTS,
             Metric::PatRejected(..) => &family::PAT_REJECTED,
             Metric::PatSwitch(..) => &family::PAT_SWITCH,
+            Metric::PatQuoted(_) => &family::PAT_QUOTED,
             Metric::PatDays(..) => &family::PAT_DAYS,
             Metric::PatPresent(..) => &family::PAT_PRESENT,
             Metric::PatSent(..) => &family::PAT_SENT,
@@ -155,9 +158,10 @@ impl Metric {
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
             Metric::Fallback | Metric::Held => ["", "", "", ""],
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
-            Metric::BreakerState(name) | Metric::OpenPeriod(name) | Metric::PatAgeViolation(name) => {
-                [of(name), "", "", ""]
-            }
+            Metric::BreakerState(name)
+            | Metric::OpenPeriod(name)
+            | Metric::PatAgeViolation(name)
+            | Metric::PatQuoted(name) => [of(name), "", "", ""],
             Metric::Attempts(server, class)
             | Metric::Drills(server, class)
             | Metric::Probes(server, class)

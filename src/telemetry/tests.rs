@@ -29,6 +29,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::PatAgeViolation(name),
         Metric::PatRejected(name, Slot::B),
         Metric::PatSwitch(name, Slot::A, Slot::B, Cause::Newer),
+        Metric::PatQuoted(name),
         Metric::Transitions(name, State::HalfOpen, State::Closed),
         Metric::OpenPeriod(name),
         Metric::BreakerEvents(name, "probe_ok"),

@@ -5,6 +5,7 @@ mod id;
 mod problem;
 mod reader;
 mod suggest;
+mod token_like;
 mod units;
 
 pub use id::Id;
@@ -15,4 +16,5 @@ pub use problem::{Problem, Problems, Violation};
 pub use reader::VEIL;
 pub use reader::{Node, Table, or};
 pub use suggest::suggest;
+pub use token_like::looks_like_a_token;
 pub use units::show_duration;

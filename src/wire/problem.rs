@@ -76,6 +76,11 @@ impl Problems {
         self.0.borrow().is_empty()
     }
 
+    /// Whether something was found at `path`.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.borrow().iter().any(|problem| problem.path == path)
+    }
+
     /// Notes which keys a mapping may have: what `dualpath keys` and the guide's tables are made from.
     #[cfg(feature = "cli")]
     pub(super) fn may_have(&self, path: &str, keys: &[std::borrow::Cow<'_, str>]) {

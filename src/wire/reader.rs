@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::id::Id;
 use super::problem::{Problem, Problems, Violation};
 use super::suggest::{is_near, nearest, suggest};
+use super::token_like::looks_like_a_token;
 use super::units::{parse_bytes, parse_duration, show_duration};
 
 /// Bounds of every timeout.
@@ -81,8 +82,42 @@ impl<'v> Node<'v> {
         };
         let path = Some(self.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "registry".to_owned());
         let scalar = !self.value.is_object() && !self.value.is_array();
-        let value = if self.veiled && scalar { VEIL.to_owned() } else { shown(self.value) };
+        let token = self.value.as_str().filter(|text| looks_like_a_token(text));
+        let value = if scalar && (self.veiled || token.is_some()) { VEIL.to_owned() } else { shown(self.value) };
+        // Also where it says how to write the value otherwise.
+        let is_in =
+            |text: &str| token.is_some_and(|token| text.to_ascii_lowercase().contains(&token.to_ascii_lowercase()));
+        let rule = if is_in(&rule) { "must be something else".to_owned() } else { rule };
+        let hint = hint.filter(|hint| !is_in(hint));
         self.problems.add(Problem { path, value, rule, hint });
+    }
+
+    /// Notes every text below this value, and every key, that looks like a token, unless something is noted of it already. A
+    /// registry is copied, committed and shown in Envoy's configuration dump.
+    pub fn refuse_tokens(&self) {
+        let is_noted = || self.problems.has(&self.path());
+        match self.value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let node = Node { value, ..*self };
+                    if looks_like_a_token(key) && !is_noted() {
+                        node.veiled().refuse("is under a key that looks like a token");
+                    }
+                    // The one place for a secret, for demonstrations.
+                    if key != "inline" {
+                        node.refuse_tokens();
+                    }
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| Node { value, ..*self }.refuse_tokens()),
+            Value::String(text) if looks_like_a_token(text) && !is_noted() => {
+                self.refuse_with(
+                    "looks like a token: a registry never holds a secret",
+                    "name the place that the secret comes from in a slot of a credential, such as sds_file: /etc/dualpath/pat-a.yaml",
+                );
+            }
+            _ => {}
+        }
     }
 
     /// This value as a mapping.
@@ -380,7 +415,12 @@ fn path_of(from: &Value, value: &Value) -> Option<String> {
     match from {
         Value::Object(map) => map.iter().find_map(|(key, child)| {
             let below = path_of(child, value)?;
-            Some(if below.is_empty() || below.starts_with('[') { [key, &*below].concat() } else { join(key, &below) })
+            let key = name(key);
+            Some(if below.is_empty() || below.starts_with('[') {
+                [key, &*below].concat()
+            } else {
+                format!("{key}.{below}")
+            })
         }),
         Value::Array(values) => values.iter().enumerate().find_map(|(at, child)| {
             let below = path_of(child, value)?;
@@ -392,7 +432,13 @@ fn path_of(from: &Value, value: &Value) -> Option<String> {
 }
 
 fn join(path: &str, key: &str) -> String {
+    let key = name(key);
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A key as it is shown.
+fn name(key: &str) -> &str {
+    if looks_like_a_token(key) { VEIL } else { key }
 }
 
 /// Whether somebody meant a variable of a shell or of a template to be put in here. The placeholders of mappings are written in
@@ -413,7 +459,7 @@ fn shown(value: &Value) -> String {
     let text = match value {
         Value::Object(map) => {
             // Whether a mapping keeps the order in which it was written depends on features of serde_json.
-            let mut keys: Vec<_> = map.keys().map(String::as_str).collect();
+            let mut keys: Vec<_> = map.keys().map(|key| name(key)).collect();
             keys.sort_unstable();
             format!("{{{}}}", keys.join(", "))
         }

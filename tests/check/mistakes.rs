@@ -158,7 +158,7 @@ const MISTAKES: &[Mistake] = &[
         "71-bad-date",
         &[(
             "{sds_file: @DIR@/snow-a.yaml}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
-            "{sds_file: @DIR@/snow-a.yaml, issued: 20.11.2026}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
+            "{issued: 20.11.2026, sds_file: @DIR@/snow-a.yaml}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
         )],
     ),
     (

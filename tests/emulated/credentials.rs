@@ -296,3 +296,85 @@ fn a_token_that_is_too_old_for_its_policy_is_sent() {
     registry["credentials"][0]["slots"]["b"]["issued"] = json!("2025-01-01");
     assert_eq!(shown(&World::under(&registry).call("search", healthy())), ["Bearer secret-mcp-a-1"]);
 }
+
+/// What a server says that shows its callers the request: every header, in whatever it answers.
+fn telling(status: u16, kind: &'static str) -> Behaviour {
+    match (status, kind) {
+        (200, "json") => Behaviour::Reply(|attempt| Response::new(200, "application/json", echo(attempt))),
+        (400, "json") => Behaviour::Reply(|attempt| {
+            let mut answer = Response::new(400, "application/json", echo(attempt));
+            answer.headers.add("x-seen", secret_of(attempt));
+            answer
+        }),
+        (200, "events") => Behaviour::Reply(|attempt| {
+            Response::new(200, "text/event-stream", format!(": {}\n\ndata: {}\n\n", secret_of(attempt), echo(attempt)))
+        }),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn secret_of(attempt: &crate::host::Attempt) -> String {
+    String::from_utf8_lossy(attempt.headers.first("authorization").unwrap_or_default()).into_owned()
+}
+
+fn echo(attempt: &crate::host::Attempt) -> String {
+    let request: serde_json::Value = serde_json::from_slice(&attempt.body).unwrap_or_default();
+    let text = format!("you sent {0} and {0}", secret_of(attempt));
+    let result = json!({"content": [{"type": "text", "text": text}], "isError": false});
+    json!({"jsonrpc": "2.0", "id": request["id"], "result": result, "message": text}).to_string()
+}
+
+fn assert_hides_token(world: &World, played: &Played, what: &str) {
+    let reply = played.reply();
+    let headers = format!("{:?}", reply.headers);
+    let text = reply.text();
+    assert!(text.contains("****"), "{what}: {text}");
+    for secret in crate::fixture::SECRETS.as_flattened() {
+        assert!(!text.contains(secret) && !headers.contains(secret), "{what}: {headers} {text}");
+    }
+    assert_eq!(world.metric_sum("dualpath_pat_quoted_total"), 1, "{what}");
+}
+
+#[test]
+fn an_answer_that_quotes_the_token_reaches_no_client_before_that_is_unreadable() {
+    for (status, kind) in [(200, "json"), (400, "json"), (200, "events")] {
+        std::thread::spawn(move || {
+            let world = World::new();
+            let played = world.call("write", first(telling(status, kind)));
+            assert_eq!(played.servers(), ["mcp-a"]);
+            assert_hides_token(&world, &played, &format!("{status} {kind}"));
+        })
+        .join()
+        .expect(kind);
+    }
+}
+
+#[test]
+fn an_api_s_answer_that_quotes_the_token_is_translated_without_it() {
+    type Answer = fn(&crate::host::Attempt) -> Response;
+    let of_api: [(u16, Answer); 2] = [
+        (200, |attempt| {
+            Response::new(200, "application/json", json!({"results": [{"text": secret_of(attempt)}]}).to_string())
+        }),
+        (400, |attempt| {
+            Response::new(
+                400,
+                "application/json",
+                json!({"message": format!("bad token {}", secret_of(attempt))}).to_string(),
+            )
+        }),
+    ];
+    for (status, answer) in of_api {
+        std::thread::spawn(move || {
+            let mut registry = registry();
+            registry["tools"][0]["servers"] = json!([]);
+            let world = World::under(&registry);
+            let [a, b, _] = healthy();
+            let played = world.call("search", [a, b, Behaviour::Reply(answer)]);
+            assert_eq!(played.servers(), ["api"]);
+            assert_hides_token(&world, &played, &format!("{status}"));
+        })
+        .join()
+        .expect("no panic");
+    }
+}

@@ -9,6 +9,7 @@ use serde_saphyr::{Location, Spanned};
 use super::{At, LoadError};
 use crate::cli::shown;
 use crate::registry::Problem;
+use crate::wire::looks_like_a_token;
 
 /// A document.
 #[derive(Debug)]
@@ -143,7 +144,8 @@ fn name_of(entry: &Value) -> Option<&str> {
     let name = entry.get("id").or_else(|| entry.get("name"))?.as_str()?;
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
     // A token may have been pasted there: names are short, and no JWT.
-    (name.len() <= 63 && name.bytes().all(legal) && !name.starts_with("eyJ")).then_some(name)
+    let is_token = name.starts_with("eyJ") || looks_like_a_token(name);
+    (name.len() <= 63 && name.bytes().all(legal) && !is_token).then_some(name)
 }
 
 fn at(place: Location) -> Option<At> {

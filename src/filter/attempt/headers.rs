@@ -5,7 +5,7 @@ use super::super::host::Headers;
 use super::flown::Flown;
 use crate::call::Call;
 use crate::call::passage::reaches_rest;
-use crate::credential::Selection;
+use crate::credential::{Secret, Selection};
 use crate::registry::Credential;
 use crate::translate::RestRequest;
 use crate::wiring::header;
@@ -14,8 +14,8 @@ use crate::wiring::header;
 pub(super) enum Authentication {
     /// The server gets none.
     NotNeeded,
-    /// The request carries this slot's.
-    Done(Selection),
+    /// The request carries this slot's token.
+    Done(Selection, Secret),
     /// There is no secret that may be sent; the request must not be sent.
     Impossible,
 }
@@ -50,7 +50,7 @@ impl Flown {
         for (name, value) in &credential.headers {
             set(name, value.as_bytes());
         }
-        Authentication::Done(chosen.selection)
+        Authentication::Done(chosen.selection, chosen.secret)
     }
 
     /// Addresses the request to the server, by `path`.

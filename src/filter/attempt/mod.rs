@@ -7,10 +7,11 @@ mod drill;
 mod flown;
 mod headers;
 mod opening;
+mod quotes;
 mod reaction;
 mod request;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
@@ -20,11 +21,11 @@ use serde_json::Value;
 pub use drill::Drill;
 use flown::Flown;
 
-use super::host::{self, Body, Headers};
+use super::host::{self, Headers};
 use super::vm::{self, Vm};
 use crate::call::attempt::{self, NoAnswer, ResponseHead};
 use crate::call::passage::is_kept_from_clients;
-use crate::credential::Selection;
+use crate::credential::{Secret, Selection};
 use crate::mcp::SessionId;
 use crate::registry::{Id, ServerIndex, ServerKind};
 
@@ -91,10 +92,15 @@ pub struct Attempt {
     phase: Phase,
     /// The call and what has become of it here.
     flown: Option<(Flown, attempt::Attempt)>,
-    /// The credential slot that the request carries.
+    /// The credential slot that the request carries, and its token.
     selection: Option<Selection>,
     /// What the answer is waited for of, while a session is opened.
     waiting: Option<opening::Waiting>,
+    sent: Option<Secret>,
+    /// Whether what is there of the answer quotes that token.
+    is_quoted: bool,
+    /// Whether that has been told.
+    has_told_quote: bool,
     /// How much of the request's body is there.
     read: usize,
 }
@@ -102,7 +108,17 @@ pub struct Attempt {
 impl Attempt {
     /// A context that has seen nothing yet.
     pub fn new(site: Site) -> Self {
-        Attempt { site, phase: Phase::Other, flown: None, selection: None, waiting: None, read: 0 }
+        Attempt {
+            site,
+            phase: Phase::Other,
+            flown: None,
+            selection: None,
+            sent: None,
+            is_quoted: false,
+            has_told_quote: false,
+            waiting: None,
+            read: 0,
+        }
     }
 
     fn ended(&mut self) {
@@ -166,7 +182,13 @@ impl HttpContext for Attempt {
         let kind = flown.server().map_or(ServerKind::Rest, |server| server.kind);
         let mut head = ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() };
         let mut session = None;
+        let mut is_quoted = false;
         for (name, value) in &headers {
+            if self.sent.as_ref().is_some_and(|sent| sent.find(value).is_some()) {
+                is_quoted = true;
+                Headers::Response.remove(name);
+                continue;
+            }
             match name {
                 ":status" => head.status = host::status(value).unwrap_or_default(),
                 "content-type" if head.content_type.is_none() => head.content_type = Some(value),
@@ -186,6 +208,9 @@ impl HttpContext for Attempt {
             }
         }
         let reaction = flown.with_scene(|scene| attempt.response_headers(scene, &head));
+        if is_quoted {
+            self.tell_of_quote();
+        }
         self.react(reaction, 0)
     }
 
@@ -194,8 +219,12 @@ impl HttpContext for Attempt {
         if !attempt.is_holding() {
             return Action::Continue;
         }
-        let body = |start, len| Body::Response.read(start, len);
+        let is_quoted = Cell::new(self.is_quoted);
+        let body = quotes::clean(self.sent.as_ref(), &is_quoted);
         let reaction = flown.with_scene(|scene| attempt.response_body(scene, size, end_of_stream, &body));
+        drop(body);
+        self.is_quoted = is_quoted.get();
+        self.clear_quotes(&reaction, size);
         self.react(reaction, size)
     }
 
@@ -204,9 +233,13 @@ impl HttpContext for Attempt {
         if !attempt.is_holding() {
             return Action::Continue;
         }
-        let body = |start, len| Body::Response.read(start, len);
+        let is_quoted = Cell::new(self.is_quoted);
+        let body = quotes::clean(self.sent.as_ref(), &is_quoted);
         let held = attempt.held();
         let reaction = flown.with_scene(|scene| attempt.response_trailers(scene, &body));
+        drop(body);
+        self.is_quoted = is_quoted.get();
+        self.clear_quotes(&reaction, held);
         self.react(reaction, held)
     }
 }

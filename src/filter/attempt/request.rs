@@ -49,7 +49,8 @@ impl Attempt {
         let Some(kind) = flown.server().map(|server| server.kind) else { return Action::Continue };
         match authentication {
             Authentication::NotNeeded => {}
-            Authentication::Done(selection) => {
+            Authentication::Done(selection, secret) => {
+                self.sent = Some(secret);
                 attempt.has_other_slot = selection.has_other;
                 self.selection = Some(selection);
                 if let Some(cause) = selection.switched

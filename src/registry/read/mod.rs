@@ -48,7 +48,9 @@ impl Registry {
     #[inline(never)]
     pub fn from_wire(value: &Value) -> Result<Registry, Vec<Problem>> {
         let problems = Problems::default();
-        let registry = read(&Node::root(value, &problems));
+        let root = Node::root(value, &problems);
+        let registry = read(&root);
+        root.refuse_tokens();
         match registry {
             Some(registry) if problems.is_empty() => Ok(registry),
             _ => Err(problems.into_vec()),

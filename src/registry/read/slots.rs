@@ -62,12 +62,25 @@ fn read_source(node: &Node, table: &Table) -> Option<Source> {
         return None;
     };
     match *key {
-        "sds_file" => source.file_name().map(Source::SdsFile),
+        "sds_file" => read_sds_file(source).map(Source::SdsFile),
         "sds_grpc" => read_url(source).filter(|url| has_no_path(source, url)).map(Source::SdsGrpc),
         "env" => read_variable(source).map(Source::Environment),
         "http" => read_endpoint(source).map(Source::Endpoint),
         _ => read_inline(source).map(Source::Inline),
     }
+}
+
+/// A token is what is most likely put here by mistake, and an opaque one has no look: a path is one plainly.
+fn read_sds_file(node: &Node) -> Option<String> {
+    let file = node.file_name()?;
+    let is_path = file.contains('/') || [".yaml", ".yml", ".json"].iter().any(|end| file.ends_with(end));
+    if !is_path {
+        node.refuse_with(
+            "must be the path of a file, with a / in it or ending in .yaml, .yml or .json",
+            "the path only, never the secret: /etc/dualpath/pat-a.yaml",
+        );
+    }
+    is_path.then_some(file)
 }
 
 fn read_endpoint(node: &Node) -> Option<Endpoint> {

@@ -68,3 +68,60 @@ fn an_inline_secret_is_refused_with_the_right_way_to_name_it() {
         assert_eq!(found[0].hint.as_deref(), Some("name its source in a slot, such as sds_file"));
     }
 }
+
+/// A registry is no place for a token in any field, whatever would be made of it there.
+#[test]
+fn what_looks_like_a_token_is_refused_in_every_field_and_not_shown() {
+    let tokens = [
+        "eyJhbGciOiJIUzI1NiJ9.hunter2hunter2.sig",
+        "ver:1-hint:24680-hunter2",
+        "Bearer hunter2-hunter2",
+        "hunter2aB3dE5fG7hI9jK1lM3nO5pQ7",
+    ];
+    let strings = {
+        let mut found = Vec::new();
+        places(&full(), String::new(), &mut found);
+        found
+    };
+    assert!(strings.len() > 40, "{strings:?}");
+    for token in tokens {
+        for (pointer, text) in &strings {
+            for put in [token.to_owned(), format!("{text}/{token}")] {
+                let found = problems(&with(full(), pointer, json!(put)));
+                assert!(!found.is_empty(), "{pointer}: {put} is accepted");
+                for problem in found {
+                    let shown = format!("{problem} {problem:?}");
+                    assert!(!shown.contains("hunter2"), "{pointer}: {shown}");
+                }
+            }
+        }
+        let found = problems(&with(full(), "/servers/0", json!({token: "x", "id": "a"})));
+        assert!(
+            !found.is_empty() && found.iter().all(|problem| !format!("{problem:?}").contains("hunter2")),
+            "{found:?}"
+        );
+    }
+}
+
+/// Every place of text, by pointer, but that of a secret.
+fn places(value: &serde_json::Value, at: String, found: &mut Vec<(String, String)>) {
+    match value {
+        serde_json::Value::String(text) if !at.ends_with("/inline") => found.push((at, text.clone())),
+        serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+            places(value, format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+        }),
+        serde_json::Value::Array(values) => {
+            values.iter().enumerate().for_each(|(n, value)| places(value, format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_file_with_a_secret_is_named_by_a_path() {
+    for file in ["hunter2-hunter2", "hunter2.hunter2", "pat"] {
+        let found = problems(&with(full(), "/credentials/0/slots/a", json!({"sds_file": file})));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].rule.contains("path of a file") && !format!("{found:?}").contains("hunter2"), "{found:?}");
+    }
+}
