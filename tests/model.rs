@@ -102,10 +102,12 @@ fn can_close(closed: &[bool], steps: &mut [(u32, u32)]) -> usize {
     good.iter().filter(|good| **good).count()
 }
 
-const SMALL: Bounds = Bounds { workers: 2, calls: 2, neutral: false };
+const SMALL: Bounds = Bounds { workers: 2, calls: 2, neutral: false, overdue: true };
 /// A third worker adds nothing as long as only two calls are under way.
-const LARGE: [Bounds; 2] =
-    [Bounds { workers: 2, calls: 2, neutral: true }, Bounds { workers: 2, calls: 3, neutral: true }];
+const LARGE: [Bounds; 2] = [
+    Bounds { workers: 2, calls: 2, neutral: true, overdue: true },
+    Bounds { workers: 2, calls: 3, neutral: true, overdue: false },
+];
 
 fn main() -> ExitCode {
     let large = std::env::args().any(|argument| argument == "--large");
@@ -123,7 +125,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    let bounds = Bounds { workers: 2, calls: 2, neutral: true };
+    let bounds = Bounds { workers: 2, calls: 2, neutral: true, overdue: false };
     let bugs = [
         (Variant::NoLeaseExpiry, true),
         (Variant::StragglersDecide, true),

@@ -63,6 +63,8 @@ pub struct Breaker {
     probe: Option<ProbeResult>,
     /// The epoch and lease of the probe that reported last.
     reported: Option<(u32, Lease)>,
+    /// When the server last answered a call of this worker, ms.
+    answered_ms: Option<u64>,
     last_resort: LastResortCalls,
 }
 
@@ -74,6 +76,7 @@ impl Breaker {
             pending: None,
             probe: None,
             reported: None,
+            answered_ms: None,
             last_resort: LastResortCalls::default(),
         }
     }

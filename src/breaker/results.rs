@@ -11,6 +11,14 @@ pub enum Outcome {
     Success,
     /// The server did not do its work.
     Failure,
+    /// It gave no answer in the time that a call has. Counts as a failure, but not in the run if the server has answered another
+    /// call since this one began: one caller's slow calls say little of a server that serves the others.
+    Overdue {
+        /// When the call began, ms.
+        since_ms: u64,
+        /// Whether a call of this worker is known to have been answered since; filled in by the breaker.
+        answered: bool,
+    },
     /// The server refused for load. Counts for the rate and ends the run.
     Limited {
         /// When it may be asked again, in ms from now.
@@ -37,8 +45,13 @@ impl CallResult {
         match self.outcome {
             Outcome::Neutral | Outcome::Alive => false,
             Outcome::Success => policy.is_slow(self.took_ms),
-            Outcome::Failure | Outcome::Limited { .. } => true,
+            Outcome::Failure | Outcome::Overdue { .. } | Outcome::Limited { .. } => true,
         }
+    }
+
+    /// Whether the server has answered, and not with a failure.
+    pub(super) fn is_answer(self) -> bool {
+        matches!(self.outcome, Outcome::Success | Outcome::Limited { .. } | Outcome::Alive)
     }
 }
 
@@ -53,6 +66,10 @@ pub struct Delta {
     pub broke_run: bool,
     /// Failures after that, or all failures if none ended the run.
     pub tail_run: u16,
+    /// How many of these were overdue.
+    pub overdue: u16,
+    /// When the latest of those began, ms.
+    pub overdue_since_ms: u64,
     /// The longest time that a server asked for.
     pub retry_after_ms: Option<u64>,
 }
@@ -69,16 +86,23 @@ impl Delta {
             Outcome::Neutral | Outcome::Alive => return,
             Outcome::Success => {
                 self.counts.ok = self.counts.ok.saturating_add(1);
-                (self.broke_run, self.tail_run) = (true, 0);
+                self.break_run();
             }
             Outcome::Limited { retry_after_ms } => {
                 self.counts.fail = self.counts.fail.saturating_add(1);
-                (self.broke_run, self.tail_run) = (true, 0);
+                self.break_run();
                 self.retry_after_ms = self.retry_after_ms.max(retry_after_ms);
             }
             Outcome::Failure => {
                 self.counts.fail = self.counts.fail.saturating_add(1);
                 self.tail_run = self.tail_run.saturating_add(1);
+            }
+            Outcome::Overdue { since_ms, answered } => {
+                self.counts.fail = self.counts.fail.saturating_add(1);
+                let counts = u16::from(!answered);
+                self.tail_run = self.tail_run.saturating_add(counts);
+                self.overdue = self.overdue.saturating_add(counts);
+                self.overdue_since_ms = self.overdue_since_ms.max(since_ms);
             }
         }
         if policy.is_slow(result.took_ms) {
@@ -91,9 +115,14 @@ impl Delta {
         self.counts.fail > 0 || self.counts.slow > 0
     }
 
-    /// The run of failures that follows on `run`.
-    pub(super) fn run_after(&self, run: u16) -> u16 {
-        if self.broke_run { self.tail_run } else { run.saturating_add(self.tail_run) }
+    fn break_run(&mut self) {
+        (self.broke_run, self.tail_run, self.overdue) = (true, 0, 0);
+    }
+
+    /// The run of failures that follows on `run`. `answered`: the server has answered since the latest overdue call began.
+    pub(super) fn run_after(&self, run: u16, answered: bool) -> u16 {
+        let tail = if answered { self.tail_run.saturating_sub(self.overdue) } else { self.tail_run };
+        if self.broke_run { tail } else { run.saturating_add(tail) }
     }
 }
 

@@ -8,6 +8,7 @@ mod field_bugs;
 mod interleaving;
 mod invariants;
 mod last_resort;
+mod overdue;
 mod overrides;
 mod policy;
 mod ramp;

@@ -73,6 +73,14 @@ impl Window {
         })
     }
 
+    /// Whether it has a success of a bucket that began after `since_ms`.
+    pub fn has_success_since(&self, since_ms: u64) -> bool {
+        let newer = self.head.wrapping_sub(self.number(since_ms));
+        // A number of the future is no distance.
+        let newer = if newer > u32::MAX >> 1 { 0 } else { usize::try_from(newer).unwrap_or(usize::MAX) };
+        self.buckets.iter().take(newer).any(|bucket| bucket.ok > 0)
+    }
+
     /// Moves the window to `now_ms` and adds `counts` to its newest bucket.
     pub fn add(&mut self, counts: Counts, now_ms: u64) {
         match self.position(now_ms) {

@@ -1,9 +1,11 @@
 //! What one caller sends takes nothing from the others: no breaker opens for it, and no token rests.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
-use crate::fixture::{World, all, healthy, json_answer, registry};
-use crate::host::Behaviour;
+use crate::fixture::{World, all, call_body, exchange, first, healthy, json_answer, registry};
+use crate::host::{Behaviour, Exchange};
 
 /// The registry with servers that speak as Snowflake's do.
 fn snowflake() -> Value {
@@ -43,4 +45,70 @@ fn no_400_and_no_code_about_a_role_lets_a_token_rest() {
         assert_eq!(sent.as_deref(), Some("Bearer secret-mcp-a-1"), "{status} {code}");
     }
     assert_eq!(world.metric_sum("dualpath_pat_rejected_total"), 0);
+}
+
+fn stream() -> Exchange<'static> {
+    let mut exchange = exchange("", first(json_answer(503, "{}"))).without_body();
+    exchange.headers.set(":method", "GET");
+    exchange.headers.set("accept", "text/event-stream");
+    exchange
+}
+
+#[test]
+fn a_stream_that_a_server_does_not_have_opens_no_breaker() {
+    let world = World::new();
+    for _ in 0..8 {
+        assert_eq!(world.play(stream()).servers(), ["mcp-a"]);
+    }
+    assert_eq!(states(&world), [0; 3]);
+}
+
+#[test]
+fn a_method_or_a_version_of_http_that_a_server_lacks_opens_no_breaker() {
+    for status in [501, 505] {
+        let world = World::new();
+        for _ in 0..8 {
+            world.call("write", first(json_answer(status, "{}")));
+        }
+        assert_eq!(states(&world), [0; 3], "{status}");
+    }
+}
+
+/// mcp-go's servers and others say "internal error" of a bad argument.
+#[test]
+fn internal_errors_in_a_row_open_no_breaker() {
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"workspace name cannot be empty"}}"#;
+    let world = World::new();
+    for _ in 0..8 {
+        world.call("write", first(json_answer(200, error)));
+    }
+    assert_eq!(states(&world), [0; 3]);
+    // But where that is most of what there is to hear of a server, it is.
+    for _ in 0..2 {
+        world.call("write", first(json_answer(200, error)));
+    }
+    assert_eq!(states(&world), [1, 0, 0]);
+}
+
+/// Calls that hang at the first server, each begun while the one before it waits; the last one waits while `meanwhile` runs.
+fn slow(world: &World, calls: u32, meanwhile: &dyn Fn()) {
+    let mut slow = exchange(&call_body("write", "1"), first(Behaviour::Hang));
+    slow.waiting = Some(Box::new(|_, _| if calls > 1 { self::slow(world, calls - 1, meanwhile) } else { meanwhile() }));
+    world.play(slow);
+}
+
+#[test]
+fn slow_calls_of_one_caller_open_no_breaker_while_others_are_answered() {
+    let world = World::new();
+    let answered = Cell::new(false);
+    slow(&world, 6, &|| {
+        world.process.advance(std::time::Duration::from_secs(1));
+        answered.set(world.call("search", healthy()).servers() == ["mcp-a"]);
+    });
+    assert!(answered.get());
+    assert_eq!(states(&world), [0; 3]);
+    drop(world);
+    let world = World::new();
+    slow(&world, 6, &|| {});
+    assert_eq!(states(&world), [1, 0, 0], "a server that answers nobody");
 }

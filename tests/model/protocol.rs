@@ -42,6 +42,8 @@ pub struct Bounds {
     pub calls: usize,
     /// Whether answers without a verdict are among the outcomes.
     pub neutral: bool,
+    /// Whether calls are, that got no answer in time while the server answered others.
+    pub overdue: bool,
 }
 
 /// What must never be.
@@ -96,6 +98,9 @@ pub fn successors(state: &State, bounds: Bounds, variant: Variant) -> Vec<Result
                 let mut outcomes = vec![Outcome::Success, Outcome::Failure];
                 if bounds.neutral && ticket.lease.is_some() {
                     outcomes.extend([Outcome::Alive, Outcome::Neutral]);
+                }
+                if bounds.overdue && ticket.lease.is_none() {
+                    outcomes.push(Outcome::Overdue { since_ms: NOW, answered: true });
                 }
                 for outcome in outcomes {
                     let kept = outcome == Outcome::Neutral && variant == Variant::NeutralKeepsLease;
@@ -198,11 +203,15 @@ fn proceed(state: &State, at: usize, operation: &Operation, variant: Variant) ->
                 }
                 if step.answer == Effect::Counted && read.state == Breaker::Closed {
                     // What a list of all results would say, whatever the record says.
-                    next.run = if outcome == Outcome::Failure { state.run + 1 } else { 0 };
+                    next.run = match outcome {
+                        Outcome::Failure => state.run + 1,
+                        Outcome::Overdue { .. } => state.run,
+                        _ => 0,
+                    };
                 }
                 check_trip(&mut next, step.transition)?;
                 next.workers[at].operation = None;
-                let failed = outcome == Outcome::Failure || ticket.lease.is_some();
+                let failed = matches!(outcome, Outcome::Failure | Outcome::Overdue { .. }) || ticket.lease.is_some();
                 let seen = step.record.as_ref().unwrap_or(&read);
                 next.workers[at].memory = remember(seen, moment, failed, variant);
             } else {

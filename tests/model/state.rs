@@ -217,6 +217,7 @@ impl Worker {
                     Outcome::Limited { .. } => 2,
                     Outcome::Alive => 3,
                     Outcome::Neutral => 4,
+                    Outcome::Overdue { .. } => 5,
                 };
                 out.extend([2, outcome]);
                 out.extend(ticket.to_bits().to_le_bytes());

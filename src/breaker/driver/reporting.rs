@@ -31,11 +31,27 @@ impl Breaker {
         if !self.shared.policy.mode.records() {
             return None;
         }
+        let result = self.with_own_answers(moment, result);
         let transition = self.settle(store, moment, ticket, result);
         if ticket.lease.is_some() || result.is_adverse(&self.shared.policy) {
             self.shared.forget_view();
         }
         transition
+    }
+
+    /// Remembers an answer, and tells an overdue call of those that this worker has seen since it began. The record knows of
+    /// other workers' answers, by whole buckets of its window.
+    fn with_own_answers(&mut self, moment: Moment, result: CallResult) -> CallResult {
+        if result.is_answer() {
+            self.answered_ms = Some(moment.now_ms);
+        }
+        let seen = |since_ms| self.answered_ms.is_some_and(|at_ms| at_ms > since_ms);
+        match result.outcome {
+            Outcome::Overdue { since_ms, .. } => {
+                CallResult { outcome: Outcome::Overdue { since_ms, answered: seen(since_ms) }, ..result }
+            }
+            _ => result,
+        }
     }
 
     fn settle(
@@ -113,7 +129,9 @@ impl Breaker {
         self.shared.counters.count(match result.outcome {
             Outcome::Neutral | Outcome::Alive => Event::ProbeReleased,
             Outcome::Success if !slow => Event::ProbeOk,
-            Outcome::Success | Outcome::Failure | Outcome::Limited { .. } => Event::ProbeFailed,
+            Outcome::Success | Outcome::Failure | Outcome::Overdue { .. } | Outcome::Limited { .. } => {
+                Event::ProbeFailed
+            }
         });
     }
 }

@@ -28,8 +28,9 @@ pub fn count(record: &Record, delta: &Delta, moment: Moment, policy: &Policy) ->
     }
     let mut next = record.clone();
     next.rebase(policy, moment.now_ms);
+    let answered = delta.overdue > 0 && next.window.has_success_since(delta.overdue_since_ms);
     next.window.add(delta.counts, moment.now_ms);
-    next.run = delta.run_after(next.run);
+    next.run = delta.run_after(next.run, answered);
     let limit = if delta.is_adverse() { limit_reached(&next, moment.now_ms, policy) } else { None };
     let transition = limit.map(|reason| next.open(reason, delta.retry_after_ms, policy, moment));
     Step { record: Some(next), answer: Effect::Counted, transition }
@@ -60,7 +61,9 @@ pub fn judge(record: &Record, verdict: &ProbeResult, moment: Moment, policy: &Po
             (next.streak >= policy.probe_successes).then(|| next.close(Reason::ProbeSucceeded, policy, moment.now_ms))
         }
         Outcome::Limited { retry_after_ms } => Some(next.open(Reason::ProbeFailed, retry_after_ms, policy, moment)),
-        Outcome::Success | Outcome::Failure => Some(next.open(Reason::ProbeFailed, None, policy, moment)),
+        Outcome::Success | Outcome::Failure | Outcome::Overdue { .. } => {
+            Some(next.open(Reason::ProbeFailed, None, policy, moment))
+        }
     };
     Step { record: Some(next), answer: Effect::Counted, transition }
 }

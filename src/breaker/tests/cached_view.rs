@@ -276,7 +276,10 @@ proptest! {
                         prop_assert_eq!(told, None, "a result of an older epoch decides nothing");
                         prop_assert_eq!(fails(&store.record()), fails(&before), "and is not counted");
                     }
-                    let adverse = matches!(result.outcome, Outcome::Failure | Outcome::Limited { .. });
+                    let adverse = matches!(
+                        result.outcome,
+                        Outcome::Failure | Outcome::Overdue { .. } | Outcome::Limited { .. }
+                    );
                     learnt[who] = adverse || learnt[who] && store.calls.get() == reads;
                     None
                 }

@@ -2,6 +2,7 @@
 
 use super::{Attempt, Reaction, Scene};
 use crate::breaker::{CallResult, Outcome, Ticket};
+use crate::call::Kind;
 use crate::call::flight::{End, Terms};
 use crate::failure::{BreakerEffect, Class, Decisions, Verdict, decide_on, judge_no_answer};
 
@@ -92,7 +93,7 @@ impl Attempt {
         self.room.give_back();
         let terms = self.terms(scene);
         let decisions = decide_on(&verdict, terms.tool, Some(terms.server));
-        let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, decisions));
+        let result = self.begun.drill.is_none().then(|| self.result(scene, verdict, end, decisions));
         let refuses_token = verdict.class == Class::Credential && self.status != 400;
         let ticket = self.begun.ticket;
         reaction.settled = Some(Settled { verdict, ticket, result, alert: decisions.alert, refuses_token });
@@ -101,12 +102,16 @@ impl Attempt {
         reaction.onward_in_s = onward.filter(|_| end.answered).map(|onward| onward.wait_s);
     }
 
-    fn result(&self, scene: &Scene<'_>, verdict: Verdict, decisions: Decisions) -> CallResult {
+    fn result(&self, scene: &Scene<'_>, verdict: Verdict, end: End, decisions: Decisions) -> CallResult {
         let told = told_to_breaker(decisions.breaker, verdict, self.answered_after_ms);
-        match self.lacked_room || self.was_hurried(scene, verdict.class) {
-            true => CallResult { outcome: Outcome::Neutral, ..told },
-            false => told,
-        }
+        let outcome = match told.outcome {
+            _ if self.lacked_room || self.was_hurried(scene, verdict.class) => Outcome::Neutral,
+            // Any client, and any web page, can ask for a stream that the server doesn't have.
+            Outcome::Failure | Outcome::Limited { .. } if scene.call.kind == Kind::Session => Outcome::Neutral,
+            Outcome::Failure if end.timed_out => Outcome::Overdue { since_ms: self.began_ms, answered: false },
+            outcome => outcome,
+        };
+        CallResult { outcome, ..told }
     }
 
     /// Whether the attempt ended because its client has less time than the operator gives the server, which is no fault of
