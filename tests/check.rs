@@ -138,6 +138,7 @@ fn a_file_without_a_registry_is_told_apart_from_a_wrong_one() {
         (b"\xef\xbb\xbf \n", "<stdin>: the file is empty\n"),
         (b"# nothing\n  # yet\n", "<stdin>: the file has only comments\n"),
         (b"a: gr\xfcn\n", "<stdin>:1:6: byte 0xfc: this is not UTF-8\n    hint: save the file as UTF-8; "),
+        (&[b'#'; 17 << 20], "<stdin>: cannot be read: it is larger than 16 MiB\n"),
         (b"\xff\xfev\0", "<stdin>:1:1: the file is UTF-16, by its first two bytes\n    hint: save the file as UTF-8\n"),
     ] {
         assert_run(&dualpath_of(&["check", "-"], input), 2, "", told);
@@ -171,6 +172,28 @@ fn a_reader_that_has_enough_is_no_error() {
     let script = format!("{} keys | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_dualpath"));
     let output = Command::new("bash").args(["-c", &script]).output().expect("bash");
     assert_run(&output, 0, "0\n", "");
+}
+
+#[test]
+fn programs_get_problems_and_warnings_as_json_and_may_take_warnings_for_problems() {
+    let json = |arguments: &[&str], input: &str, status: i32| {
+        let output = dualpath(&[&["check", "--format", "json"], arguments].concat(), input);
+        assert_run(&output, status, "problems", "");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let found = json(&["-"], "version: 1\nservers: [{id: s, kind: MCP, url: 'https://host.example'}]\n", 1);
+    let problem = serde_json::json!({"line": 2, "column": 19, "path": "servers[0] \"s\".kind", "value": "\"MCP\"",
+        "rule": "must be one of mcp, rest", "hint": "did you mean mcp?"});
+    assert_eq!(found, serde_json::json!({"registry": "-", "problems": [problem], "warnings": []}));
+    assert_eq!(json(&["-"], "a: b: c\n", 1)["problems"][0]["line"], 1);
+    assert_eq!(json(&["-"], "", 2)["problems"][0]["rule"], "the file is empty");
+    assert_eq!(json(&["no/such/file"], "", 2)["problems"][0]["path"], serde_json::Value::Null);
+    let warned = json(&["-", "--strict"], RIGHT, 1);
+    assert!(
+        warned["problems"] == serde_json::json!([]) && warned["warnings"].as_array().is_some_and(|w| !w.is_empty())
+    );
+    assert_run(&dualpath(&["check", "-", "--strict"], RIGHT), 1, "warning: there are no tools", "");
+    json(&["-"], RIGHT, 0);
 }
 
 #[test]

@@ -15,15 +15,17 @@ pub mod render;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use check::{summary, warnings};
+pub use check::summary;
 pub use here::Here;
 pub use load::{At, LoadError, Placed, load, load_for};
+pub use warnings::warnings;
 
 /// Exit status when the registry has problems.
 const PROBLEMS: u8 = 1;
@@ -56,6 +58,15 @@ enum Command {
     Keys(keys::Args),
     Render(render::Args),
     Pat(pat::Args),
+}
+
+/// How a result is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Which of several environments is meant, where credentials have slots for each.
@@ -103,10 +114,7 @@ pub fn main() -> ExitCode {
 /// Prints why a registry could not be loaded and answers the exit status that says so.
 fn report(error: &LoadError) -> ExitCode {
     complain(&format!("{error}\n"));
-    ExitCode::from(match error {
-        LoadError::Read { .. } | LoadError::Unusable { .. } => UNUSABLE,
-        LoadError::Syntax { .. } | LoadError::Problems { .. } => PROBLEMS,
-    })
+    error.exit_status()
 }
 
 /// Prints a result for people or, as JSON, for programs. Answers whether that could be done; if not, that has been

@@ -13,7 +13,7 @@ mod tests;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use super::{UNUSABLE, complain, load, print, printed, report, shown};
+use super::{Format, UNUSABLE, complain, load, print, printed, report, shown};
 use finding::Finding;
 use line::Story;
 use seen::Seen;
@@ -85,12 +85,6 @@ pub enum Transport {
     Timeout,
     /// The client left first
     Cancelled,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Runs the subcommand.

@@ -6,10 +6,11 @@ mod text;
 
 use std::fmt;
 use std::io;
+use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::shown;
+use super::{PROBLEMS, UNUSABLE, shown};
 use crate::registry::{Problem, Registry};
 pub(super) use document::Document;
 
@@ -115,6 +116,34 @@ impl std::error::Error for LoadError {
         match self {
             LoadError::Read { source, .. } => Some(source),
             LoadError::Unusable { .. } | LoadError::Syntax { .. } | LoadError::Problems { .. } => None,
+        }
+    }
+}
+
+impl LoadError {
+    /// What the process ends with.
+    pub(super) fn exit_status(&self) -> ExitCode {
+        ExitCode::from(match self {
+            LoadError::Read { .. } | LoadError::Unusable { .. } => UNUSABLE,
+            LoadError::Syntax { .. } | LoadError::Problems { .. } => PROBLEMS,
+        })
+    }
+
+    /// Every problem, for programs. `null` is what a problem has not.
+    pub(super) fn json(&self) -> Vec<Value> {
+        let json = |at: Option<At>, path: Option<&str>, value: Option<&str>, rule: &str, hint: Option<&str>| json!({"line": at.map(|at| at.0), "column": at.map(|at| at.1), "path": path, "value": value, "rule": rule, "hint": hint});
+        match self {
+            LoadError::Read { source, .. } => vec![json(None, None, None, &format!("cannot be read: {source}"), None)],
+            LoadError::Unusable { at, message, hint, .. } | LoadError::Syntax { at, message, hint, .. } => {
+                vec![json(*at, None, None, message, *hint)]
+            }
+            LoadError::Problems { problems, .. } => {
+                let problem = |Placed { at, problem }: &Placed| {
+                    let value = Some(&*problem.value).filter(|value| !value.is_empty());
+                    json(*at, Some(&problem.path), value, &problem.rule, problem.hint.as_deref())
+                };
+                problems.iter().map(problem).collect()
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a file's bytes to text.
 
+use std::fs::File;
 use std::io::{self, Read};
 
 use super::{At, LoadError};
@@ -21,13 +22,21 @@ pub(super) fn read(file: &str) -> Result<String, LoadError> {
     Ok(text)
 }
 
+/// The largest registry that is read, in bytes: one with a thousand tools has less than a tenth.
+const LARGEST: u64 = 16 << 20;
+
 fn bytes(file: &str) -> io::Result<Vec<u8>> {
-    if file != "-" {
-        return std::fs::read(file);
-    }
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let more = LARGEST.saturating_add(1);
+    if file == "-" {
+        io::stdin().lock().take(more).read_to_end(&mut bytes)?;
+    } else {
+        File::open(file)?.take(more).read_to_end(&mut bytes)?;
+    }
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= LARGEST) {
+        return Ok(bytes);
+    }
+    Err(io::Error::other("it is larger than 16 MiB"))
 }
 
 fn is_empty(text: &str) -> bool {
