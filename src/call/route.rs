@@ -1,6 +1,7 @@
 //! Which servers may answer a call, in order of preference. No breaker is asked here: this is the operator's order.
 
 use crate::registry::{Registry, ServerIndex, Tool};
+use crate::wire::sort_short;
 
 /// What is asked for, as far as it decides who may answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +44,7 @@ pub fn chain(registry: &Registry, route: Route<'_>, owner: Option<ServerIndex>, 
     }
     if let Some(owner) = owner {
         // A stable sort by "is not the owner" moves the owner to the front and keeps everybody else's order.
-        servers.sort_by_key(|server| *server != owner);
+        sort_short(&mut servers, |server| *server != owner);
     }
     if let Some(direct) = rest {
         servers.insert(if direct.first { 0 } else { servers.len() }, direct.server);

@@ -1,50 +1,42 @@
 //! How a client has introduced itself: what its `initialize` says, in the short form that a session id carries, so that a
 //! session can be opened for it again.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::ProtocolVersion;
 use super::session::LONGEST_INTRODUCTION;
-use crate::jsonrpc::from_object;
 
 /// The id of an `initialize` that is not the client's own, as it stands in its body.
 pub const ID: &str = "\"dualpath-session\"";
 
-/// The parameters of `initialize`, without what is only for people to look at.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parameters<'a> {
-    #[serde(borrow)]
-    protocol_version: Cow<'a, str>,
-    #[serde(borrow)]
-    capabilities: &'a RawValue,
-    #[serde(borrow)]
-    client_info: Implementation<'a>,
-}
+const PROTOCOL_VERSION: &str = "protocolVersion";
 
-#[derive(Serialize, Deserialize)]
-struct Implementation<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    version: Cow<'a, str>,
-}
+/// Longer parameters are not looked into, in bytes: icons may be many times as long as what is carried.
+const LONGEST_READ: usize = 64 * 1024;
 
-impl<'a> Parameters<'a> {
-    fn read(json: &'a str) -> Option<Self> {
-        from_object(json).ok().filter(|read: &Self| read.capabilities.get().starts_with('{'))
+/// The parameters of `initialize`, without what is only for people to look at; `None` if they are not what MCP wants.
+fn essential(params: &Value) -> Option<Map<String, Value>> {
+    let text = |of: &Value, key: &str| Some(Value::from(of.get(key)?.as_str()?));
+    let (mut client, mut essential) = (Map::new(), Map::new());
+    for key in ["name", "version"] {
+        client.insert(key.to_owned(), text(params.get("clientInfo")?, key)?);
     }
+    let capabilities = params.get("capabilities").filter(|capabilities| capabilities.is_object())?;
+    essential.insert("capabilities".to_owned(), capabilities.clone());
+    essential.insert("clientInfo".to_owned(), Value::Object(client));
+    essential.insert(PROTOCOL_VERSION.to_owned(), text(params, PROTOCOL_VERSION)?);
+    Some(essential)
 }
 
 /// The short form of these parameters of `initialize`; `None` if they are not what MCP wants, or too long to be carried.
 pub fn shorten(params: Option<&RawValue>) -> Option<String> {
-    let json = serde_json::to_string(&Parameters::read(params?.get())?).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(json)).filter(|short| short.len() <= LONGEST_INTRODUCTION)
+    let params = params.filter(|params| params.get().len() <= LONGEST_READ)?;
+    let essential = essential(&serde_json::from_str(params.get()).ok()?)?;
+    let short = URL_SAFE_NO_PAD.encode(Value::Object(essential).to_string());
+    Some(short).filter(|short| short.len() <= LONGEST_INTRODUCTION)
 }
 
 /// An `initialize` from a short form that somebody sends: its body, and the version that it asks for. `version`: the one
@@ -52,32 +44,23 @@ pub fn shorten(params: Option<&RawValue>) -> Option<String> {
 /// has no sessions, or if the short form is none of ours.
 pub fn initialize(short: &[u8], version: Option<&str>) -> Option<(String, String)> {
     let json = String::from_utf8(URL_SAFE_NO_PAD.decode(short).ok()?).ok()?;
-    let mut parameters = Parameters::read(&json)?;
+    let mut parameters = essential(&serde_json::from_str(&json).ok()?)?;
     if let Some(version) = version {
-        parameters.protocol_version = version.into();
+        parameters.insert(PROTOCOL_VERSION.to_owned(), version.into());
     }
-    let version = parameters.protocol_version.clone().into_owned();
+    let version = parameters.get(PROTOCOL_VERSION)?.as_str()?.to_owned();
     if ProtocolVersion::parse(&version).is_none_or(ProtocolVersion::is_stateless) {
         return None;
     }
-    let parameters = serde_json::to_string(&parameters).ok()?;
+    let parameters = Value::Object(parameters).to_string();
     let body = [r#"{"jsonrpc":"2.0","id":"#, ID, r#","method":"initialize","params":"#, &parameters, "}"].concat();
     Some((body, version))
 }
 
 /// The version that an answer to `initialize` names.
 pub fn negotiated(answer: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Message {
-        result: Negotiated,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Negotiated {
-        protocol_version: String,
-    }
-    let message: Message = from_object(std::str::from_utf8(answer).ok()?).ok()?;
-    Some(message.result.protocol_version)
+    let answer: Value = serde_json::from_str(std::str::from_utf8(answer).ok()?).ok()?;
+    Some(answer.get("result")?.get(PROTOCOL_VERSION)?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
@@ -85,7 +68,7 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

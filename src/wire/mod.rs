@@ -2,6 +2,7 @@
 //! mappings of its tools are read with. Nothing here knows what is read.
 
 mod id;
+mod order;
 mod problem;
 mod reader;
 mod suggest;
@@ -9,6 +10,7 @@ mod token_like;
 mod units;
 
 pub use id::Id;
+pub use order::sort_short;
 #[cfg(feature = "cli")]
 pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::id::Id;
+use super::order::sort_short;
 use super::problem::{Problem, Problems, Violation};
 use super::suggest::{is_near, nearest, suggest};
 use super::token_like::looks_like_a_token;
@@ -203,7 +204,7 @@ impl<'v> Node<'v> {
         match self.value.as_f64() {
             Some(n) if (min..=max).contains(&n) => Some(n),
             _ => {
-                self.refuse_number(format!("must be a number from {min} to {max}"));
+                self.refuse_number(format!("must be a number from {} to {}", plain(min), plain(max)));
                 None
             }
         }
@@ -451,6 +452,12 @@ fn has_variable(text: &str) -> bool {
     })
 }
 
+/// A number as people write it. By way of JSON, as that is in the module already.
+fn plain(number: f64) -> String {
+    let text = Value::from(number).to_string();
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
+}
+
 /// What is shown of a veiled scalar.
 pub const VEIL: &str = "(not shown)";
 
@@ -460,7 +467,7 @@ fn shown(value: &Value) -> String {
         Value::Object(map) => {
             // Whether a mapping keeps the order in which it was written depends on features of serde_json.
             let mut keys: Vec<_> = map.keys().map(|key| name(key)).collect();
-            keys.sort_unstable();
+            sort_short(&mut keys, |key| *key);
             format!("{{{}}}", keys.join(", "))
         }
         Value::Array(values) => format!("[{} elements]", values.len()),

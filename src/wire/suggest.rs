@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::order::sort_short;
+
 /// A hint for a name that is not known: the nearest known one, and which there are.
 pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
@@ -30,7 +32,7 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 pub(super) fn is_near(name: &str, other: &str) -> bool {
     let letters = |name: &str| {
         let mut letters: Vec<u8> = name.bytes().map(|b| b.to_ascii_lowercase()).collect();
-        letters.sort_unstable();
+        sort_short(&mut letters, |letter| *letter);
         letters
     };
     // Of a short name so many edits leave little, unless two letters have changed places.

@@ -13,7 +13,7 @@ pub use tool::*;
 
 use super::named::Named;
 use crate::failure::ServerKind;
-use crate::wire::Id;
+use crate::wire::{Id, sort_short};
 
 /// Everything one registry file says, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +126,7 @@ impl Registry {
     /// All MCP servers in order of preference.
     pub fn mcp_servers(&self) -> Vec<ServerIndex> {
         let mut found: Vec<_> = self.indexed_servers().filter(|(_, server)| server.kind == ServerKind::Mcp).collect();
-        found.sort_by_key(|(_, server)| server.tier);
+        sort_short(&mut found, |(_, server)| server.tier);
         found.into_iter().map(|(index, _)| index).collect()
     }
 }

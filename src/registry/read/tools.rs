@@ -11,7 +11,7 @@ use crate::failure::{Overrides, ServerKind};
 use crate::registry::Listing;
 use crate::registry::{Credential, Direct, Replayable, ServerIndex, Tool};
 use crate::translate::Mapping;
-use crate::wire::{Id, Node, Table, or};
+use crate::wire::{Id, Node, Table, or, sort_short};
 
 /// A tool as it was read, the names of its servers still text. `None` = a problem about it has been noted.
 pub(super) struct WireTool<'v> {
@@ -192,7 +192,7 @@ pub(super) fn all_mcp(servers: &[Option<WireServer>]) -> Vec<ServerIndex> {
 
 /// By tier, then in file order.
 fn in_order(servers: &[Option<WireServer>], mut chosen: Vec<ServerIndex>) -> Vec<ServerIndex> {
-    chosen.sort_by_key(|at| (servers.get(usize::from(at.0)).and_then(|server| server.as_ref()?.tier), at.0));
+    sort_short(&mut chosen, |at| (servers.get(usize::from(at.0)).and_then(|server| server.as_ref()?.tier), at.0));
     chosen
 }
 

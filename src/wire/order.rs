@@ -1,0 +1,38 @@
+//! Sorting what is short. The standard library's sort is made for millions, and each use of it is 8 KiB of the module.
+
+/// Sorts a short list by a key; what has the same key keeps its order.
+pub fn sort_short<T, K: Ord>(list: &mut [T], key: impl Fn(&T) -> K) {
+    for end in 1..list.len() {
+        for at in (1..=end).rev() {
+            let before = at.saturating_sub(1);
+            let is_in_order = match (list.get(before), list.get(at)) {
+                (Some(first), Some(second)) => key(first) <= key(second),
+                _ => true,
+            };
+            if is_in_order {
+                break;
+            }
+            list.swap(before, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_short_list_is_sorted_as_the_standard_library_sorts_it() {
+        for seed in 0..200_u32 {
+            let list: Vec<(u32, u32)> =
+                (0..seed % 9).map(|n| (seed.wrapping_mul(2_654_435_761 + n) >> 29, n)).collect();
+            let (mut ours, mut theirs) = (list.clone(), list);
+            sort_short(&mut ours, |(key, _)| *key);
+            theirs.sort_by_key(|(key, _)| *key);
+            assert_eq!(ours, theirs);
+        }
+    }
+}
