@@ -37,6 +37,7 @@ pub mod door;
 pub mod flight;
 pub mod handover;
 pub mod headers;
+pub mod idempotency;
 pub mod local;
 pub mod message;
 pub mod originals;

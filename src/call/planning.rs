@@ -118,7 +118,11 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     let call = Call {
         originals: outline.headers_to_restore(around.headers),
         authorization: client.authorization.take().filter(|_| outline.shows_client_authorization()),
-        uuid: if tool.is_some_and(|tool| tool.rest.is_some()) { (around.uuid)() } else { [0; 16] },
+        uuid: if tool.is_some_and(|tool| tool.rest.is_some() || tool.idempotency.is_some()) {
+            (around.uuid)()
+        } else {
+            [0; 16]
+        },
         registry: Rc::clone(registry),
         kind: message.kind,
         task: message.task,

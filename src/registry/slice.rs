@@ -35,7 +35,9 @@ pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Va
         let judged = tool.mcp.contains(&server) && OUTCOMES.iter().any(|key| wire.get(key).is_some());
         // A direct path's tool names no server but that one; any other is left with all MCP servers of the slice: this one.
         match (direct, judged) {
-            (true, _) => Some(with(picked(wire, &["name", "task", now, before, "rest"]), "servers", json!([]))),
+            (true, _) => {
+                Some(with(picked(wire, &["name", "task", now, before, "idempotency", "rest"]), "servers", json!([])))
+            }
             (false, true) => Some(picked(wire, &["name", "task", now, before])),
             (false, false) => None,
         }

@@ -40,7 +40,7 @@ mod with;
 mod tests;
 
 pub use answer::{AnswerError, ToolAnswer, answer};
-pub use request::{CallerError, RestRequest, request};
+pub use request::{CallerError, RestRequest, request, uuid_v4};
 
 use crate::wire::Table;
 use template::{Piece, Template};

@@ -105,7 +105,7 @@ pub fn request(
 }
 
 /// Random bytes as a UUID version 4 (RFC 9562).
-fn uuid_v4(bytes: [u8; 16]) -> String {
+pub fn uuid_v4(bytes: [u8; 16]) -> String {
     let bits = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
     let hex = format!("{bits:032x}");
     let mut text = String::with_capacity(36);

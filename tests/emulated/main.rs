@@ -19,6 +19,7 @@ mod header_isolation;
 mod held;
 mod host;
 mod host_semantics;
+mod idempotency;
 mod lost_sessions;
 mod malformed_messages;
 mod misleading_answers;

@@ -87,10 +87,13 @@ impl Flown {
 
     /// Puts the API's request in the place of the client's.
     pub(super) fn rewrite(&self, request: &RestRequest) {
-        let carried = &mut self.call.borrow_mut().carried;
+        let mut call = self.call.borrow_mut();
+        let keyed = call.tool(&self.vm.registry).and_then(|tool| tool.idempotency.as_ref()?.header.as_deref());
+        let carried = &mut call.carried;
         for (name, _) in &Headers::Request.all() {
             // What is carried so far is the server's credential.
             let is_ours = name == "content-length"
+                || Some(name) == keyed
                 || carried.iter().any(|own| own == name)
                 || request.headers.iter().any(|(own, _)| own == name);
             if !is_ours && !reaches_rest(name) {

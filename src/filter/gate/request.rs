@@ -14,6 +14,7 @@ use super::{Gate, Phase, answered};
 use crate::call::answer::status_of_failure;
 use crate::call::door::{self, Client, Entry, Method, Visit};
 use crate::call::headers::RequestHeaders;
+use crate::call::idempotency;
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
@@ -24,7 +25,8 @@ use crate::failure::Replay;
 use crate::held::Holding;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
 use crate::mcp::SessionId;
-use crate::registry::ServerIndex;
+use crate::registry::{Idempotency, ServerIndex};
+use crate::translate::uuid_v4;
 use crate::wiring::{route, state};
 
 impl RequestHeaders for HeaderMap {
@@ -127,7 +129,9 @@ impl Gate {
             vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
         };
         let message = Message::read(body, &vm.registry, &mut vouch);
-        self.send(&vm, message, *client)
+        let wanted = message.route.tool().and_then(|tool| tool.idempotency.as_ref());
+        let key = wanted.map(|wanted| give_key(wanted, body));
+        self.send(&vm, message, *client, key)
     }
 
     /// A GET or DELETE is there: it concerns one server's session.
@@ -144,7 +148,7 @@ impl Gate {
             }
             (Session::None, _) => Route::AnyMcp,
         };
-        self.send(&vm, Message::stream(route), client)
+        self.send(&vm, Message::stream(route), client, None)
     }
 
     /// Finds out where the client's session has moved. The end of one is the end of that.
@@ -163,7 +167,8 @@ impl Gate {
         }
     }
 
-    fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client) -> Action {
+    /// `key`: the call's UUID, where it has been used already.
+    fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client, key: Option<[u8; 16]>) -> Action {
         let message = message.within(&client.session);
         self.known.kind = Some(message.kind);
         self.known.task = message.task;
@@ -182,7 +187,7 @@ impl Gate {
             drill: &drill,
             mcp_enabled: vm.mcp_enabled,
             now_ms,
-            uuid: &mut clock::random_uuid,
+            uuid: &mut || key.unwrap_or_else(clock::random_uuid),
             headers: &|| Headers::Request.all().iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
         };
         let planned = plan(message, &mut client, &mut around);
@@ -301,6 +306,23 @@ impl Gate {
         host::reply(status, &self.with_page(headers), body);
         Action::Pause
     }
+}
+
+/// Puts the idempotency key that the call's tool wants into the request. Answers the UUID that it is made of.
+fn give_key(wanted: &Idempotency, body: &[u8]) -> [u8; 16] {
+    let uuid = clock::random_uuid();
+    let sent = wanted.header.as_deref().and_then(|name| Headers::Request.get(name));
+    let given = idempotency::give(wanted, body, sent.as_deref(), &uuid_v4(uuid));
+    if let (Some(name), Some(value)) = (&wanted.header, given.header) {
+        Headers::Request.set(name, value.as_bytes());
+    }
+    if let Some(new) = given.body {
+        Body::Request.replace(body.len(), &new);
+        if Headers::Request.get("content-length").is_some() {
+            Headers::Request.set("content-length", new.len().to_string().as_bytes());
+        }
+    }
+    uuid
 }
 
 /// Tells Envoy's router what it does not have from its route.

@@ -23,6 +23,15 @@ pub enum Replayable {
     Annotations,
 }
 
+/// Where the calls of a tool carry a key that is the same on every way a call takes. At least one place is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The request header, lower case.
+    pub header: Option<String>,
+    /// The member of the message's `_meta`.
+    pub meta: Option<String>,
+}
+
 /// One tool, as MCP clients call it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
@@ -38,6 +47,8 @@ pub struct Tool {
     pub timeout: Option<Duration>,
     /// Overrides the listener's `client_timeout` for this tool.
     pub client_timeout: Option<Duration>,
+    /// Where its calls carry an idempotency key, if they do.
+    pub idempotency: Option<Idempotency>,
     /// The MCP servers that offer it, in order of preference (tier, then file order).
     pub mcp: Vec<ServerIndex>,
     /// The direct path, if the tool has one.

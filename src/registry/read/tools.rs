@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::failure::{Owner, read_outcomes};
+use super::headers::check_name;
 use super::names::Names;
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
 use crate::registry::Listing;
-use crate::registry::{Credential, Direct, Replayable, ServerIndex, Tool};
+use crate::registry::{Credential, Direct, Idempotency, Replayable, ServerIndex, Tool};
 use crate::translate::Mapping;
 use crate::wire::{Id, Node, Table, or, sort_short};
 
@@ -23,6 +24,8 @@ pub(super) struct WireTool<'v> {
     on: Option<Overrides>,
     timeout: Option<Option<Duration>>,
     client_timeout: Option<Option<Duration>>,
+    idempotency_node: Option<Node<'v>>,
+    idempotency: Option<Option<Idempotency>>,
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
     servers: Option<Option<Vec<Node<'v>>>>,
     rest: Option<Option<WireDirect<'v>>>,
@@ -68,6 +71,8 @@ impl<'v> WireTool<'v> {
         let time = |node: &Node| node.timeout().map(Some);
         let timeout = or(table.optional("timeout"), None, time);
         let client_timeout = or(table.optional("client_timeout"), None, time);
+        let idempotency_node = table.optional("idempotency");
+        let idempotency = or(idempotency_node.as_ref(), None, |node| read_idempotency(node).map(Some));
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
@@ -81,6 +86,8 @@ impl<'v> WireTool<'v> {
             on,
             timeout,
             client_timeout,
+            idempotency_node,
+            idempotency,
             servers,
             rest,
             listing,
@@ -101,6 +108,12 @@ impl<'v> WireTool<'v> {
         if let (Some(node), Some(Replayable::Annotations), Some(mcp)) = (&self.replayable_node, self.replayable, &mcp) {
             linked.check_trust(node, mcp);
         }
+        if let (Some(node), Some(Some(Idempotency { header: Some(name), .. }))) =
+            (&self.idempotency_node, &self.idempotency)
+            && (name == "authorization" || linked.credentials.iter().flatten().any(|credential| credential.sets(name)))
+        {
+            node.refuse(format!("must not set the header {name}, which belongs to a credential"));
+        }
         Some(Tool {
             name: self.name?,
             task: self.task?,
@@ -108,6 +121,7 @@ impl<'v> WireTool<'v> {
             on: self.on?,
             timeout: self.timeout?,
             client_timeout: self.client_timeout?,
+            idempotency: self.idempotency?,
             mcp: mcp?,
             rest: rest?,
             listing: self.listing?,
@@ -206,6 +220,39 @@ fn read_replayable(node: &Node) -> Option<Replayable> {
             None
         }
     }
+}
+
+fn read_idempotency(node: &Node) -> Option<Idempotency> {
+    let table = node.table()?;
+    let header = or(table.optional("header"), None, |node| {
+        let name = node.string()?;
+        check_name(name).map_err(|violation| node.violates(violation)).ok()?;
+        Some(Some(name.to_owned()))
+    });
+    let meta = or(table.optional("meta"), None, |node| {
+        let name = node.string()?;
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
+        let prefix = name.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(legal) {
+            node.refuse("must be a name for _meta: 1 to 128 of the characters A-Z, a-z, 0-9, _, -, . and /");
+            return None;
+        }
+        if prefix.split('.').any(|label| matches!(label, "modelcontextprotocol" | "mcp")) {
+            node.refuse_with(
+                "must not be a name that MCP keeps for itself",
+                "begin it with a domain of yours, as example.com/",
+            );
+            return None;
+        }
+        Some(Some(name.to_owned()))
+    });
+    table.done();
+    let read = Idempotency { header: header?, meta: meta? };
+    if read.header.is_none() && read.meta.is_none() {
+        node.refuse_with("must name header, meta or both", "header: idempotency-key is the IETF's");
+        return None;
+    }
+    Some(read)
 }
 
 fn read_name(node: &Node) -> Option<String> {

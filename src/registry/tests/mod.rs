@@ -68,6 +68,7 @@ pub(super) fn full() -> Value {
             {
                 "name": "search", "task": "search", "replayable": true, "outcomes": {"credential": {"alert": false}}, "timeout": "20s",
                 "client_timeout": "45s", "servers": ["second", "first"],
+                "idempotency": {"header": "idempotency-key", "meta": "example.com/idempotency-key"},
                 "title": "Search", "description": "Finds.", "annotations": {"readOnlyHint": true},
                 "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}},
                 "rest": {"server": "rest", "first": true, "method": "GET", "path": "/search", "answer": {"content": "${response.text}"}}

@@ -517,6 +517,25 @@ fn problems_of_failover_and_of_time_limits() {
             ],
         ),
         (
+            "/tools/0/idempotency",
+            Some(json!({})),
+            &[
+                "tools[0].idempotency: {}: must name header, meta or both\n    hint: header: idempotency-key is the IETF's",
+            ],
+        ),
+        (
+            "/tools/0/idempotency",
+            Some(json!({"header": "x-snowflake-authorization-token-type", "meta": "io.modelcontextprotocol/key"})),
+            &[
+                "tools[0].idempotency.meta: \"io.modelcontextprotocol/key\": must not be a name that MCP keeps for itself\n    hint: begin it with a domain of yours, as example.com/",
+            ],
+        ),
+        (
+            "/tools/0/idempotency",
+            Some(json!({"header": "authorization"})),
+            &["tools[0].idempotency: {header}: must not set the header authorization, which belongs to a credential"],
+        ),
+        (
             "/failover/back_off/base",
             Some(json!("3s")),
             &[
