@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from typing import Annotated, Any, TypedDict
 
 import uvicorn
@@ -61,8 +62,9 @@ class Memory(EventStore):
         return stream
 
 
-def build(name: str, port: int, token: str, scopes: list[str]) -> MCPServer:
-    """The server with its tools. Its refusals name itself as the place to log in: nothing leaves the machine."""
+def build(name: str, port: int, token: str | None, scopes: list[str]) -> MCPServer:
+    """The server with its tools; without a token everybody may use it. Its refusals name itself as the place to log in:
+    nothing leaves the machine."""
     here = f"http://127.0.0.1:{port}"
     auth = AuthSettings(
         issuer_url=here,
@@ -70,7 +72,8 @@ def build(name: str, port: int, token: str, scopes: list[str]) -> MCPServer:
         required_scopes=scopes,
         validate_token_resource=False,
     )
-    server = MCPServer(name, version="1.0", auth=auth, token_verifier=Verifier(token), log_level="INFO")
+    protected = {"auth": auth, "token_verifier": Verifier(token)} if token else {}
+    server = MCPServer(name, version="1.0", log_level="INFO", **protected)
 
     @server.tool()
     async def search(query: str) -> SearchResults:
@@ -110,6 +113,15 @@ def build(name: str, port: int, token: str, scopes: list[str]) -> MCPServer:
         return "done"
 
     @server.tool()
+    async def slowly(seconds: float, ctx: Context) -> str:
+        """Takes its time, and shows in the meantime that it is at work."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await ctx.info("still at work")
+            await asyncio.sleep(0.2)
+        return "done at last"
+
+    @server.tool()
     async def interrupted(ctx: Context) -> str:
         """Closes the connection of its own answer: the client has to come back for the rest."""
         await ctx.report_progress(1, 2, "before")
@@ -142,6 +154,33 @@ def build(name: str, port: int, token: str, scopes: list[str]) -> MCPServer:
     return server
 
 
+# A request with these words gets a 500 of the web server instead of an answer.
+FAIL = b"fail this request"
+
+
+class Failing:
+    """The application, but for requests that are to fail."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        message = await receive()
+        if FAIL in message.get("body", b""):
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"Internal Server Error"})
+            return
+        first = [message]
+
+        async def again() -> Any:
+            return first.pop() if first else await receive()
+
+        await self.app(scope, again, send)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True)
@@ -149,9 +188,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="answer as JSON instead of event streams")
     parser.add_argument("--stateless", action="store_true", help="no sessions")
     parser.add_argument("--resumable", action="store_true", help="keep events")
+    parser.add_argument("--open", action="store_true", help="needs no token")
     parser.add_argument("--scope", action="append", help="what a token must be good for; none is")
     options = parser.parse_args()
-    server = build(options.name, options.port, os.environ["SERVER_TOKEN"], options.scope or [])
+    token = None if options.open else os.environ["SERVER_TOKEN"]
+    server = build(options.name, options.port, token, options.scope or [])
     app = server.streamable_http_app(
         json_response=options.json,
         stateless_http=options.stateless,
@@ -159,7 +200,7 @@ def main() -> None:
         retry_interval=50 if options.resumable else None,
     )
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="info")
+    uvicorn.run(Failing(app), host="127.0.0.1", port=options.port, log_level="info")
 
 
 if __name__ == "__main__":

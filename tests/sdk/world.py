@@ -89,8 +89,10 @@ async def world(
     program: list[str] = SDK_SERVER,
     up: bool = True,
     token: str = PAT,
+    timeout: str = "10s",
 ) -> AsyncIterator[World]:
-    """Starts one server for each of `names`, with `flags`; `up=False` leaves them dead. `token` is what they accept."""
+    """Starts one server for each of `names`, with `flags`; `up=False` leaves them dead. `token` is what they accept,
+    `timeout` what Envoy gives them."""
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualpath-sdk-")))
 
@@ -105,7 +107,7 @@ async def world(
         rest, listener, admin = port(), port(), port()
         stub = [os.environ["DUALPATH_LAB"], "stub", "--kind", "rest", "--name", "rest", "--port", str(rest.number)]
         here = World(servers, listener, admin)
-        tree = registry(servers, rest, listener, admin)
+        tree = registry(servers, rest, listener, admin, timeout)
         starts = [
             serve_rest(stack, stub, rest, scratch),
             serve_envoy(stack, tree, here.admin_url, scratch),
@@ -115,7 +117,7 @@ async def world(
         yield here
 
 
-def registry(servers: list[Server], rest: Port, listener: Port, admin: Port) -> dict[str, Any]:
+def registry(servers: list[Server], rest: Port, listener: Port, admin: Port, timeout: str) -> dict[str, Any]:
     """`search` has a direct path; the servers' other tools are not known to the registry."""
     tiers = ["primary", "secondary"]
     return {
@@ -125,7 +127,7 @@ def registry(servers: list[Server], rest: Port, listener: Port, admin: Port) -> 
         "breaker": {"consecutive": 3, "base_open": "1s", "max_open": "1s"},
         "credentials": [{"id": "pat", "slots": {"a": {"env": "SDK_TEST_PAT"}}}],
         "servers": [
-            {"id": server.name, "kind": "mcp", "tier": tier, "url": server.url, "credential": "pat", "timeout": "10s"}
+            {"id": server.name, "kind": "mcp", "tier": tier, "url": server.url, "credential": "pat", "timeout": timeout}
             for server, tier in zip(servers, tiers, strict=False)
         ]
         + [{"id": "rest", "kind": "rest", "url": f"http://127.0.0.1:{rest.number}", "credential": "pat"}],
@@ -145,7 +147,8 @@ def registry(servers: list[Server], rest: Port, listener: Port, admin: Port) -> 
                     "preset": "snowflake.search",
                     "with": {"database": "D", "schema": "S", "service": "V"},
                 },
-            }
+            },
+            {"name": "slowly", "task": "slowly", "replayable": True, "input_schema": {"type": "object"}},
         ],
     }
 
