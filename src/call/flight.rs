@@ -67,6 +67,10 @@ pub struct Made {
     pub leg: Leg,
     /// How it ended; `None` while it is under way.
     pub end: Option<End>,
+    /// Whether it has not been counted yet, as the router may still prove that it was never sent. What is written down is
+    /// counted at once.
+    #[serde(skip)]
+    pub uncounted: bool,
 }
 
 /// How Envoy's router makes further attempts by itself. It knows one set of rules per route, so there is a route for each.
@@ -194,13 +198,16 @@ pub struct Flight {
     pace: Pace,
     time: Time,
     stop: Option<Stop>,
+    /// Whether its client has been answered, so that nothing more becomes known.
+    #[serde(skip)]
+    over: bool,
 }
 
 impl Flight {
     /// A flight that has not begun.
     pub fn new(hops: Vec<Hop>, again: u8, pace: Pace, time: Time) -> Self {
         let ahead = (!hops.is_empty()).then(Leg::default);
-        Flight { hops, made: Vec::new(), ahead, if_not_sent: None, again, pace, time, stop: None }
+        Flight { hops, made: Vec::new(), ahead, if_not_sent: None, again, pace, time, stop: None, over: false }
     }
 
     /// Finds its servers in `registry`, after it was read from where another one had written it.
@@ -313,10 +320,12 @@ impl Flight {
             self.ahead = None;
             return Err(self.grounded());
         }
-        if self.ahead.is_none() && self.if_not_sent.is_some() && self.pace.is_strict() && proof() {
-            self.ahead = self.if_not_sent;
-            if let Some(Made { end: Some(end), .. }) = self.made.last_mut() {
+        if self.ahead.is_none() && self.pace.is_strict() {
+            let silent = |end: &&mut End| end.class == Class::Lost && !end.answered;
+            let lost = self.made.last_mut().and_then(|made| made.end.as_mut()).filter(silent);
+            if let Some(end) = lost.filter(|_| proof()) {
                 end.class = Class::NotSent;
+                self.ahead = self.if_not_sent;
             }
         }
         let Some(mut leg) = self.ahead else { return Err(self.grounded()) };
@@ -341,10 +350,46 @@ impl Flight {
             (self.ahead, self.stop) = (None, Some(Stop::NoTime));
             return Err(Grounded { too_late: true, ..self.grounded() });
         }
-        self.made.push(Made { leg, end: None });
+        self.made.push(Made { leg, end: None, uncounted: false });
         (self.ahead, self.if_not_sent) = (None, None);
         let number = u8::try_from(self.made.len()).unwrap_or(u8::MAX);
         Ok(Begun { number, leg, ticket, drill })
+    }
+
+    /// The router has given up, and says that the last attempt was never sent.
+    pub fn note_not_sent(&mut self) {
+        let is_open = |end: &Option<End>| end.is_none_or(|end| end.class == Class::Lost && !end.answered);
+        if let Some(made) = self.made.last_mut().filter(|made| is_open(&made.end)) {
+            made.end = Some(End { class: Class::NotSent, answered: false, readable: false, timed_out: false });
+        }
+    }
+
+    /// Whether the router has said so of the last attempt.
+    pub fn is_known_not_sent(&self) -> bool {
+        let end = self.made.last().and_then(|made| made.end);
+        end.is_some_and(|end| end.class == Class::NotSent && !end.answered)
+    }
+
+    /// Leaves the last attempt to be counted later, if the router may still prove that it was never sent.
+    pub fn count_later(&mut self) -> bool {
+        let provable = self.pace.is_strict() && !self.over;
+        if let Some(made) = self.made.last_mut().filter(|_| provable) {
+            made.uncounted = true;
+        }
+        provable
+    }
+
+    /// The attempt that is still to be counted: where it went, and what has become of it.
+    pub fn take_uncounted(&mut self) -> Option<(ServerIndex, Class)> {
+        let made = self.made.iter_mut().find(|made| made.uncounted)?;
+        made.uncounted = false;
+        let (leg, end) = (made.leg, made.end?);
+        Some((self.hop(leg)?.index?, end.class))
+    }
+
+    /// Its client has been answered, or is gone.
+    pub fn close(&mut self) {
+        self.over = true;
     }
 
     fn grounded(&self) -> Grounded {
@@ -392,7 +437,7 @@ impl Flight {
 
     /// Whether the call would go on after this answer, if it were to be decided now.
     pub fn would_go_on(&self, verdict: Verdict, terms: &Terms<'_>, budget: &mut Budget, now_ms: u64) -> bool {
-        let Some(Made { leg, end: None }) = self.made.last() else { return false };
+        let Some(Made { leg, end: None, .. }) = self.made.last() else { return false };
         let onward = self.way_on(*leg, verdict, true, terms);
         onward.is_some_and(|onward| self.refusal(verdict.class, onward, terms, budget, now_ms).is_none())
     }

@@ -24,6 +24,7 @@ mod lost_sessions;
 mod malformed_messages;
 mod misleading_answers;
 mod one_caller;
+mod outcomes;
 mod passage;
 mod prober;
 mod random_exchanges;

@@ -23,12 +23,37 @@ pub struct Settled {
 }
 
 /// What is known of an attempt that ended without a (whole) answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NoAnswer {
     /// The client left first.
     pub client_gone: bool,
-    /// There was no connection to send it on.
-    pub not_connected: bool,
+    /// It was never sent: there was no connection, the server refused the stream, or this Envoy had no room for it.
+    pub not_sent: bool,
+    /// It was a limit of this Envoy's that kept it back.
+    pub own_limit: bool,
+}
+
+/// Why Envoy resets a request that has reached no server, in its own words.
+const NEVER_SENT: [&[u8]; 6] = [
+    b"connection_timeout",
+    b"local_connection_failure",
+    b"local_refused_stream_reset",
+    OVERFLOW,
+    b"remote_connection_failure",
+    b"remote_refused_stream_reset",
+];
+
+/// The cluster's connection pool is full.
+const OVERFLOW: &[u8] = b"overflow";
+
+impl NoAnswer {
+    /// What Envoy's router says in its response code details, once it has given a request up:
+    /// `upstream_reset_before_response_started{remote_refused_stream_reset}`. Other details say nothing.
+    pub fn by_details(details: &[u8]) -> Self {
+        let reason = details.strip_prefix(b"upstream_reset_before_response_started{").unwrap_or_default();
+        let reason = reason.split(|byte| matches!(byte, b'|' | b'}')).next().unwrap_or_default();
+        NoAnswer { client_gone: false, not_sent: NEVER_SENT.contains(&reason), own_limit: reason == OVERFLOW }
+    }
 }
 
 /// What a breaker is told of an attempt, or of a probe, whose headers took so long; `None` if there were none.
@@ -49,8 +74,12 @@ impl Attempt {
     pub fn ended(&mut self, scene: &mut Scene<'_>, how: NoAnswer) -> Reaction {
         let mut reaction = Reaction::default();
         if !self.settled {
-            let sent = self.answered_after_ms.is_some() || !how.not_connected;
-            let verdict = judge_no_answer(sent, how.client_gone);
+            let not_sent = how.not_sent || scene.call.flight.is_known_not_sent();
+            let sent = self.answered_after_ms.is_some() || !not_sent;
+            let mut verdict = judge_no_answer(sent, how.client_gone);
+            if how.own_limit && !sent {
+                verdict.effect = Some(BreakerEffect::Neutral);
+            }
             let time = scene.call.flight.time();
             let timed_out = time.per_try_ms > 0 && self.took_ms(scene) >= time.per_try_ms;
             let end = End { class: verdict.class, answered: false, readable: false, timed_out };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::*;
-use crate::breaker::Ticket;
+use crate::breaker::{Outcome, Ticket};
 use crate::call::Opening;
 use crate::call::flight::{Flight, Hop, Pace};
 use crate::call::time::Time;
@@ -132,7 +132,7 @@ fn after_the_first_byte_of_an_answer_there_is_no_failover() {
         let later = world.at(0, |scene| attempt.response_body(scene, failed.len(), end, &of(failed)));
         assert!(later.settled.is_none() && later.onward_in_s.is_none());
     }
-    let how = NoAnswer { client_gone: false, not_connected: false };
+    let how = NoAnswer::default();
     let ended = world.at(0, |scene| attempt.ended(scene, how));
     assert!(ended.settled.is_none(), "an attempt settles once");
     assert_eq!(world.call.flight.destination(), None);
@@ -140,13 +140,43 @@ fn after_the_first_byte_of_an_answer_there_is_no_failover() {
 
 #[test]
 fn an_attempt_that_ends_in_silence_is_lost_unless_it_was_never_connected() {
-    for (not_connected, expected) in [(false, Class::Lost), (true, Class::NotSent)] {
+    for (not_sent, expected) in [(false, Class::Lost), (true, Class::NotSent)] {
         let mut world = World::new();
         let mut attempt = world.begin();
-        let how = NoAnswer { client_gone: false, not_connected };
+        let how = NoAnswer { not_sent, ..NoAnswer::default() };
         let reaction = world.at(0, |scene| attempt.ended(scene, how));
         assert_eq!(class(&reaction), Some(expected));
         assert_eq!(reaction.onward_in_s, None, "the router goes on by itself");
         assert_eq!(world.call.flight.destination(), Some("b"));
+    }
+}
+
+#[test]
+fn the_router_says_which_requests_have_reached_nobody() {
+    let told =
+        |reason: &str| NoAnswer::by_details(format!("upstream_reset_before_response_started{{{reason}}}").as_bytes());
+    for reason in
+        ["remote_refused_stream_reset", "remote_connection_failure|delayed_connect_error:_111", "connection_timeout"]
+    {
+        assert_eq!(told(reason), NoAnswer { not_sent: true, ..NoAnswer::default() }, "{reason}");
+    }
+    assert_eq!(told("overflow"), NoAnswer { not_sent: true, own_limit: true, ..NoAnswer::default() });
+    for reason in ["remote_reset", "connection_termination", "local_reset", "protocol_error", "", "overflowing"] {
+        assert_eq!(told(reason), NoAnswer::default(), "{reason}");
+    }
+    for details in ["via_upstream", "", "upstream_reset_after_response_started{overflow}", "response_timeout"] {
+        assert_eq!(NoAnswer::by_details(details.as_bytes()), NoAnswer::default(), "{details}");
+    }
+}
+
+#[test]
+fn a_pool_that_is_full_is_not_the_servers_fault() {
+    for (own_limit, expected) in [(true, Outcome::Neutral), (false, Outcome::Failure)] {
+        let mut world = World::new();
+        let mut attempt = world.begin();
+        let how = NoAnswer { not_sent: true, own_limit, ..NoAnswer::default() };
+        let reaction = world.at(0, |scene| attempt.ended(scene, how));
+        assert_eq!(class(&reaction), Some(Class::NotSent));
+        assert_eq!(reaction.settled.and_then(|settled| settled.result).map(|result| result.outcome), Some(expected));
     }
 }

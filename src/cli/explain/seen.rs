@@ -104,7 +104,8 @@ impl Seen {
             Seen::NoAnswer(transport) => {
                 let how = NoAnswer {
                     client_gone: *transport == Transport::Cancelled,
-                    not_connected: *transport == Transport::Refused,
+                    not_sent: *transport == Transport::Refused,
+                    own_limit: false,
                 };
                 (attempt.ended(&mut scene, how), if *transport == Transport::Timeout { 504 } else { 503 })
             }

@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::super::metrics::Metric;
 use super::super::vm::Vm;
 use super::super::{calls, clock, crossing};
 use super::Site;
 use crate::call::attempt::Scene;
 use crate::call::{Call, handover};
+use crate::failure::{Basis, Class, Verdict};
 use crate::registry::{Server, ServerIndex};
 
 /// A call, seen from one server.
@@ -60,6 +62,27 @@ impl Flown {
         let live = calls::find(number)?;
         let at = live.call.borrow().flight.ahead()?.index?;
         Some(Flown { vm: live.vm, at, call: live.call, number, is_written, now_ms: Cell::default() })
+    }
+
+    /// Whether the gate works under the same registry, so that positions mean the same to both and nothing is written down.
+    fn is_at_home(&self) -> bool {
+        !self.is_written && Rc::ptr_eq(&self.call.borrow().registry, &self.vm.registry)
+    }
+
+    /// Whether an attempt that ended so is to be counted once the router has proved what became of it.
+    pub fn counts_later(&self, verdict: Verdict) -> bool {
+        let is_open = verdict.class == Class::Lost && verdict.basis == Basis::Transport;
+        is_open && self.is_at_home() && self.call.borrow_mut().flight.count_later()
+    }
+
+    /// Counts the attempt before this one, of which the router has proved now that it was never sent.
+    pub fn count_proved(&self) {
+        if !self.is_at_home() {
+            return;
+        }
+        if let Some((at, class)) = self.call.borrow_mut().flight.take_uncounted() {
+            self.vm.metrics.count(Metric::Attempts(self.vm.names.server(at), class));
+        }
     }
 
     /// The server.

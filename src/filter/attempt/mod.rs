@@ -128,10 +128,13 @@ impl Attempt {
         }
         let flags = host::number(&["response", "flags"]);
         let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
+        let told = NoAnswer::by_details(&details);
         let how = NoAnswer {
             client_gone: flags & DOWNSTREAM_GONE != 0 || details.starts_with(b"downstream_remote_disconnect"),
-            not_connected: matches!(self.phase, Phase::Opening)
+            not_sent: told.not_sent
+                || matches!(self.phase, Phase::Opening)
                 || host::attribute(&["upstream", "transport_failure_reason"]).is_some(),
+            ..told
         };
         let reaction = flown.with_scene(|scene| attempt.ended(scene, how));
         self.react(reaction, 0);

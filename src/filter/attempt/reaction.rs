@@ -77,7 +77,9 @@ impl Attempt {
             // No attempt of the server's: neither its breaker nor anybody who counts attempts must hear of it.
             vm.metrics.count(Metric::Drills(name, settled.verdict.class));
         } else {
-            vm.metrics.count(Metric::Attempts(name, settled.verdict.class));
+            if !flown.counts_later(settled.verdict) {
+                vm.metrics.count(Metric::Attempts(name, settled.verdict.class));
+            }
             if settled.alert {
                 vm.metrics.count(Metric::Alerts(name, settled.verdict.class));
             }

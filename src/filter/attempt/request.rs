@@ -30,6 +30,7 @@ impl Attempt {
             Some(Err(grounded)) => return self.ground(&flown, grounded),
             None => return self.refuse(Grounded { class: Class::NotSent, too_late: false }),
         };
+        flown.count_proved();
         let (leg, now) = (attempt.begun().leg, attempt.began_ms());
         if (leg.repeats || leg.anew)
             && !drill

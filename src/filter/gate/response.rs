@@ -13,6 +13,7 @@ use super::{Gate, Phase, answered};
 use crate::breaker::Moment;
 use crate::call::account::{Account, why_not_sent_on};
 use crate::call::answer::{self, Conclusion, Ending, class_of, failure};
+use crate::call::attempt::NoAnswer;
 use crate::call::local::LocalAnswer;
 use crate::call::story::Told;
 use crate::call::{Call, handover, page};
@@ -52,11 +53,23 @@ impl Gate {
         // The router sends nothing again once an answer comes through.
         self.room.give_back();
         self.catch_up(call);
+        self.ask_router(call);
         let call = call.borrow();
         self.show_way(&call);
         let action = self.conclude(&call, end_of_stream);
         self.tell_story(&Told::of(&call, self.known.first_choice));
         action
+    }
+
+    /// Learns from the router whether the last attempt, of which nothing was heard, was ever sent.
+    fn ask_router(&self, call: &RefCell<Call>) {
+        if class_of(&call.borrow()) != Class::Lost {
+            return;
+        }
+        let details = host::attribute(&["response", "code_details"]).unwrap_or_default();
+        if NoAnswer::by_details(&details).not_sent {
+            call.borrow_mut().flight.note_not_sent();
+        }
     }
 
     fn conclude(&mut self, call: &Call, end_of_stream: bool) -> Action {
@@ -234,6 +247,13 @@ impl Gate {
             self.vm.with_breaker(server, |breaker, _| breaker.end_last_resort(began_ms));
         }
         let now = clock::now_ms();
+        if let Phase::Sent(_, call) = &self.phase {
+            let flight = &mut call.borrow_mut().flight;
+            flight.close();
+            if let Some((server, class)) = flight.take_uncounted() {
+                self.vm.metrics.count(Metric::Attempts(self.vm.names.server(server), class));
+            }
+        }
         if let Phase::Sent(_, call) = &self.phase
             && let Some((server, ticket)) = call.borrow().flight.unused_lease()
         {

@@ -76,6 +76,7 @@ impl Stream<'_> {
         let (status, flags, why) = match failure {
             Failure::Connect => (503, 0x20, "remote_connection_failure|delayed_connect_error:_Connection_refused"),
             Failure::Refused => (503, 0x10, "remote_refused_stream_reset"),
+            Failure::Overflow => (503, 0x80, "overflow"),
             Failure::Reset => (503, 0x40, "connection_termination"),
             Failure::Timeout => return self.own_reply(504, "upstream request timeout", "response_timeout", 0x4),
         };

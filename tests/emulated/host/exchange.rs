@@ -85,6 +85,8 @@ pub enum Behaviour {
     ConnectFailure,
     /// The stream is refused before it was processed.
     RefusedStream,
+    /// The cluster's connection pool is full; Envoy retries no such attempt.
+    Overflow,
     /// The stream is reset after the request, before any answer.
     Reset,
     /// No answer, until a timeout.

@@ -55,7 +55,7 @@ impl Stream<'_> {
             }
         }
         let behaviour = self.next_behaviour(&seen.server);
-        seen.sent = !matches!(behaviour, Behaviour::ConnectFailure | Behaviour::RefusedStream);
+        seen.sent = !matches!(behaviour, Behaviour::ConnectFailure | Behaviour::RefusedStream | Behaviour::Overflow);
         let response = match behaviour {
             Behaviour::Answer(response) => response,
             Behaviour::Reply(make) => make(&seen),

@@ -13,6 +13,7 @@ use super::{Abort, Exchange, Headers, Played, Reply, Route, StreamInfo, with_vm}
 pub(super) enum Failure {
     Connect,
     Refused,
+    Overflow,
     Reset,
     Timeout,
 }

@@ -83,7 +83,7 @@ impl Stream<'_> {
 
     fn respond(&mut self, number: usize, mut seen: Attempt, server: &str, retry: &Retry, context: u32) -> End {
         let mut behaviour = self.next_behaviour(server);
-        seen.sent = !matches!(behaviour, Behaviour::ConnectFailure | Behaviour::RefusedStream);
+        seen.sent = !matches!(behaviour, Behaviour::ConnectFailure | Behaviour::RefusedStream | Behaviour::Overflow);
         if let Some(waiting) = &mut self.exchange.waiting {
             waiting(number, &seen);
         }
@@ -102,6 +102,7 @@ impl Stream<'_> {
                 return End::Failed(Failure::Connect);
             }
             Behaviour::RefusedStream => return End::Failed(Failure::Refused),
+            Behaviour::Overflow => return End::Failed(Failure::Overflow),
             Behaviour::Reset => return End::Failed(Failure::Reset),
             Behaviour::Hang => Response { stall: true, ..Response::default() },
             Behaviour::Answer(response) => response,

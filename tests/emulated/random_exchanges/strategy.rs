@@ -196,6 +196,7 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
         2 => Just(Behaviour::Reply(mcp_answer)),
         1 => Just(Behaviour::ConnectFailure),
         1 => Just(Behaviour::RefusedStream),
+        1 => Just(Behaviour::Overflow),
         1 => Just(Behaviour::Reset),
         1 => Just(Behaviour::Hang),
         4 => answer().prop_map(Behaviour::Answer),

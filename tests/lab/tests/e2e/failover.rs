@@ -127,6 +127,24 @@ async fn a_call_that_may_not_be_replayed_goes_on_only_if_it_was_not_executed() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_reached_no_server_is_told_so() {
+    let world = World::start().await;
+    for (stub, _) in world.stubs() {
+        stub.stop().await.expect("stop");
+    }
+    for tool in ["search", "sql"] {
+        let argument = if tool == "sql" { json!({"sql": "insert"}) } else { json!({"query": "q"}) };
+        let reply = world.client.call(tool, argument).await;
+        let data = &reply.error()["data"];
+        assert_eq!(
+            (&data["reason"], &data["class"]),
+            (&json!("UPSTREAM_FAILED"), &json!("not_sent")),
+            "{tool}: {data}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_refused_credential_sends_any_call_on_and_its_server_rests() {
     for failure in refused_credentials() {
         let world = World::start().await;
