@@ -136,7 +136,7 @@ pub fn failure(call: &Call, code: ErrorCode) -> Vec<u8> {
         server,
         class: Some(class.as_str()),
         attempts: u32::try_from(call.flight.made().len()).ok(),
-        retry_after_ms: None,
+        ..Details::default()
     };
     jsonrpc::error(call.request_id(), code, &message, &details)
 }

@@ -3,11 +3,11 @@
 
 use super::headers::RequestHeaders;
 use super::passage::is_kept_from_servers;
-use super::{Session, page};
+use super::{Session, encoding, page};
 use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
-use crate::mcp::SessionId;
+use crate::mcp::{METHOD_HEADER, Mirror, NAME_HEADER, SessionId, VERSION_HEADER, is_stateless};
 use crate::registry::{ClientAuthorization, Registry, ServerKind};
 use crate::wiring::header;
 
@@ -51,6 +51,10 @@ pub struct Client {
     pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
     pub drill: Orders,
+    /// What its headers say of the message, if they name a version without a handshake.
+    pub mirror: Option<Box<Mirror>>,
+    /// Whether the message is text in another charset than UTF-8.
+    pub is_other_text: bool,
 }
 
 /// A request at the door.
@@ -135,12 +139,17 @@ fn enter(
         let why = "GET opens a stream of events: accept must list text/event-stream";
         return Entry::Refused(ErrorCode::NotAcceptable, why.to_owned());
     }
+    if encoding::is_encoded(headers) {
+        let why = "the body must not have a content-encoding: nobody decodes it here";
+        return Entry::Refused(ErrorCode::BodyEncoded, why.to_owned());
+    }
     let (drill, drill_ignored) = match ordered_drill(headers, registry, source) {
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
     let (session, session_id) = session(headers, registry);
     let mut client = Client { method, started_ms: now_ms, session, session_id, drill, ..Client::default() };
+    (client.mirror, client.is_other_text) = (mirror(headers), encoding::is_other_text(headers));
     if registry.listener.client_authorization != ClientAuthorization::Drop {
         client.authorization = only(headers, "authorization").and_then(Secret::new);
     }
@@ -156,6 +165,22 @@ fn enter(
     }
     let declared = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
     Entry::Admitted { client, declared_length: declared.and_then(|text| text.parse().ok()), ends_here, drill_ignored }
+}
+
+/// What the headers say of the message, if they name a version without a handshake.
+fn mirror(headers: &impl RequestHeaders) -> Option<Box<Mirror>> {
+    let version = headers.get(VERSION_HEADER)?;
+    if std::str::from_utf8(version).is_ok_and(|version| !is_stateless(version)) {
+        return None;
+    }
+    let value = |name: &str| headers.get(name).map(<[u8]>::to_vec);
+    let is_doubled = |name: &&str| headers.pairs().filter(|(found, _)| found == name).count() > 1;
+    Some(Box::new(Mirror {
+        version: version.to_vec(),
+        method: value(METHOD_HEADER),
+        name: value(NAME_HEADER),
+        is_doubled: [VERSION_HEADER, METHOD_HEADER, NAME_HEADER].iter().any(is_doubled),
+    }))
 }
 
 /// Whether the client says that it reads a stream of events. `*/*` does not: a page that no browser lets read the answer

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::Session;
 use crate::jsonrpc::{self, Details, ErrorCode, Incoming, Request, RequestId};
-use crate::mcp::{InvalidParams, Method, Params, ProtocolVersion};
+use crate::mcp::{Fault, InvalidParams, Method, Params, ProtocolVersion, is_stateless};
 
 /// A message that the gate can answer without a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// `initialize`, answered in this version.
     Initialize(ProtocolVersion),
@@ -25,10 +25,9 @@ pub enum Question {
     /// `tools/list` with a cursor, which always is some server's.
     ForeignCursor,
     /// `ping`.
-    Ping {
-        /// Whether the client speaks a version without a handshake.
-        stateless: bool,
-    },
+    Ping,
+    /// A request of a version without a handshake that is not as it has to be.
+    Faulty(Fault),
     /// One of these, with parameters that can't be read.
     Unreadable(InvalidParams),
     /// A notification, which wants no answer.
@@ -41,8 +40,10 @@ pub enum Question {
 /// The gate's own answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalAnswer {
-    /// HTTP 200 with this JSON body.
+    /// A JSON body.
     Reply {
+        /// The HTTP status.
+        status: u16,
         /// The JSON-RPC message.
         body: Vec<u8>,
         /// Whether it answers `initialize`, so that the response needs a session id.
@@ -73,16 +74,28 @@ impl Question {
             Ok(params) => params,
             Err(why) => return Some(Question::Unreadable(why)),
         };
-        let stateless = is_stateless(&params);
+        let stateless = params.meta_version.as_deref().is_some_and(is_stateless);
         Some(match method {
+            // These versions have neither.
+            Method::Initialize | Method::Ping if stateless => Question::Faulty(Fault::Method),
             Method::Initialize => {
                 Question::Initialize(ProtocolVersion::negotiate(params.initialize_version.as_deref()))
             }
             Method::Discover => Question::Discover,
             Method::ToolsList if params.has_cursor => Question::ForeignCursor,
             Method::ToolsList => Question::ToolsList { stateless },
-            _ => Question::Ping { stateless },
+            _ => Question::Ping,
         })
+    }
+
+    /// Whether it is one that no server needs to be asked, as each would have to refuse it.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Question::Faulty(fault) if fault.is_certain())
+    }
+
+    /// Whether only an MCP server may act on the request, if it knows better.
+    pub fn is_faulty(&self) -> bool {
+        matches!(self, Question::Faulty(_))
     }
 
     /// Whether the gate may answer it for a client in this session. A notification is accepted by the gate only where it
@@ -100,8 +113,9 @@ impl Question {
     /// list.
     pub fn answer(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item: Serialize>) -> LocalAnswer {
         let Some(id) = id else { return LocalAnswer::Accepted };
-        let body = match self {
-            Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(version)),
+        let mut status = 200;
+        let body = match &self {
+            Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(*version)),
             Question::Discover => jsonrpc::result(id, &Discover::new()),
             Question::ToolsList { stateless } => {
                 let cache = stateless.then_some(Cacheable::NOT_AT_ALL);
@@ -109,18 +123,51 @@ impl Question {
             }
             Question::ForeignCursor => refusal(id, "the cursor is not known here; list from the beginning"),
             Question::Unreadable(why) => refusal(id, &why.to_string()),
-            Question::Ping { .. } | Question::Notification { .. } => {
-                let stateless = self == Question::Ping { stateless: true };
-                jsonrpc::result(id, &Empty { result_type: stateless.then_some("complete") })
+            Question::Ping | Question::Notification { .. } => jsonrpc::result(id, &Empty {}),
+            Question::Faulty(fault) => {
+                let code = code_of(fault);
+                // InvalidParams has a status of its own only in these versions.
+                status = if *fault == Fault::Meta { 400 } else { code.http_status() };
+                objection(id, code, fault)
             }
         };
-        LocalAnswer::Reply { body, opens_session: matches!(self, Question::Initialize(_)) }
+        LocalAnswer::Reply { status, body, opens_session: matches!(self, Question::Initialize(_)) }
     }
 }
 
-/// A version in `_meta` that we do not know can only be newer than the ones we do, and those are all stateless.
-fn is_stateless(params: &Params<'_>) -> bool {
-    params.meta_version.as_deref().is_some_and(|name| ProtocolVersion::parse(name).is_none_or(|v| v.is_stateless()))
+fn code_of(fault: &Fault) -> ErrorCode {
+    match fault {
+        Fault::Meta => ErrorCode::InvalidParams,
+        Fault::Header(_) => ErrorCode::HeaderMismatch,
+        Fault::Version(_) => ErrorCode::UnsupportedVersion,
+        Fault::Method => ErrorCode::MethodNotFound,
+    }
+}
+
+fn objection(id: RequestId<'_>, code: ErrorCode, fault: &Fault) -> Vec<u8> {
+    let supported = handshake_versions();
+    let mut details = Details::default();
+    let header;
+    let why = match fault {
+        Fault::Meta => "params._meta must have io.modelcontextprotocol/protocolVersion and .../clientCapabilities",
+        Fault::Header(name) => {
+            header = ["the header ", name, " must be there once and say what the body says"].concat();
+            &header
+        }
+        Fault::Version(version) => {
+            details.supported = Some(supported.as_slice());
+            details.requested = Some(version.as_ref());
+            "Unsupported protocol version"
+        }
+        Fault::Method => "Method not found",
+    };
+    jsonrpc::error(Some(id), code, why, &details)
+}
+
+/// The versions with a handshake, the newest first.
+fn handshake_versions() -> Vec<&'static str> {
+    let versions = ProtocolVersion::ALL.into_iter().rev().filter(|version| !version.is_stateless());
+    versions.map(ProtocolVersion::as_str).collect()
 }
 
 fn refusal(id: RequestId<'_>, why: &str) -> Vec<u8> {
@@ -162,10 +209,8 @@ impl Discover {
     /// stateless one it never would. Clients of both kinds fall back to `initialize`; one that is stateless only has no
     /// need to ask.
     fn new() -> Self {
-        let with_handshake = ProtocolVersion::ALL.into_iter().rev().filter(|version| !version.is_stateless());
-        let supported_versions = with_handshake.map(ProtocolVersion::as_str).collect();
         Discover {
-            supported_versions,
+            supported_versions: handshake_versions(),
             capabilities: Capabilities::OURS,
             meta: DiscoverMeta { server_info: ServerInfo::OURS },
             cache: Cacheable::NOT_AT_ALL,
@@ -187,11 +232,7 @@ struct ToolsList<T> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Empty {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
-}
+struct Empty {}
 
 /// The members that the stateless versions require of a result that could be cached.
 #[derive(Serialize)]

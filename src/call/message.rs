@@ -5,7 +5,7 @@ use super::local::Question;
 use super::route::Route;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
-use crate::mcp::{Method, Page, Params, introduction, is_about_tasks, is_for_one_server, replay};
+use crate::mcp::{Method, Mirror, Page, Params, fault, introduction, is_about_tasks, is_for_one_server, replay};
 use crate::registry::{Registry, Replayable, ServerIndex, Tool};
 
 /// What kind of message a call is; decides what an attempt may do with the answer.
@@ -59,11 +59,11 @@ pub struct Message<'r> {
 pub type Vouch<'v> = dyn FnMut(&str, &[ServerIndex]) -> Option<bool> + 'v;
 
 impl<'r> Message<'r> {
-    /// Reads the body of a POST.
-    pub fn read(body: &[u8], registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
+    /// Reads the body of a POST. `mirror`: what its headers say of it, if it is of a version without a handshake by them.
+    pub fn read(body: &[u8], mirror: Option<&Mirror>, registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
         let incoming = parse(body);
         let mut message = match &incoming {
-            Incoming::Request(request) => Self::request(request, registry, vouch),
+            Incoming::Request(request) => Self::request(request, mirror, registry, vouch),
             Incoming::Notification(method) => {
                 let route = if is_for_one_server(method) { Route::Issuer(None) } else { Route::AnyMcp };
                 Message { route, ..Message::bare(Kind::Notification, Task::Protocol) }
@@ -71,12 +71,17 @@ impl<'r> Message<'r> {
             Incoming::Response => {
                 Message { route: Route::Issuer(None), ..Message::bare(Kind::Notification, Task::Protocol) }
             }
-            Incoming::Batch | Incoming::Invalid(_) => Message::bare(Kind::Opaque, Task::Other),
+            Incoming::Batch | Incoming::Invalid(_) => Message::opaque(),
         };
-        if !matches!(message.task, Task::Tool(_)) {
+        if message.question.is_none() && !matches!(message.task, Task::Tool(_)) {
             message.question = Question::of(&incoming);
         }
         message
+    }
+
+    /// A body that is not looked into.
+    pub fn opaque() -> Self {
+        Message::bare(Kind::Opaque, Task::Other)
     }
 
     /// A GET or DELETE, which concerns the session of one server.
@@ -103,7 +108,7 @@ impl<'r> Message<'r> {
         }
     }
 
-    fn request(request: &Request<'_>, registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
+    fn request(request: &Request<'_>, mirror: Option<&Mirror>, registry: &'r Registry, vouch: &mut Vouch<'_>) -> Self {
         let method = Method::of(&request.method);
         let params = Params::parse(request.params);
         let name = params.as_ref().ok().and_then(|params| params.name.as_deref());
@@ -136,6 +141,7 @@ impl<'r> Message<'r> {
             tools_page: (method == Method::ToolsList && teaches()).then_some(page),
             introduction: (method == Method::Initialize)
                 .then(|| introduction::shorten(request.params).unwrap_or_default().into()),
+            question: fault(mirror, &request.method, params.as_ref().ok()).map(Question::Faulty),
             ..Message::bare(Kind::Request, task)
         }
     }

@@ -34,6 +34,7 @@ pub mod answer;
 pub mod attempt;
 pub mod credentials;
 pub mod door;
+pub mod encoding;
 pub mod flight;
 pub mod handover;
 pub mod headers;

@@ -10,7 +10,7 @@ use super::originals::{HeaderList, is_touched_by_rest, mcp_follows_rest, origina
 use super::route::{Route, chain};
 use super::story::{Skip, Skipped};
 use super::time::{ClientTime, Time};
-use super::{Call, Called, Kind, Opening, Task};
+use super::{Call, Called, Kind, Opening, Question, Task};
 use crate::breaker::Ticket;
 use crate::drill::Orders;
 use crate::failure::may_follow_loss;
@@ -71,6 +71,9 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         (Kind::Notification | Kind::Opaque, _) if owner.is_some() => servers.truncate(1),
         (_, Route::Issuer(_)) => leave_issuer(&mut servers, owner, &mut around.breakers),
         _ => {}
+    }
+    if message.question.as_ref().is_some_and(Question::is_faulty) {
+        servers.retain(|at| registry.server(*at).is_some_and(|server| server.kind == ServerKind::Mcp));
     }
     let tool = message.route.tool();
     let waits = client_time(registry, client, tool);

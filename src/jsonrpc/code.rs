@@ -2,12 +2,18 @@
 
 /// A JSON-RPC error code Dualpath answers with.
 ///
-/// Those below zero are JSON-RPC's own. Everything that is about Dualpath has a number outside -32768..-32000, the band
+/// Those below zero are JSON-RPC's and MCP's own, and said where a server would say them. Everything that is about Dualpath has a number outside -32768..-32000, the band
 /// that JSON-RPC and MCP keep for themselves: the HTTP status it travels with, then a running number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
+    /// -32601: there is no such method in the client's version.
+    MethodNotFound,
     /// -32602: the method does not take these parameters.
     InvalidParams,
+    /// -32020: a header does not say what the body says.
+    HeaderMismatch,
+    /// -32022: the version is not spoken here.
+    UnsupportedVersion,
     /// 40001: a GET or DELETE has a body.
     BodyNotAllowed,
     /// 40301: the request comes from a web page that may not call this endpoint.
@@ -18,6 +24,8 @@ pub enum ErrorCode {
     NotAcceptable,
     /// 41301: the request is longer than what may be held.
     BodyTooLarge,
+    /// 41501: the body is encoded.
+    BodyEncoded,
     /// 42201: the drill that the request orders can't be carried out.
     DrillMalformed,
     /// 50301: no server that could answer takes calls at present; none was asked.
@@ -40,13 +48,17 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 15] = [
+    pub const ALL: [ErrorCode; 19] = [
+        ErrorCode::MethodNotFound,
         ErrorCode::InvalidParams,
+        ErrorCode::HeaderMismatch,
+        ErrorCode::UnsupportedVersion,
         ErrorCode::BodyNotAllowed,
         ErrorCode::OriginNotAllowed,
         ErrorCode::SessionEnded,
         ErrorCode::NotAcceptable,
         ErrorCode::BodyTooLarge,
+        ErrorCode::BodyEncoded,
         ErrorCode::DrillMalformed,
         ErrorCode::NoPath,
         ErrorCode::CredentialUnavailable,
@@ -61,12 +73,16 @@ impl ErrorCode {
     /// The `code` of the error.
     pub fn number(self) -> i32 {
         match self {
+            ErrorCode::MethodNotFound => -32601,
             ErrorCode::InvalidParams => -32602,
+            ErrorCode::HeaderMismatch => -32020,
+            ErrorCode::UnsupportedVersion => -32022,
             ErrorCode::BodyNotAllowed => 40001,
             ErrorCode::OriginNotAllowed => 40301,
             ErrorCode::SessionEnded => 40401,
             ErrorCode::NotAcceptable => 40601,
             ErrorCode::BodyTooLarge => 41301,
+            ErrorCode::BodyEncoded => 41501,
             ErrorCode::DrillMalformed => 42201,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
@@ -82,12 +98,16 @@ impl ErrorCode {
     /// The name that `data.reason` and the logs give it.
     pub fn name(self) -> &'static str {
         match self {
+            ErrorCode::MethodNotFound => "METHOD_NOT_FOUND",
             ErrorCode::InvalidParams => "INVALID_PARAMS",
+            ErrorCode::HeaderMismatch => "HEADER_MISMATCH",
+            ErrorCode::UnsupportedVersion => "UNSUPPORTED_VERSION",
             ErrorCode::BodyNotAllowed => "BODY_NOT_ALLOWED",
             ErrorCode::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             ErrorCode::SessionEnded => "SESSION_ENDED",
             ErrorCode::NotAcceptable => "NOT_ACCEPTABLE",
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
+            ErrorCode::BodyEncoded => "BODY_ENCODED",
             ErrorCode::DrillMalformed => "DRILL_MALFORMED",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
@@ -100,16 +120,18 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status it travels with where it is to have one of its own. Never 400 or 405 to a message, and 404 only to say
-    /// what it means in MCP, that the session is gone: from these a client concludes which protocol version the server speaks.
+    /// The HTTP status it travels with where it is to have one of its own. From 400, 404 and 405 a client concludes which
+    /// protocol version the server speaks, so a message gets 405 never, 400 only as a server of its version would say it, and
+    /// 404 also to say what it means in MCP, that the session is gone.
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::InvalidParams => 200,
-            ErrorCode::BodyNotAllowed => 400,
+            ErrorCode::BodyNotAllowed | ErrorCode::HeaderMismatch | ErrorCode::UnsupportedVersion => 400,
             ErrorCode::OriginNotAllowed => 403,
-            ErrorCode::SessionEnded => 404,
+            ErrorCode::SessionEnded | ErrorCode::MethodNotFound => 404,
             ErrorCode::NotAcceptable => 406,
             ErrorCode::BodyTooLarge => 413,
+            ErrorCode::BodyEncoded => 415,
             ErrorCode::TimeOver => 504,
             ErrorCode::DrillMalformed => 422,
             _ => 503,

@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::RequestId;
-use super::object::{from_object, present, text};
+use super::object::{members, text};
 
 /// One POST body of a client.
 #[derive(Debug, Clone)]
@@ -46,8 +45,9 @@ pub enum Invalid {
     NotJson,
     /// The value is neither an object nor an array.
     NotAMessage,
-    /// A member of the message stands there twice, and two readers could take a different one.
-    RepeatedMember,
+    /// A member of the message stands there twice, or under a name that differs from its own in case only: two readers could
+    /// take a different one.
+    DoubtfulMember,
     /// An empty array.
     EmptyBatch,
     /// `jsonrpc` is not `"2.0"`.
@@ -70,7 +70,7 @@ impl fmt::Display for Invalid {
             Invalid::NotUtf8 => "the body is not UTF-8",
             Invalid::NotJson => "the body is not one JSON value",
             Invalid::NotAMessage => "the body is neither a JSON object nor an array",
-            Invalid::RepeatedMember => "a member of the message is repeated",
+            Invalid::DoubtfulMember => "a member of the message is repeated, or written in another case",
             Invalid::EmptyBatch => "the batch is empty",
             Invalid::Version => "`jsonrpc` must be \"2.0\"",
             Invalid::Id => "`id` must be a string or a number",
@@ -84,21 +84,8 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
-}
+/// The members of a message.
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// Looks at a POST body. One pass, nothing copied unless a method's name is written with escapes; the depth of nesting
 /// does not matter, since no value is built.
@@ -123,16 +110,18 @@ fn batch(json: &str) -> Result<Incoming<'_>, Invalid> {
 }
 
 fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
-    let envelope: Envelope<'_> = from_object(json).map_err(|error| match error.classify() {
-        // Every member is taken as it stands, so a repeated one is the only error of meaning there is.
-        Category::Data => Invalid::RepeatedMember,
+    let mut found = [None; MEMBERS.len()];
+    members(json, &MEMBERS, &mut found).map_err(|error| match error.classify() {
+        // Every member is taken as it stands, so a doubtful one is the only error of meaning there is.
+        Category::Data => Invalid::DoubtfulMember,
         _ => Invalid::NotJson,
     })?;
-    if envelope.jsonrpc.and_then(text).as_deref() != Some("2.0") {
+    let [version, id, method, params, result, error] = found;
+    if version.and_then(text).as_deref() != Some("2.0") {
         return Err(Invalid::Version);
     }
-    let answers = [envelope.result, envelope.error].into_iter().flatten().count();
-    let Some(method) = envelope.method else {
+    let answers = [result, error].into_iter().flatten().count();
+    let Some(method) = method else {
         // An answer to a request that the client could not read has a `null` id or none.
         return if answers == 1 { Ok(Incoming::Response) } else { Err(Invalid::Ambiguous) };
     };
@@ -140,11 +129,11 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
         return Err(Invalid::Ambiguous);
     }
     let method = text(method).ok_or(Invalid::Method)?;
-    let params = envelope.params;
+    let params = params.filter(|raw| raw.get() != "null");
     if params.is_some_and(|raw| !raw.get().starts_with(['{', '['])) {
         return Err(Invalid::Params);
     }
-    let Some(id) = envelope.id else {
+    let Some(id) = id else {
         return Ok(Incoming::Notification(method));
     };
     let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;

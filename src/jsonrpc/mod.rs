@@ -17,7 +17,7 @@ pub use id::{OwnedId, RequestId};
 pub use incoming::{Incoming, Invalid, Request, parse};
 pub use writer::{Details, error, result};
 
-pub(crate) use object::{from_object, text};
+pub(crate) use object::{from_object, members, text};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! Reading JSON objects strictly: an array never passes for an object, a repeated key never passes at all.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
 
@@ -29,6 +30,86 @@ pub(crate) fn from_object<'de, T: Deserialize<'de>>(text: &'de str) -> serde_jso
     let value = T::deserialize(ObjectOnly(&mut json))?;
     json.end()?;
     Ok(value)
+}
+
+/// Reads the members of these names from the one JSON object that `text` consists of, each as it stands, `null` too. Others
+/// are passed over. `found` has a place for each name.
+///
+/// # Errors
+/// If it is no object, or if two readers could take a different member for one of these: it stands there twice, or there is
+/// one whose name differs from it in case only.
+pub(crate) fn members<'de>(
+    text: &'de str,
+    names: &[&str],
+    found: &mut [Option<&'de RawValue>],
+) -> serde_json::Result<()> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(Members { names, found })?;
+    json.end()
+}
+
+struct Members<'n, 'f, 'de> {
+    names: &'n [&'n str],
+    found: &'f mut [Option<&'de RawValue>],
+}
+
+impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name(self.names))? {
+            match name {
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(at) => {
+                    let free = at.and_then(|at| self.found.get_mut(at)).filter(|place| place.is_none());
+                    *free.ok_or_else(|| A::Error::custom("a doubtful member"))? = Some(map.next_value()?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the name of a member: `Some(Some(at))` if it is the known one at this position, `Some(None)` if a reader could take
+/// it for a known one, `None` if it is none of these.
+struct Name<'n>(&'n [&'n str]);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<Option<usize>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<Option<usize>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        let exactly = self.0.iter().position(|known| *known == name);
+        Ok(exactly.map(Some).or_else(|| self.0.iter().any(|known| is_alike(name, known)).then_some(None)))
+    }
+}
+
+/// Whether a reader that ignores case takes one name for the other. Go's does, by Unicode's folding, in which two letters
+/// beyond ASCII are `k` and `s`.
+fn is_alike(name: &str, known: &str) -> bool {
+    let fold = |letter: char| match letter {
+        '\u{212a}' => 'k',
+        '\u{17f}' => 's',
+        _ => letter.to_ascii_lowercase(),
+    };
+    name.chars().map(fold).eq(known.chars().map(fold))
 }
 
 /// For `deserialize_with`: the member must be an object where it is present.

@@ -84,8 +84,22 @@ fn a_batch_is_known_by_its_array_and_is_not_empty() {
 fn a_repeated_member_is_refused_however_it_is_written() {
     assert_eq!(
         invalid(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","m\u0065thod":"tools/call"}"#),
-        Some(Invalid::RepeatedMember)
+        Some(Invalid::DoubtfulMember)
     );
+}
+
+/// Go's reader ignores case, and by Unicode's folding two more letters.
+#[test]
+fn a_member_that_differs_from_a_known_one_in_case_only_is_read_by_nobody() {
+    let names = ["Method", "METHOD", "Params", "Id", "JSONRPC", "Result", "Error", "param\u{17f}", "m\\u0045thod"];
+    for name in names {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{}},"{name}":"tools/call"}}"#);
+        assert_eq!(invalid(&body), Some(Invalid::DoubtfulMember), "{name}");
+    }
+    for name in ["methods", "_method", "meta", "x"] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","{name}":1}}"#);
+        assert_eq!(invalid(&body), None, "{name}");
+    }
 }
 
 #[test]

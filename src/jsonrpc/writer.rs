@@ -49,6 +49,12 @@ pub struct Details<'a> {
     /// In how many milliseconds the call may be worth repeating.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// The versions that may be asked for instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supported: Option<&'a [&'a str]>,
+    /// The version that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<&'a str>,
 }
 
 /// A successful answer to request `id`. A result that JSON cannot express becomes the error INTERNAL.

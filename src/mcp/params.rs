@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{from_object, text};
+use crate::jsonrpc::{members, text};
 
 /// Which part of a list of tools a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -25,12 +23,16 @@ pub struct Params<'a> {
     pub name: Option<Cow<'a, str>>,
     /// `arguments`, unread: an object.
     pub arguments: Option<&'a RawValue>,
+    /// `uri`: the resource, if it is a string.
+    pub uri: Option<Cow<'a, str>>,
     /// Whether there is a `cursor`. One always belongs to the server that issued it, the empty string included.
     pub has_cursor: bool,
     /// `protocolVersion` of `initialize`.
     pub initialize_version: Option<Cow<'a, str>>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`, which every request of the stateless versions carries.
     pub meta_version: Option<Cow<'a, str>>,
+    /// Whether `_meta` says what the client is capable of, as every request of the stateless versions does.
+    pub has_capabilities: bool,
     /// Whether it names something that one server has issued and no other knows: a page (`cursor`), a task (`taskId`,
     /// `_meta`), an exchange to go on with (`requestState`, `inputResponses`).
     pub is_bound: bool,
@@ -41,7 +43,7 @@ pub struct Params<'a> {
 /// Why parameters cannot be acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidParams {
-    /// They are not an object, or a member that matters is repeated or of the wrong kind.
+    /// They are not an object, or a member that matters is repeated, written in another case, or of the wrong kind.
     Shape,
     /// A tool call does not name the tool.
     NoName,
@@ -52,7 +54,7 @@ pub enum InvalidParams {
 impl fmt::Display for InvalidParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            InvalidParams::Shape => "`params` must be an object whose members are of the right kind and not repeated",
+            InvalidParams::Shape => "`params` must be an object whose members are of the right kind and stand there once, whatever their case",
             InvalidParams::NoName => "`params.name` must name the tool",
             InvalidParams::Arguments => "`params.arguments` must be an object",
         })
@@ -61,54 +63,48 @@ impl fmt::Display for InvalidParams {
 
 impl std::error::Error for InvalidParams {}
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    cursor: Option<IgnoredAny>,
-    #[serde(borrow)]
-    protocol_version: Option<&'a RawValue>,
-    request_state: Option<IgnoredAny>,
-    input_responses: Option<IgnoredAny>,
-    task_id: Option<IgnoredAny>,
-    task: Option<IgnoredAny>,
-    #[serde(borrow, rename = "_meta")]
-    meta: Option<&'a RawValue>,
-}
+/// What is looked for in `params`.
+const MEMBERS: [&str; 10] = [
+    "name",
+    "arguments",
+    "cursor",
+    "protocolVersion",
+    "requestState",
+    "inputResponses",
+    "taskId",
+    "task",
+    "uri",
+    "_meta",
+];
 
-#[derive(Deserialize)]
-struct Meta<'a> {
-    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
-    protocol_version: Option<&'a RawValue>,
-    #[serde(rename = "io.modelcontextprotocol/related-task")]
-    related_task: Option<IgnoredAny>,
-}
+/// What is looked for in `_meta`.
+const META: [&str; 3] = [
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/related-task",
+];
 
 impl<'a> Params<'a> {
     /// Reads the parameters of a request; a member that is `null` counts as absent.
     pub fn parse(params: Option<&'a RawValue>) -> Result<Self, InvalidParams> {
         let Some(params) = params else { return Ok(Params::default()) };
-        let wire: Wire<'a> = from_object(params.get()).map_err(|_| InvalidParams::Shape)?;
-        if wire.arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
+        let [name, arguments, cursor, version, state, responses, task_id, task, uri, meta] =
+            of_object(Some(params), &MEMBERS)?;
+        if arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
             return Err(InvalidParams::Arguments);
         }
-        let meta: Option<Meta<'a>> = match wire.meta {
-            Some(raw) => Some(from_object(raw.get()).map_err(|_| InvalidParams::Shape)?),
-            None => None,
-        };
-        let of_a_task = wire.task_id.is_some() || meta.as_ref().is_some_and(|meta| meta.related_task.is_some());
-        let has_cursor = wire.cursor.is_some();
+        let [meta_version, capabilities, related_task] = of_object(meta, &META)?;
+        let is_bound = [cursor, task_id, related_task, state, responses].iter().any(Option::is_some);
         Ok(Params {
-            name: string(wire.name)?,
-            arguments: wire.arguments,
-            has_cursor,
-            initialize_version: string(wire.protocol_version)?,
-            meta_version: string(meta.and_then(|meta| meta.protocol_version))?,
-            is_bound: has_cursor || of_a_task || wire.request_state.is_some() || wire.input_responses.is_some(),
-            starts_task: wire.task.is_some(),
+            name: string(name)?,
+            arguments,
+            uri: uri.and_then(text),
+            has_cursor: cursor.is_some(),
+            initialize_version: string(version)?,
+            meta_version: string(meta_version)?,
+            has_capabilities: capabilities.is_some(),
+            is_bound,
+            starts_task: task.is_some(),
         })
     }
 
@@ -117,6 +113,18 @@ impl<'a> Params<'a> {
         let params = Params::parse(params)?;
         if params.name.is_some() { Ok(params) } else { Err(InvalidParams::NoName) }
     }
+}
+
+/// The members of these names; none of what isn't there, and `null` counts as absent.
+fn of_object<'a, const N: usize>(
+    object: Option<&'a RawValue>,
+    names: &[&str; N],
+) -> Result<[Option<&'a RawValue>; N], InvalidParams> {
+    let mut found = [None; N];
+    if let Some(object) = object {
+        members(object.get(), names, &mut found).map_err(|_| InvalidParams::Shape)?;
+    }
+    Ok(found.map(|member| member.filter(|raw| raw.get() != "null")))
 }
 
 fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, InvalidParams> {

@@ -62,6 +62,11 @@ fn parameters_that_two_readers_could_read_differently_are_refused() {
         r#"["search"]"#,
         r#"{"name":"a","name":"b"}"#,
         r#"{"name":1}"#,
+        r#"{"name":"a","Name":"b"}"#,
+        r#"{"name":"a","n\u0041me":"b"}"#,
+        r#"{"name":"a","TASK":{}}"#,
+        r#"{"name":"a","_META":{}}"#,
+        r#"{"name":"a","_meta":{"io.modelcontextprotocol/ProtocolVersion":"2026-07-28"}}"#,
         r#"{"name":"a","_meta":[]}"#,
         r#"{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":1}}"#,
     ] {

@@ -31,6 +31,7 @@ mod random_exchanges;
 mod refused;
 mod rest_first;
 mod sessions;
+mod stateless;
 mod statistics;
 mod story;
 mod wall_clock;

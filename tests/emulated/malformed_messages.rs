@@ -63,10 +63,40 @@ fn a_call_that_can_be_read_two_ways_is_never_repeated() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","n\u0061me":"write"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search"},"params":{"name":"write"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search"}} {"id":2}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call","params":{"name":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search"},"Params":{"name":"write"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","Name":"write"}}"#,
     ];
     for body in bodies {
         let played = World::new().play(exchange(body, first(Behaviour::Reset)));
         assert_eq!(played.servers(), ["mcp-a"], "{body}");
+    }
+}
+
+#[test]
+fn a_message_in_another_charset_is_never_repeated() {
+    let hidden =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","+AG0AZQB0AGgAbwBk-":"tools/call","params":{"name":"write"}}"#;
+    for (kind, asked) in [
+        ("application/json; charset=utf-7", &["mcp-a"][..]),
+        ("application/json;charset=\"iso-8859-1\"", &["mcp-a"]),
+        ("application/json; charset=UTF-8", &["mcp-a", "mcp-b"]),
+    ] {
+        let mut exchange = exchange(hidden, first(Behaviour::Reset));
+        exchange.headers.set("content-type", kind);
+        assert_eq!(World::new().play(exchange).servers(), asked, "{kind}");
+    }
+}
+
+#[test]
+fn an_encoded_message_is_refused_with_415() {
+    for (coding, status) in [("gzip", 415), ("br, identity", 415), ("identity", 200), ("Identity", 200)] {
+        let mut exchange = exchange(&call_body("search", "1"), healthy());
+        exchange.headers.set("content-encoding", coding);
+        let played = World::new().play(exchange);
+        assert_eq!(played.reply().status(), status, "{coding}");
+        assert!(played.attempts.iter().all(|attempt| attempt.headers.count("content-encoding") == 0));
+        assert_eq!(played.attempts.is_empty(), status == 415);
     }
 }
 

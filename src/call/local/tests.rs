@@ -49,6 +49,15 @@ fn only_initialize_opens_a_session() {
 }
 
 #[test]
+fn a_stateless_version_has_neither_handshake_nor_ping() {
+    for method in ["initialize", "ping"] {
+        assert_eq!(reply(method, stateless())["error"]["code"], -32601, "{method}");
+        let message = json!({"jsonrpc": "2.0", "id": "a", "method": method, "params": stateless()});
+        assert!(matches!(local(message), Some(LocalAnswer::Reply { status: 404, opens_session: false, .. })));
+    }
+}
+
+#[test]
 fn ping_is_answered_with_an_empty_result() {
     assert_eq!(reply("ping", json!({})), json!({"jsonrpc": "2.0", "id": "a", "result": {}}));
 }

@@ -128,7 +128,10 @@ impl Gate {
         let mut vouch = |tool: &str, servers: &[ServerIndex]| {
             vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
         };
-        let message = Message::read(body, &vm.registry, &mut vouch);
+        let message = match client.is_other_text {
+            true => Message::opaque(),
+            false => Message::read(body, client.mirror.as_deref(), &vm.registry, &mut vouch),
+        };
         let wanted = message.route.tool().and_then(|tool| tool.idempotency.as_ref());
         let key = wanted.map(|wanted| give_key(wanted, body));
         self.send(&vm, message, *client, key)
@@ -172,10 +175,14 @@ impl Gate {
         let message = message.within(&client.session);
         self.known.kind = Some(message.kind);
         self.known.task = message.task;
-        self.known.question = message.question;
+        self.known.question = message.question.clone();
         self.known.introduction = message.introduction.clone().unwrap_or_default();
         self.known.first_choice = first_choice(&vm.registry, message.route);
         let id = message.id.clone();
+        if let Some(question) = self.known.question.take_if(|question| question.is_refusal()) {
+            self.known.id = id;
+            return self.answer_locally(question, CallStatus::Refused);
+        }
         let now_ms = clock::now_ms();
         let replayable = message.replay == Replay::Allowed;
         let drill = std::mem::take(&mut client.drill);
@@ -289,11 +296,11 @@ impl Gate {
     fn answer_locally(&mut self, question: Question, end: CallStatus) -> Action {
         let id = self.known.id.as_ref().map(OwnedId::borrow);
         match question.answer(id, self.vm.registry.offered_tools()) {
-            LocalAnswer::Reply { body, opens_session } => {
+            LocalAnswer::Reply { status, body, opens_session } => {
                 let session = opens_session.then(|| mint_session(&self.known.introduction)).flatten();
                 let mut headers = vec![("content-type", "application/json")];
                 headers.extend(session.as_deref().map(|session| ("mcp-session-id", session)));
-                self.answer(200, &headers, &body, end)
+                self.answer(status, &headers, &body, end)
             }
             LocalAnswer::Accepted => self.answer(202, &[], b"", end),
         }

@@ -89,7 +89,7 @@ impl Gate {
             return self.not_begun(call, end_of_stream);
         }
         let status = Headers::Response.status().unwrap_or(503);
-        let ending = Ending::of(call, &self.vm.registry, status, self.known.question.is_some());
+        let ending = Ending::of(call, &self.vm.registry, status, self.is_answerable(class));
         let conclusion = answer::conclude(&ending);
         let shown = ending.status_for_client(conclusion);
         if conclusion != Conclusion::Pass {
@@ -124,6 +124,12 @@ impl Gate {
         }
     }
 
+    /// Whether the gate can answer in the place of an answer of this class. What is wrong with a request is no answer to one
+    /// that a server may have executed all the same.
+    fn is_answerable(&self, class: Class) -> bool {
+        self.known.question.as_ref().is_some_and(|question| !question.is_faulty() || !class.may_have_been_executed())
+    }
+
     /// No attempt was begun: the route leads nowhere that this call may go.
     fn not_begun(&mut self, call: &Call, end_of_stream: bool) -> Action {
         if self.known.question.is_some() {
@@ -142,11 +148,11 @@ impl Gate {
         let question = self.known.question.take();
         let answer = question.map(|question| question.answer(call.request_id(), self.vm.registry.offered_tools()));
         match answer {
-            Some(LocalAnswer::Reply { body, opens_session }) => {
+            Some(LocalAnswer::Reply { status, body, opens_session }) => {
                 if let Some(session) = opens_session.then(|| mint_session(&self.known.introduction)).flatten() {
                     Headers::Response.set("mcp-session-id", session.as_bytes());
                 }
-                self.rewrite(200, body, end_of_stream)
+                self.rewrite(status, body, end_of_stream)
             }
             _ => self.rewrite(202, Vec::new(), end_of_stream),
         }
