@@ -3,6 +3,10 @@
 use std::cell::RefCell;
 use std::fmt;
 
+/// Whether problems say how to mend them: to operators of the command line, which reads every registry first. The module, which
+/// has no room for it, tells Envoy's log the rule alone.
+pub(super) const WITH_HINTS: bool = cfg!(any(feature = "cli", test));
+
 /// One violated rule: where, what stands there, which rule it breaks, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -12,7 +16,7 @@ pub struct Problem {
     pub value: String,
     /// The rule that it breaks, e.g. `must be a duration such as 500ms, 30s or 5m`.
     pub rule: String,
-    /// How to mend it, where that is not plain from the rule.
+    /// How to mend it, where that is not plain from the rule; not in the module, see [`WITH_HINTS`].
     pub hint: Option<String>,
 }
 
@@ -47,7 +51,7 @@ impl Violation {
 
     /// The same violation with a way to mend it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Violation { hint: Some(hint.into()), ..self }
+        if WITH_HINTS { Violation { hint: Some(hint.into()), ..self } } else { self }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::id::Id;
 use super::order::sort_short;
-use super::problem::{Problem, Problems, Violation};
+use super::problem::{Problem, Problems, Violation, WITH_HINTS};
 use super::suggest::{is_near, nearest, suggest};
 use super::token_like::looks_like_a_token;
 use super::units::{parse_bytes, parse_duration, show_duration};
@@ -67,7 +67,7 @@ impl<'v> Node<'v> {
 
     /// Notes that this value breaks `rule`, with a way to mend it.
     pub fn refuse_with(&self, rule: impl Into<String>, hint: impl Into<String>) {
-        self.note(rule.into(), Some(hint.into()));
+        self.note(rule.into(), if WITH_HINTS { Some(hint.into()) } else { None });
     }
 
     /// Notes what a rule that knows no paths has found.
@@ -76,7 +76,7 @@ impl<'v> Node<'v> {
     }
 
     fn note(&self, rule: String, hint: Option<String>) {
-        let hint = if self.value.as_str().is_some_and(has_variable) && !rule.contains("${") {
+        let hint = if WITH_HINTS && self.value.as_str().is_some_and(has_variable) && !rule.contains("${") {
             Some("variables such as ${NAME} are not replaced in a registry: write the value itself".to_owned())
         } else {
             hint
@@ -167,7 +167,7 @@ impl<'v> Node<'v> {
 
     /// Notes that this value breaks `rule`, which allows true and false: as text they are something else.
     pub fn refuse_boolean(&self, rule: &str) {
-        let text = self.value.as_str().unwrap_or_default();
+        let text = self.value.as_str().filter(|_| WITH_HINTS).unwrap_or_default();
         let is = |words: [&str; 4]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
         if is(["true", "yes", "on", "y"]) {
             self.refuse_with(rule, "write true, without quotes");
@@ -180,7 +180,7 @@ impl<'v> Node<'v> {
 
     /// Notes that this value breaks `rule`, which allows numbers.
     fn refuse_number(&self, rule: String) {
-        let text = self.value.as_str().unwrap_or_default();
+        let text = self.value.as_str().filter(|_| WITH_HINTS).unwrap_or_default();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
             self.refuse_with(rule, "take the quotes off");
         } else {
@@ -215,7 +215,10 @@ impl<'v> Node<'v> {
         let text = self.value.as_str();
         let found = text.and_then(|text| choices.iter().position(|choice| *choice == text));
         if found.is_none() {
-            let near = text.and_then(|text| nearest(text, choices)).map(|near| format!("did you mean {near}?"));
+            let near = text
+                .filter(|_| WITH_HINTS)
+                .and_then(|text| nearest(text, choices))
+                .map(|near| format!("did you mean {near}?"));
             self.note(format!("must be one of {}", choices.join(", ")), near);
         }
         found
@@ -348,7 +351,7 @@ impl<'v> Table<'v> {
     pub fn is_misspelt(&self, key: &str) -> bool {
         let read = self.read.borrow();
         let unread = self.map.keys().filter(|other| read.iter().all(|read| read != *other));
-        !self.map.contains_key(key) && unread.into_iter().any(|other| is_near(other, key))
+        WITH_HINTS && !self.map.contains_key(key) && unread.into_iter().any(|other| is_near(other, key))
     }
 
     /// The value under `key`, which the mapping must have.

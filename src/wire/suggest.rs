@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::order::sort_short;
+use super::problem::WITH_HINTS;
 
 /// A hint for a name that is not known: the nearest known one, and which there are.
 pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;
+    if !WITH_HINTS {
+        return String::new();
+    }
     let mut seen = BTreeSet::new();
     let known: Vec<&str> = known.filter(|name| seen.insert(*name)).collect();
     if known.is_empty() {
