@@ -174,6 +174,9 @@ pub mod cluster {
     /// Where a drilled attempt goes instead of to its server, and the listener behind it.
     pub const DRILL: &str = "dualpath-drill";
 
+    /// Where OAuth's discovery documents are asked for: the server that clients authenticate with, without any filter.
+    pub const DISCOVERY: &str = "dualpath-discovery";
+
     /// Where an attempt sends what opens a session, and the listener behind it, which sends it to a server's cluster.
     pub const SESSIONS: &str = "dualpath-sessions";
 

@@ -20,6 +20,7 @@ mod held;
 mod host;
 mod host_semantics;
 mod idempotency;
+mod labels;
 mod lost_sessions;
 mod malformed_messages;
 mod misleading_answers;

@@ -3,6 +3,7 @@
 
 mod clusters;
 mod credentials;
+mod discovery;
 mod drill;
 mod extension;
 mod internal;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::{extension, typed};
 use super::wasm_plugin::Placement;
-use super::{duration, runtime, size};
+use super::{discovery, duration, runtime, size};
 use crate::call::flight::Pace;
 use crate::registry::{Registry, Server, ServerKind};
 use crate::wiring::{cluster, header, route, state};
@@ -57,7 +57,7 @@ fn routes(registry: &Registry) -> Vec<Value> {
     let waits = registry.servers.iter().any(|server| server.attempts > 1);
     let paces = if waits { [Pace::Patient, Pace::Once, Pace::Usual].as_slice() } else { &[Pace::Once, Pace::Usual] };
     let mcp = paces.iter().map(|pace| mcp(registry, *pace));
-    mcp.chain(paces.iter().map(|pace| direct_only(registry, *pace))).collect()
+    mcp.chain(paces.iter().map(|pace| direct_only(registry, *pace))).chain(discovery::routes(registry)).collect()
 }
 
 /// The route that may use every server, open while the kill switch is on.

@@ -408,6 +408,29 @@ fn all_that_is_needed_of_a_listener_is_its_routes_and_a_filter_that_is_off_elsew
     }
 }
 
+#[test]
+fn oauth_is_discovered_at_the_server_that_clients_authenticate_with_and_only_if_they_do() {
+    let ours = |tree: &Value| routes(tree).iter().filter(|route| route["name"] == "dualpath-discovery").count();
+    assert_eq!(ours(&rendered(&registry())), 0);
+    let mut passing = registry();
+    passing.listener.client_authorization = ClientAuthorization::Pass;
+    passing.servers[1].credential = None;
+    let tree = rendered(&passing);
+    assert_eq!(ours(&tree), 6);
+    let resource =
+        routes(&tree).iter().find(|route| route["match"]["path"] == "/.well-known/oauth-protected-resource/mcp");
+    let action = &resource.unwrap()["route"];
+    let server = &passing.servers[1];
+    assert_eq!(action["prefix_rewrite"], format!("/.well-known/oauth-protected-resource{}", server.url.path));
+    assert_eq!(action["host_rewrite_literal"], server.url.authority());
+    let clusters = at(&tree, "/static_resources/clusters").as_array().unwrap();
+    let cluster = clusters.iter().find(|cluster| cluster["name"] == action["cluster"]).unwrap();
+    assert!(!cluster.to_string().contains("dualpath.attempt"), "no credential is put in");
+    assert_eq!(cluster["transport_socket"], clusters[1]["transport_socket"]);
+    passing.listener.client_authorization = ClientAuthorization::RestOnly;
+    assert_eq!(ours(&rendered(&passing)), usize::from(passing.servers[2].credential.is_none()) * 6);
+}
+
 /// The clusters that are not servers, by name.
 fn secret_clusters(tree: &Value) -> BTreeMap<&str, &Value> {
     let clusters = at(tree, "/static_resources/clusters").as_array().unwrap();

@@ -1,5 +1,6 @@
 //! The client's own `Authorization` on the real Envoy: it goes where the operator lets it, and nowhere else.
 
+use dualpath_lab::client::Client;
 use dualpath_lab::stub::{Behaviour, Stub};
 use serde_json::json;
 
@@ -88,4 +89,27 @@ async fn the_direct_path_alone_gets_the_token_where_the_operator_says_so() {
     assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("rest"));
     assert_eq!(shown(&world.primary), [None]);
     assert_eq!(shown(&world.rest), [Some(format!("Bearer {OWN}"))]);
+}
+
+#[tokio::test]
+async fn oauth_is_discovered_at_the_server_that_the_client_authenticates_with() {
+    let world = world("pass").await;
+    let get = async |path: &str| {
+        let client = Client::new(world.envoy.addr(), path).header("authorization", &format!("Bearer {OWN}"));
+        client.open("GET", "").await.expect("an answer").whole().await.expect("its body").status
+    };
+    let known = |document: &str| format!("/.well-known/{document}");
+    for (asked, path) in [
+        ("oauth-protected-resource/mcp", "oauth-protected-resource/api/v2/databases/D/schemas/S/mcp-servers/one"),
+        ("oauth-protected-resource", "oauth-protected-resource"),
+        ("oauth-authorization-server", "oauth-authorization-server"),
+    ] {
+        get(&known(asked)).await;
+        let received = world.primary.received();
+        let request = received.iter().find(|request| request.path == known(path));
+        let request = request.unwrap_or_else(|| panic!("{asked}: {received:#?}"));
+        assert_eq!((request.method.as_str(), request.header("authorization")), ("GET", None));
+    }
+    assert_eq!(get(&known("something-else")).await, 404);
+    assert_eq!(world.secondary.received().len() + world.rest.received().len(), 0);
 }

@@ -18,6 +18,7 @@ mod failover;
 mod failover_log;
 mod failure_policy;
 mod gate;
+mod idempotency;
 mod kubernetes;
 mod memory;
 mod outages;
