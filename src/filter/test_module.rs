@@ -15,6 +15,9 @@ const CHECKSUM: usize = 4;
 /// A record's header and checksum.
 const SHORTEST: usize = 48;
 
+/// What the keys of records begin with. Other values stay as they are.
+const RECORDS: &str = "cb1:";
+
 /// Traps if the request asks for it: the VM is gone, with all that it had in memory.
 pub fn trap_if_told(server: &str) {
     if Headers::Request.get(TRAP).is_some_and(|value| value == server.as_bytes()) {
@@ -23,9 +26,9 @@ pub fn trap_if_told(server: &str) {
     }
 }
 
-/// A record as it is stored by the later version: with a higher schema and a tail. Other values stay as they are.
-pub fn grown(record: &[u8]) -> Vec<u8> {
-    if record.len() < SHORTEST {
+/// A record as it is stored by the later version: with a higher schema and a tail.
+pub fn grown(key: &str, record: &[u8]) -> Vec<u8> {
+    if record.len() < SHORTEST || !key.starts_with(RECORDS) {
         return record.to_vec();
     }
     let body = record.get(..record.len().saturating_sub(CHECKSUM)).unwrap_or_default();
@@ -33,8 +36,8 @@ pub fn grown(record: &[u8]) -> Vec<u8> {
 }
 
 /// A stored record as this version knows it. One that the older version has written since must still have its tail.
-pub fn shrunk(stored: Vec<u8>) -> Vec<u8> {
-    if stored.len() < SHORTEST || stored.get(SCHEMA_AT) != Some(&2) {
+pub fn shrunk(key: &str, stored: Vec<u8>) -> Vec<u8> {
+    if stored.len() < SHORTEST || !key.starts_with(RECORDS) || stored.get(SCHEMA_AT) != Some(&2) {
         return stored;
     }
     let body = stored.get(..stored.len().saturating_sub(CHECKSUM)).unwrap_or_default();
