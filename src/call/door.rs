@@ -8,7 +8,7 @@ use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
 use crate::mcp::{METHOD_HEADER, Mirror, NAME_HEADER, SessionId, VERSION_HEADER, is_stateless};
-use crate::registry::{ClientAuthorization, Registry, ServerKind};
+use crate::registry::{ClientAuthorization, ClientQuery, Registry, ServerKind};
 use crate::wiring::header;
 
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
@@ -138,6 +138,12 @@ fn enter(
     if method == Method::Get && !accepts_events(headers) {
         let why = "GET opens a stream of events: accept must list text/event-stream";
         return Entry::Refused(ErrorCode::NotAcceptable, why.to_owned());
+    }
+    let query =
+        headers.get(":path").and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at..)));
+    if registry.listener.query == ClientQuery::Refuse && query.is_some_and(|query| query != b"?") {
+        let why = "a query behind the path reaches no server; see listener.query";
+        return Entry::Refused(ErrorCode::QueryNotAllowed, why.to_owned());
     }
     if encoding::is_encoded(headers) {
         let why = "the body must not have a content-encoding: nobody decodes it here";

@@ -28,6 +28,8 @@ pub enum ErrorCode {
     BodyEncoded,
     /// 42201: the drill that the request orders can't be carried out.
     DrillMalformed,
+    /// 42202: the path has a query.
+    QueryNotAllowed,
     /// 50301: no server that could answer takes calls at present; none was asked.
     NoPath,
     /// 50302: there is no usable credential for the server that would have to be asked.
@@ -48,7 +50,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 19] = [
+    pub const ALL: [ErrorCode; 20] = [
         ErrorCode::MethodNotFound,
         ErrorCode::InvalidParams,
         ErrorCode::HeaderMismatch,
@@ -60,6 +62,7 @@ impl ErrorCode {
         ErrorCode::BodyTooLarge,
         ErrorCode::BodyEncoded,
         ErrorCode::DrillMalformed,
+        ErrorCode::QueryNotAllowed,
         ErrorCode::NoPath,
         ErrorCode::CredentialUnavailable,
         ErrorCode::UpstreamFailed,
@@ -84,6 +87,7 @@ impl ErrorCode {
             ErrorCode::BodyTooLarge => 41301,
             ErrorCode::BodyEncoded => 41501,
             ErrorCode::DrillMalformed => 42201,
+            ErrorCode::QueryNotAllowed => 42202,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
             ErrorCode::UpstreamFailed => 50303,
@@ -109,6 +113,7 @@ impl ErrorCode {
             ErrorCode::BodyTooLarge => "BODY_TOO_LARGE",
             ErrorCode::BodyEncoded => "BODY_ENCODED",
             ErrorCode::DrillMalformed => "DRILL_MALFORMED",
+            ErrorCode::QueryNotAllowed => "QUERY_NOT_ALLOWED",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
@@ -133,7 +138,7 @@ impl ErrorCode {
             ErrorCode::BodyTooLarge => 413,
             ErrorCode::BodyEncoded => 415,
             ErrorCode::TimeOver => 504,
-            ErrorCode::DrillMalformed => 422,
+            ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed => 422,
             _ => 503,
         }
     }

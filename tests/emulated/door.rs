@@ -187,6 +187,23 @@ fn no_server_gets_a_body_of_get_or_delete() {
 }
 
 #[test]
+fn a_clients_query_is_lost_to_nobody_unnoticed_and_no_server_gets_it() {
+    for (word, status) in [(None, 422), (Some("refuse"), 422), (Some("drop"), 200)] {
+        let mut registry = registry();
+        if let Some(word) = word {
+            registry["listener"]["query"] = json!(word);
+        }
+        let world = World::under(&registry);
+        for (path, status) in [("/mcp?readonly=true", status), ("/mcp/?x", status), ("/mcp?", 200)] {
+            let played = world.play(with(search(healthy()), &[(":path", path)]));
+            assert_eq!(played.reply().status(), status, "{path} {word:?}");
+            assert_eq!(played.attempts.len(), usize::from(status == 200), "{path} {word:?}");
+            assert!(played.attempts.iter().all(|attempt| attempt.headers.get(":path").as_deref() == Some("/a/mcp")));
+        }
+    }
+}
+
+#[test]
 fn a_slash_behind_the_path_means_nothing() {
     for path in ["/mcp", "/mcp/"] {
         let played = world().play(with(search(healthy()), &[(":path", path)]));

@@ -55,6 +55,7 @@ fn registry() -> Registry {
             allowed_origins: Vec::new(),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
+            query: crate::registry::ClientQuery::Refuse,
             error_status: ErrorStatus::Jsonrpc,
         },
         envoy: EnvoySettings::default(),

@@ -25,6 +25,8 @@ pub struct Listener {
     pub client_timeout: Option<Duration>,
     /// Which servers get the `Authorization` header that a client sends.
     pub client_authorization: ClientAuthorization,
+    /// What becomes of a query behind the path that a client asks for. No server gets it.
+    pub query: ClientQuery,
     /// How failures of requests travel.
     pub error_status: ErrorStatus,
 }
@@ -48,6 +50,15 @@ pub enum ClientAuthorization {
     Pass,
     /// Of these the REST servers only.
     RestOnly,
+}
+
+/// What becomes of the query behind the path that a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientQuery {
+    /// The request is refused: a client that asks for less by it (`?readonly=true`) must not get more.
+    Refuse,
+    /// It is left out.
+    Drop,
 }
 
 /// Settings of the rendered bootstrap that are not about MCP.

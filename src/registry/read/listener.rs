@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::url::check_path;
-use crate::registry::{ClientAuthorization, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url};
+use crate::registry::{ClientAuthorization, ClientQuery, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url};
 use crate::wire::{Node, Table, or};
 
 const CLIENT_AUTHORIZATION: &str = "client_authorization";
@@ -18,6 +18,7 @@ impl Default for Listener {
             allowed_origins: own_origins("127.0.0.1", 10000),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
+            query: ClientQuery::Refuse,
             error_status: ErrorStatus::Jsonrpc,
         }
     }
@@ -47,6 +48,9 @@ impl Listener {
         let error_status = or(table.optional("error_status"), default.error_status, |node| {
             node.choose(&["jsonrpc", "http"], &[ErrorStatus::Jsonrpc, ErrorStatus::Http])
         });
+        let query = or(table.optional("query"), default.query, |node| {
+            node.choose(&["refuse", "drop"], &[ClientQuery::Refuse, ClientQuery::Drop])
+        });
         table.done();
         let (address, port, mut allowed_origins) = (address?, port?, allowed_origins?);
         allowed_origins.extend(own_origins(&address, port));
@@ -58,6 +62,7 @@ impl Listener {
             allowed_origins,
             client_timeout: client_timeout?,
             client_authorization: client_authorization?,
+            query: query?,
             error_status: error_status?,
         })
     }

@@ -169,7 +169,7 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/prt",
             Some(json!(1)),
             &[
-                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout, client_authorization, error_status",
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout, client_authorization, error_status, query",
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
