@@ -500,14 +500,14 @@ fn the_commands_of_a_plan_mean_what_they_name() {
     let shown = steering.replace("\u{1b}", "\\033").replace('\u{7}', "\\007").replace('\'', "\\'");
     assert_plan(&[&steering, "pat"], &[&format!("dualpath pat status $'{shown}' --admin")]);
 
-    let many = json!({"environments": {"prod": {"slots": {"a": {"sds_file": "-rf"}}}}});
+    let many = json!({"environments": {"prod": {"slots": {"a": {"sds_file": "-rf.yaml"}}}}});
     let registry = place.registry(many);
     assert_plan(
         &[&registry, "pat", "-e", "prod"],
         &[
             &format!("dualpath pat status {registry} --environment prod --admin "),
-            "chown --reference='-rf' -- '-rf.new'; chmod --reference='-rf' -- '-rf.new'",
-            "dualpath pat check --name pat-a -- '-rf.new' && mv -- '-rf.new' '-rf' )",
+            "chown --reference='-rf.yaml' -- '-rf.yaml.new'; chmod --reference='-rf.yaml' -- '-rf.yaml.new'",
+            "dualpath pat check --name pat-a -- '-rf.yaml.new' && mv -- '-rf.yaml.new' '-rf.yaml' )",
         ],
     );
 }
