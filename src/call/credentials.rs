@@ -9,7 +9,7 @@ use crate::credential::{
     Testimony,
 };
 use crate::registry::{Credential, CredentialIndex, Registry, Server, ServerIndex, Source};
-use crate::shared_data::{CREATE, SharedData};
+use crate::shared_data::{CREATE, SetError, SharedData};
 use crate::wiring::header;
 
 /// For so long a worker takes what it has last seen in a server's slots for what is there, in ms: reading them costs more
@@ -116,7 +116,8 @@ impl Credentials {
     }
 
     /// The credential for a call to the server at `index`. `slot_header` reads what an injector has handed over, and is not
-    /// asked for what has been seen just now. `again`: the call comes to this server a second time, for its other slot. `None` if no slot has a secret that may be sent.
+    /// asked for what has been seen just now. `again`: the call comes to this server a second time, for its other slot.
+    /// `None` if no slot has a secret that may be sent.
     pub fn choose(
         &self,
         credential: &Credential,
@@ -305,14 +306,20 @@ pub fn testimony(store: &impl SharedData, server: &Server) -> Testimony {
     found.map_or(Testimony::NONE, |(bytes, _)| Testimony::decode(&bytes))
 }
 
-/// Tells everybody what was seen of a token. If somebody else writes at the same time, that is enough.
+/// Tells everybody what was seen of a token.
 pub fn testify(store: &impl SharedData, server: &Server, token: Fingerprint, seen: Seen, now_ms: u64) {
+    /// So often workers may be in each other's way.
+    const TRIES: usize = 4;
     let key = testimony_key(server);
-    let Ok(found) = store.get(&key) else { return };
-    let (bytes, version) = found.unwrap_or((Vec::new(), CREATE));
-    let mut testimony = Testimony::decode(&bytes);
-    testimony.note(token, seen, now_ms);
-    let _ = store.set(&key, &testimony.encode(), version);
+    for _ in 0..TRIES {
+        let Ok(found) = store.get(&key) else { return };
+        let (bytes, version) = found.unwrap_or((Vec::new(), CREATE));
+        let mut testimony = Testimony::decode(&bytes);
+        testimony.note(token, seen, now_ms);
+        if store.set(&key, &testimony.encode(), version) != Err(SetError::CasMismatch) {
+            return;
+        }
+    }
 }
 
 fn testimony_key(server: &Server) -> String {

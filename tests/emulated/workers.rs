@@ -8,7 +8,7 @@ use dualpath::breaker::Breaker;
 use dualpath::registry::Registry;
 use serde_json::{Value, json};
 
-use crate::fixture::{call_body, exchange, first, healthy, prober, registry, route, start, start_with};
+use crate::fixture::{call_body, exchange, first, healthy, json_answer, prober, registry, route, start, start_with};
 use crate::host::{Behaviour, Played, Process, Worker, play};
 
 const WORKERS: usize = 8;
@@ -194,4 +194,18 @@ fn the_prober_keeps_the_gauges_true_without_traffic() {
     prober.tick("prober");
     assert_eq!(process.metric(gauge), 1);
     assert_eq!(process.metric("cortex_circuit_breaker_state.server.mcp-b"), 0, "closed");
+}
+
+#[test]
+fn nothing_that_workers_see_of_tokens_is_lost_between_them() {
+    let process = Process::new();
+    let refused = || first(json_answer(401, "{}"));
+    on_workers(&process, |worker| {
+        for _ in 0..3 {
+            play(worker, "gate", &route(), exchange(&call_body("search", "1"), refused()));
+        }
+    });
+    let known = process.shared_data().get("dualpath", "ct1:mcp-a").expect("what is known of its tokens").0.clone();
+    let number = |at: usize| u64::from_le_bytes(known[at..at + 8].try_into().expect("eight bytes"));
+    assert!(number(24) > 0 && number(32 + 24) > 0, "both are at fault for certain: {known:?}");
 }
