@@ -3,6 +3,16 @@
 //! Bytes are pushed in pieces of any size, events come out. Every byte is looked at once, however small the pieces, and
 //! what is kept in memory is the unfinished line and the data of the unfinished event.
 
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its `data` lines, joined by LF.
+    pub data: Vec<u8>,
+    /// Whether its type is `message`, as it is where none is named. Every client of MCP passes over the others, which
+    /// servers send to show that they are alive.
+    pub is_message: bool,
+}
+
 /// Finds the events in one stream.
 #[derive(Debug, Default)]
 pub struct Scanner {
@@ -16,8 +26,14 @@ pub struct Scanner {
     after_cr: bool,
     /// Whether a whole line has been read, so that no byte order mark can follow.
     begun: bool,
+    /// Whether a line of an event has been read whose end has not come.
+    in_event: bool,
     /// Data of the unfinished event; `None` while it has no data line.
     data: Option<Vec<u8>>,
+    /// Whether the unfinished event names another type than `message`.
+    is_other: bool,
+    /// Whether the unfinished event has an id.
+    has_id: bool,
     /// Whether an event had an id.
     resumable: bool,
 }
@@ -31,11 +47,11 @@ impl Scanner {
         self.pending.extend_from_slice(bytes);
     }
 
-    /// The data of the next complete event that has any, if it has arrived: its `data` lines, joined by LF. Empty for an
-    /// event that only carries an id, as MCP servers open a stream with. Ask until there is none.
+    /// The next complete event that has data, if it has arrived. The data is empty for an event that only carries an id, as
+    /// MCP servers open a stream with. Ask until there is none.
     ///
     /// What is left when the stream ends is an incomplete event, which the specification drops.
-    pub fn next_event(&mut self) -> Option<Vec<u8>> {
+    pub fn next_event(&mut self) -> Option<Event> {
         while let Some((start, end)) = self.next_line() {
             let mut line = self.pending.get(start..end)?;
             if !self.begun {
@@ -43,19 +59,29 @@ impl Scanner {
                 line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
             }
             if line.is_empty() {
+                self.in_event = false;
+                self.resumable |= std::mem::take(&mut self.has_id);
+                let is_message = !std::mem::take(&mut self.is_other);
                 if let Some(data) = self.data.take() {
-                    return Some(data);
+                    return Some(Event { data, is_message });
                 }
-            } else if line.starts_with(b"id:") {
-                self.resumable = true;
-            } else if let Some(value) = data_of(line) {
-                match &mut self.data {
-                    Some(data) => {
-                        data.push(b'\n');
-                        data.extend_from_slice(value);
-                    }
-                    None => self.data = Some(value.to_vec()),
+                continue;
+            }
+            let colon = line.iter().position(|byte| *byte == b':');
+            let (name, value) = colon.and_then(|at| line.split_at_checked(at)).unwrap_or((line, b""));
+            let value = value.strip_prefix(b":").unwrap_or(value);
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            // Without a name it is a comment, which belongs to no event.
+            self.in_event |= !name.is_empty();
+            match (name, &mut self.data) {
+                (b"data", Some(data)) => {
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
                 }
+                (b"data", data) => *data = Some(value.to_vec()),
+                (b"event", _) => self.is_other = !matches!(value, b"" | b"message"),
+                (b"id", _) => self.has_id = !value.is_empty(),
+                _ => {}
             }
         }
         None
@@ -64,6 +90,11 @@ impl Scanner {
     /// Whether an event had an id, with which a client can come back for what follows it.
     pub fn is_resumable(&self) -> bool {
         self.resumable
+    }
+
+    /// Whether no event has begun that is not complete.
+    pub fn is_between_events(&self) -> bool {
+        !self.in_event && self.pending.len() <= self.line_start
     }
 
     /// How many bytes of an unfinished event are held. The caller decides how many are too many.
@@ -94,17 +125,6 @@ impl Scanner {
     }
 }
 
-/// The value of a `data` line; `None` for comments and other fields.
-fn data_of(line: &[u8]) -> Option<&[u8]> {
-    match line.strip_prefix(b"data")? {
-        b"" => Some(b""),
-        rest => {
-            let value = rest.strip_prefix(b":")?;
-            Some(value.strip_prefix(b" ").unwrap_or(value))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -117,8 +137,8 @@ mod tests {
         let mut found = Vec::new();
         for piece in pieces {
             scanner.push(piece);
-            while let Some(data) = scanner.next_event() {
-                found.push(String::from_utf8(data).unwrap());
+            while let Some(event) = scanner.next_event() {
+                found.push(String::from_utf8(event.data).unwrap());
             }
         }
         found
@@ -168,6 +188,56 @@ mod tests {
     }
 
     #[test]
+    fn only_an_event_of_no_type_or_of_the_type_message_is_a_message() {
+        let is_message = |event: &str| {
+            let mut scanner = Scanner::default();
+            scanner.push(format!("{event}data: a\n\ndata: b\n\n").as_bytes());
+            let first = scanner.next_event().unwrap();
+            assert!(scanner.next_event().unwrap().is_message, "the next event has a type of its own");
+            first.is_message
+        };
+        for event in ["", "event: message\n", "event:message\n", "event\n", "event:\n", "event: x\nevent: message\n"] {
+            assert!(is_message(event), "{event:?}");
+        }
+        assert!(is_message("event: x\n\n"), "an event without data ends its type");
+        for event in ["event: ping\n", "event: Message\n", "event:  message\n", "event: error\n", "event: message \n"] {
+            assert!(!is_message(event), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_between_events_only_where_none_has_begun() {
+        for (stream, between) in [
+            ("", true),
+            (": keep-alive\n", true),
+            ("data: a\n\n", true),
+            ("data: a\n\n\n: b\r\n", true),
+            (": keep-al", false),
+            ("id: 1\n", false),
+            ("event: message\n", false),
+            ("data: a\n", false),
+            ("event: message\n: between its lines\n", false),
+        ] {
+            let mut scanner = Scanner::default();
+            scanner.push(stream.as_bytes());
+            while scanner.next_event().is_some() {}
+            assert_eq!(scanner.is_between_events(), between, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_can_come_back_with_the_id_of_a_complete_event() {
+        for (stream, resumable) in
+            [("id: 1\ndata:\n\n", true), ("id: 1\n\n", true), ("id: 1\ndata:\n", false), ("id:\ndata:\n\n", false)]
+        {
+            let mut scanner = Scanner::default();
+            scanner.push(stream.as_bytes());
+            while scanner.next_event().is_some() {}
+            assert_eq!(scanner.is_resumable(), resumable, "{stream:?}");
+        }
+    }
+
+    #[test]
     fn many_small_pieces_cost_no_more_than_one_large_one() {
         let mut stream = b"data: ".to_vec();
         stream.resize(2 << 20, b'x');
@@ -191,18 +261,25 @@ mod tests {
         use super::*;
 
         /// The specification's algorithm on the whole stream at once.
-        fn model(stream: &str) -> Vec<String> {
+        fn model(stream: &str) -> Vec<Event> {
             let stream = stream.strip_prefix('\u{feff}').unwrap_or(stream);
             let unified = stream.replace("\r\n", "\n").replace('\r', "\n");
             let mut lines: Vec<&str> = unified.split('\n').collect();
             lines.pop();
-            let (mut found, mut data) = (Vec::new(), Vec::new());
+            let (mut found, mut data, mut kind) = (Vec::new(), Vec::new(), "");
             for line in lines {
                 let (name, value) = line.split_once(':').unwrap_or((line, ""));
-                if line.is_empty() && !data.is_empty() {
-                    found.push(std::mem::take(&mut data).join("\n"));
+                let value = value.strip_prefix(' ').unwrap_or(value);
+                if line.is_empty() {
+                    if !data.is_empty() {
+                        let data = std::mem::take(&mut data).join("\n").into_bytes();
+                        found.push(Event { data, is_message: matches!(kind, "" | "message") });
+                    }
+                    kind = "";
                 } else if name == "data" {
-                    data.push(value.strip_prefix(' ').unwrap_or(value));
+                    data.push(value);
+                } else if name == "event" {
+                    kind = value;
                 }
             }
             found
@@ -214,11 +291,15 @@ mod tests {
             #[test]
             fn pieces_of_any_size_give_the_events_of_the_specification(
                 words in proptest::collection::vec(
-                    prop::sample::select(vec!["data", ":", " ", "\r", "\n", "\r\n", "\n\n", "x", "data: y\n", "\u{feff}", "id"]), 0..60),
+                    prop::sample::select(vec!["data", ":", " ", "\r", "\n", "\r\n", "\n\n", "x", "data: y\n", "\u{feff}", "id", "event", "event: message\n", "event: x\n"]), 0..60),
                 size in 1usize..9,
             ) {
                 let stream = words.concat();
-                let found = events_of_pieces(stream.as_bytes().chunks(size));
+                let (mut scanner, mut found) = (Scanner::default(), Vec::new());
+                for piece in stream.as_bytes().chunks(size) {
+                    scanner.push(piece);
+                    found.extend(std::iter::from_fn(|| scanner.next_event()));
+                }
                 prop_assert_eq!(found, model(&stream));
             }
 

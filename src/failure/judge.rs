@@ -3,6 +3,7 @@
 use super::rules::own_class_of;
 use super::{BreakerEffect, Class, Condition, Dialect, KnownText, Place, Rule, mcp, rest};
 use crate::jsonrpc::RequestId;
+use crate::sse::Event;
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub struct Case<'a> {
 }
 
 /// What is known of an answer once its headers are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
@@ -130,9 +131,21 @@ pub struct Head {
     pub retry_after_ms: Option<u64>,
     /// Whether the answer ends with its headers.
     pub bodiless: bool,
+    /// Whether the body is compressed, or encoded in another way ([`is_encoded`]). Clients can read it; we don't.
+    pub encoded: bool,
+}
+
+/// Whether a value of `content-encoding` says that a body is not what it seems.
+pub fn is_encoded(value: &[u8]) -> bool {
+    let coding = value.trim_ascii();
+    !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
 }
 
 impl Head {
+    fn has_words(&self) -> bool {
+        !self.bodiless && !self.encoded
+    }
+
     fn verdict(&self, found: (Class, Basis)) -> Verdict {
         let verdict = Verdict::from(found);
         let effect = match (found, self.status) {
@@ -163,8 +176,8 @@ pub enum EventJudgement {
     Answer(Verdict),
     /// A notification or request of the server's: the client must get it now, the answer follows.
     Interim,
-    /// Nothing: data that is empty.
-    Empty,
+    /// No message, but the server shows by it that it is at work: data that is empty, or of another type than `message`.
+    LifeSign,
 }
 
 /// Judges an attempt by the headers of its answer.
@@ -175,9 +188,9 @@ pub fn judge_head(case: &Case<'_>, head: &Head) -> Judgement {
                 return Judgement::Decided(head.verdict((rule.class, Basis::Rule(at))));
             }
             // The body has to be seen first: it may fit a rule that goes ahead of the next one for the status.
-            Condition::Code(_) if case.kind == ServerKind::Mcp && !head.bodiless => return Judgement::NeedsBody,
+            Condition::Code(_) if case.kind == ServerKind::Mcp && head.has_words() => return Judgement::NeedsBody,
             Condition::Message(Place::BadRequest | Place::BadRequestStart, _)
-                if head.status == 400 && !head.bodiless =>
+                if head.status == 400 && head.has_words() =>
             {
                 return Judgement::NeedsBody;
             }
@@ -186,8 +199,8 @@ pub fn judge_head(case: &Case<'_>, head: &Head) -> Judgement {
     }
     match built_in_head(case, head) {
         Some(found) => Judgement::Decided(head.verdict(found)),
-        None if head.bodiless => Judgement::Decided(judge_refusal(case, head, b"")),
-        None => Judgement::NeedsBody,
+        None if head.has_words() => Judgement::NeedsBody,
+        None => Judgement::Decided(judge_refusal(case, head, b"")),
     }
 }
 
@@ -207,6 +220,8 @@ fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
         402..=499 => Class::Caller,
         200..=299 => match (case.kind, case.expected) {
             (ServerKind::Mcp, Expected::Answer(_)) if head.bodiless => Class::Server,
+            // That it came says that the server is well; what it is, the client reads.
+            (ServerKind::Mcp, Expected::Answer(_)) if head.encoded => Class::Success,
             (ServerKind::Mcp, Expected::Answer(_)) => return None,
             _ => Class::Success,
         },
@@ -231,10 +246,10 @@ pub fn judge_body(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
     }
 }
 
-/// Judges the data of one event of an MCP server's stream, which came with HTTP 200. Once the answer has been seen,
-/// later events need no judging.
-pub fn judge_event(case: &Case<'_>, data: &[u8]) -> EventJudgement {
-    mcp::judge_event(case, data)
+/// Judges one event of an MCP server's stream, which came with HTTP 200. Once the answer has been seen, later events need
+/// no judging.
+pub fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
+    mcp::judge_event(case, event)
 }
 
 /// Judges an attempt that ended without an answer. `sent`: part of the call may have reached the server.

@@ -10,6 +10,7 @@ use super::rest::{self, speaks_of_token};
 use super::rules::{Evidence, class_of, known_class_of};
 use super::{Basis, Case, Class, EventJudgement, Expected, Place, Standing};
 use crate::jsonrpc::{Answer, RequestId};
+use crate::sse::Event;
 
 /// "Internal error", the one code that speaks of the server and not of the call.
 const INTERNAL_ERROR: i64 = -32603;
@@ -50,9 +51,29 @@ const fn no_version(text: &'static str) -> KnownText {
 
 /// The class of a body that came with HTTP 2xx and should answer request `id`.
 pub(super) fn judge_answer(case: &Case<'_>, status: u16, body: &[u8], id: RequestId<'_>) -> (Class, Basis) {
+    let text = String::from_utf8_lossy(body);
+    class_of_answer(case, status, Answer::of_body(&text, Some(id)), body)
+}
+
+/// What one event of a stream is.
+pub(super) fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
+    let data = event.data.trim_ascii();
+    if data.is_empty() || !event.is_message {
+        return EventJudgement::LifeSign;
+    }
+    let Expected::Answer(id) = case.expected else { return EventJudgement::Interim };
+    let text = String::from_utf8_lossy(data);
+    match Answer::of_event(&text, Some(id)) {
+        Answer::Message => EventJudgement::Interim,
+        // `[DONE]` too, where no answer came before it: it says that none follows.
+        answer => EventJudgement::Answer(class_of_answer(case, 200, answer, data).into()),
+    }
+}
+
+fn class_of_answer(case: &Case<'_>, status: u16, answer: Answer<'_>, body: &[u8]) -> (Class, Basis) {
     let found =
         |code, places: &[Place], text: &[u8]| class_of(case, Evidence { status, code, places, text, message: text });
-    match Answer::parse(body, Some(id)) {
+    match answer {
         // A vendor's gateway may refuse the token with HTTP 200 and a body of its own.
         Answer::NotJsonRpc if speaks_of_token(case.dialect, body) => (Class::Credential, Basis::TokenCode),
         Answer::Result { is_error: false, .. } => (Class::Success, Basis::Body),
@@ -71,23 +92,12 @@ pub(super) fn judge_answer(case: &Case<'_>, status: u16, body: &[u8], id: Reques
     }
 }
 
-/// What one event of a stream is.
-pub(super) fn judge_event(case: &Case<'_>, data: &[u8]) -> EventJudgement {
-    let data = data.trim_ascii();
-    if data.is_empty() {
-        return EventJudgement::Empty;
-    }
-    let Expected::Answer(id) = case.expected else { return EventJudgement::Interim };
-    match Answer::parse(data, Some(id)) {
-        Answer::Message => EventJudgement::Interim,
-        // `[DONE]` too, where no answer came before it: it says that none follows.
-        _ => EventJudgement::Answer(judge_answer(case, 200, data, id).into()),
-    }
-}
-
 /// The code of the JSON-RPC error that a body is, whichever request it answers.
 pub(super) fn code(body: &[u8]) -> Option<i64> {
-    if let Answer::Error { code, .. } = Answer::parse(body, None) { Some(code) } else { None }
+    match Answer::of_body(&String::from_utf8_lossy(body), None) {
+        Answer::Error { code, .. } => Some(code),
+        _ => None,
+    }
 }
 
 /// The class of a status that the headers leave open.

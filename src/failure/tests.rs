@@ -7,9 +7,10 @@ use Failover::{Always, Never, WhenReplayable};
 use super::*;
 use crate::failure::ServerKind::{self, Mcp, Rest};
 use crate::jsonrpc::RequestId;
+use crate::sse::Event;
 
 fn head(status: u16) -> Head {
-    Head { status, retry_after_ms: None, bodiless: false }
+    Head { status, ..Head::default() }
 }
 
 /// The class of an answer to request 1, judged as an attempt does it: by the head, then by the body if need be.
@@ -210,21 +211,62 @@ fn a_text_of_the_callers_own_does_not_have_the_call_sent_again() {
     assert_eq!(class(Mcp, 200, &echoed), Class::ToolError);
 }
 
+fn message(data: &str) -> Event {
+    Event { data: data.as_bytes().to_vec(), is_message: true }
+}
+
+/// Servers and gateways keep streams alive by events of their own, with `{}` or a time as data. No client reads them.
+#[test]
+fn an_event_of_another_type_is_a_sign_of_life_whatever_it_holds() {
+    for data in ["{}", "ping", RESULT, &error(-32603, "boom")] {
+        let other = Event { is_message: false, ..message(data) };
+        assert_eq!(judge_event(&case(), &other), EventJudgement::LifeSign, "{data}");
+    }
+}
+
+/// A CDN may compress what nobody asked it to: every client can read that, and we can't.
+#[test]
+fn an_encoded_answer_is_a_success_and_an_encoded_refusal_is_judged_by_its_status() {
+    for value in ["gzip", "br", " zstd", "GZIP, identity"] {
+        assert!(is_encoded(value.as_bytes()), "{value}");
+    }
+    for value in ["", " ", "identity", "Identity "] {
+        assert!(!is_encoded(value.as_bytes()), "{value}");
+    }
+    for (status, class) in [
+        (200, Class::Success),
+        (400, Class::Caller),
+        (401, Class::Credential),
+        (403, Class::Authorization),
+        (404, Class::Session),
+        (500, Class::Server),
+    ] {
+        let head = Head { encoded: true, ..head(status) };
+        let rules = [Rule { when: Condition::Code(7), class: Class::Overload }];
+        for rules in [&[][..], &rules] {
+            assert_eq!(judged(Mcp, rules, &head, b"\x1f\x8b\x08").class, class, "{status}");
+            let judged = judge_head(&Case { rules, ..case() }, &head);
+            assert!(matches!(judged, Judgement::Decided(_)), "nobody need wait for it");
+        }
+    }
+    assert_eq!(judged(Mcp, &[], &Head { encoded: true, bodiless: true, ..head(200) }, b"").class, Class::Server);
+}
+
 #[test]
 fn events_are_judged_as_answers_and_everything_else_is_passed_on() {
-    let event = |data: &str| judge_event(&case(), data.as_bytes());
+    let event = |data: &str| judge_event(&case(), &message(data));
     assert_eq!(event(RESULT), EventJudgement::Answer((Class::Success, Basis::Body).into()));
     assert_eq!(event(&error(-32603, "boom")), EventJudgement::Answer((Class::Server, Basis::Code).into()));
     assert_eq!(event("x"), EventJudgement::Answer((Class::Server, Basis::Body).into()));
     assert_eq!(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#), EventJudgement::Interim);
-    assert_eq!(judge_event(&Case { expected: Expected::Anything, ..case() }, b"x"), EventJudgement::Interim);
+    assert_eq!(judge_event(&Case { expected: Expected::Anything, ..case() }, &message("x")), EventJudgement::Interim);
 }
 
 #[test]
 fn empty_data_says_nothing_and_the_done_marker_that_nothing_follows() {
-    let judged = |data: &str| judge_event(&case(), data.as_bytes());
+    let judged = |data: &str| judge_event(&case(), &message(data));
     for data in ["", " "] {
-        assert_eq!(judged(data), EventJudgement::Empty, "{data:?}");
+        assert_eq!(judged(data), EventJudgement::LifeSign, "{data:?}");
     }
     for data in ["[DONE]", " [DONE]\n"] {
         let judged = judged(data);
@@ -311,11 +353,12 @@ mod properties {
             status in prop_oneof![Just(200u16), 200..600u16, any::<u16>()],
             body: Vec<u8>,
             bodiless: bool,
+            encoded: bool,
             retry_after_ms: Option<u64>,
             rest: bool,
         ) {
             let kind = if rest { Rest } else { Mcp };
-            let head = Head { status, retry_after_ms, bodiless };
+            let head = Head { status, retry_after_ms, bodiless, encoded };
             let verdict = judged(kind, &[], &head, &body);
             if goes_on(verdict.class, Replay::NotReplayable) {
                 let refused = if rest { matches!(status, 307 | 308 | 421) } else { matches!(status, 300..=399 | 421) };

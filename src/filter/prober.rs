@@ -20,7 +20,7 @@ use crate::breaker::{Admission, Moment, State, Ticket, View};
 use crate::call::attempt::told_to_breaker;
 use crate::call::credentials::{testify, testimony, watched};
 use crate::credential::{Fingerprint, Seen};
-use crate::failure::{Class, Head, Verdict, decide_on, retry_after};
+use crate::failure::{BreakerEffect, Class, Head, Verdict, decide_on, is_encoded, retry_after};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
@@ -179,8 +179,15 @@ impl Prober {
         if let Some(token) = token.filter(|_| any && !unsent && Headers::Dispatched.status() != Some(400)) {
             testify_by(server, &token, verdict.class, now);
         }
-        let took_ms = (any && !unsent).then(|| now.saturating_sub(began_ms));
-        self.conclude(index, ticket, verdict, took_ms, now);
+        let took_ms = Some(now.saturating_sub(began_ms));
+        let in_time = any && Headers::Dispatched.status() != Some(504);
+        if !in_time && probe::has_begun(&EnvoySharedData, server.id.as_str(), began_ms) {
+            // Not in time, but it is at work.
+            let alive = Verdict { effect: Some(BreakerEffect::Neutral), ..Class::Lost.into() };
+            self.conclude(index, ticket, alive, took_ms, now);
+        } else {
+            self.conclude(index, ticket, verdict, took_ms.filter(|_| any && !unsent), now);
+        }
         if let (ProbeRequest::Initialize(_), true) = (&probe.request, any) {
             say_farewell(server, probe, &self.pass);
         }
@@ -238,6 +245,7 @@ fn reply(body: &[u8]) -> Reply<'_> {
         status: Headers::Dispatched.status().unwrap_or_default(),
         retry_after_ms: Headers::Dispatched.get("retry-after").and_then(|value| retry_after::parse(&value, wall_ms())),
         bodiless: body.is_empty(),
+        encoded: Headers::Dispatched.get("content-encoding").is_some_and(|coding| is_encoded(&coding)),
     };
     Reply { head, of_events: Headers::Dispatched.are_of_events(), body }
 }

@@ -47,8 +47,9 @@ impl<'a> RequestId<'a> {
         self.0.get()
     }
 
-    /// Whether `other` means the same id, perhaps written differently (`"\u0061"` and `"a"`, `1.0` and `1`), as
-    /// servers do that parse an id and write it anew. Numbers too large to be compared exactly must be the same bytes.
+    /// Whether `other`, which an answer bears, means the same id, perhaps written differently (`"\u0061"` and `"a"`, `1.0`
+    /// and `1`), as servers do that parse an id and write it anew. Some make a string of a number, and clients take `"7"` for
+    /// 7. Numbers too large to be compared exactly must be the same bytes.
     pub fn matches(self, other: RequestId<'_>) -> bool {
         if self.as_json() == other.as_json() {
             return true;
@@ -56,6 +57,9 @@ impl<'a> RequestId<'a> {
         match (text(self.0), text(other.0)) {
             (Some(mine), Some(theirs)) => mine == theirs,
             (None, None) => matches!((self.exact(), other.exact()), (Some(mine), Some(theirs)) if mine == theirs),
+            (None, Some(theirs)) if !theirs.trim_ascii_start().starts_with('"') => {
+                RequestId::from_json(&theirs).is_some_and(|number| self.matches(number))
+            }
             _ => false,
         }
     }

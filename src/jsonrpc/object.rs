@@ -112,15 +112,6 @@ fn is_alike(name: &str, known: &str) -> bool {
     name.chars().map(fold).eq(known.chars().map(fold))
 }
 
-/// For `deserialize_with`: the member must be an object where it is present.
-pub(super) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(ObjectOnly(deserializer)).map(Some)
-}
-
 /// For `deserialize_with`: tells a member that is `null` (`Some`) from one that is absent (`None`).
 pub(super) fn present<'de, D>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error>
 where

@@ -130,11 +130,11 @@ fn nesting_however_deep_does_not_overflow_the_stack() {
     assert_eq!(id_of(&body), Some("1"));
     assert!(matches!(parse(deep.as_bytes()), Incoming::Batch));
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":{deep}}}}}"#);
-    assert!(matches!(Answer::parse(body.as_bytes(), None), Answer::Result { is_error: false, .. }));
+    assert!(matches!(Answer::of_body(&body, None), Answer::Result { is_error: false, .. }));
 }
 
 fn answer(body: &str) -> Answer<'_> {
-    Answer::parse(body.as_bytes(), RequestId::from_json("1"))
+    Answer::of_body(body, RequestId::from_json("1"))
 }
 
 #[test]
@@ -152,12 +152,26 @@ fn results_and_errors_of_the_request_are_read() {
 
 #[test]
 fn an_id_rewritten_with_the_same_meaning_is_the_same_id() {
-    for (mine, theirs) in [("1.0", "1"), ("1e2", "100"), (r#""\u0061""#, r#""a""#), ("-5", "-5")] {
+    for (mine, theirs) in [
+        ("1.0", "1"),
+        ("1e2", "100"),
+        (r#""\u0061""#, r#""a""#),
+        ("-5", "-5"),
+        ("7", r#""7""#),
+        ("7", r#"" 7.0""#),
+        ("18446744073709551617", r#""18446744073709551617""#),
+    ] {
         assert!(RequestId::from_json(mine).unwrap().matches(RequestId::from_json(theirs).unwrap()), "{mine} {theirs}");
     }
-    for (mine, theirs) in
-        [("1", r#""1""#), ("1", "2"), ("18446744073709551617", "18446744073709551618"), (r#""a""#, r#""A""#)]
-    {
+    for (mine, theirs) in [
+        ("1", r#""2""#),
+        (r#""1""#, "1"),
+        ("1", r#""\"1\"""#),
+        ("1", r#""one""#),
+        ("1", "2"),
+        ("18446744073709551617", "18446744073709551618"),
+        (r#""a""#, r#""A""#),
+    ] {
         assert!(!RequestId::from_json(mine).unwrap().matches(RequestId::from_json(theirs).unwrap()), "{mine} {theirs}");
     }
 }
@@ -165,7 +179,7 @@ fn an_id_rewritten_with_the_same_meaning_is_the_same_id() {
 #[test]
 fn an_answer_to_another_request_is_not_ours() {
     assert!(matches!(answer(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#), Answer::WrongId));
-    assert!(matches!(answer(r#"{"jsonrpc":"2.0","id":"1","error":{"code":1}}"#), Answer::WrongId));
+    assert!(matches!(answer(r#"{"jsonrpc":"2.0","id":"2","error":{"code":1}}"#), Answer::WrongId));
 }
 
 #[test]
@@ -187,12 +201,59 @@ fn what_is_not_an_answer_is_told_apart() {
         r#"{"jsonrpc":"2.0","id":1,"result":[true]}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
         r#"{"jsonrpc":"2.0","result":{}}"#,
-        r#"{"jsonrpc":"2.0","id":1,"result":{},"result":{}}"#,
+        r#"{"id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"result":null}"#,
+        r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":null,"error":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.5,"message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":"E1","message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":{}}}"#,
+        r#"[[{"jsonrpc":"2.0","id":1,"result":{}}]]"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1}}"#,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code":99999999999999999999}}"#,
         r#"{"message":"x","code":"390144"}"#,
     ] {
         assert!(matches!(answer(body), Answer::NotJsonRpc), "{body}");
+    }
+}
+
+/// What the official SDK for Python or the one for TypeScript reads as an answer, where a stricter reader sees none.
+#[test]
+fn an_answer_is_read_as_leniently_as_clients_read_it() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":"1","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1.0,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"isError":false,"isError":false}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"isError":"false"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"isError":null}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"content":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"\ud83d":"\ud83d"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"result":{}}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#,
+        r#"[{"jsonrpc":"2.0","method":"notifications/progress"},{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]"#,
+        "\u{feff} {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+    ] {
+        assert!(matches!(answer(body), Answer::Result { is_error: false, .. }), "{body}: {:?}", answer(body));
+    }
+    for word in ["true", r#""true""#, r#""True""#, "1", r#""yes""#] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"isError":{word}}}}}"#);
+        assert!(matches!(answer(&body), Answer::Result { is_error: true, .. }), "{body}");
+    }
+    for code in ["-32602", "-32602.0", r#""-32602""#, r#"" -32602 ""#, r#"1,"code":-32602"#] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":null,"error":{{"code":{code},"message":"\ud83d"}}}}"#);
+        assert!(matches!(answer(&body), Answer::Error { code: -32602, .. }), "{body}: {:?}", answer(&body));
+    }
+}
+
+#[test]
+fn the_data_of_an_event_is_one_message_and_nothing_around_it() {
+    let read = |data| Answer::of_event(data, RequestId::from_json("1"));
+    assert!(read(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#).is_readable());
+    for data in [r#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#, "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"] {
+        assert!(!read(data).is_readable(), "{data}");
     }
 }
 
@@ -216,7 +277,8 @@ fn every_error_says_that_it_is_ours_and_why() {
 #[test]
 fn a_result_that_json_cannot_express_becomes_an_error() {
     let body = result(RequestId::from_json("1").unwrap(), &BTreeMap::from([((1, 2), 3)]));
-    assert!(matches!(Answer::parse(&body, None), Answer::Error { code: 50307, .. }));
+    let text = String::from_utf8(body).unwrap();
+    assert!(matches!(Answer::of_body(&text, None), Answer::Error { code: 50307, .. }));
 }
 
 #[test]
@@ -234,6 +296,7 @@ mod properties {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::super::*;
 
@@ -243,7 +306,7 @@ mod properties {
         #[test]
         fn no_bytes_make_the_readers_panic(body: Vec<u8>) {
             parse(&body);
-            Answer::parse(&body, RequestId::from_json("1"));
+            Answer::of_body(&String::from_utf8_lossy(&body), RequestId::from_json("1"));
         }
 
         #[test]
@@ -254,7 +317,39 @@ mod properties {
             }
             body.truncate(body.len() - cut);
             parse(&body);
-            Answer::parse(&body, None);
+            Answer::of_body(&String::from_utf8_lossy(&body), None);
+        }
+
+        /// Members in any order, twice, or null: what is read is what another reader of JSON finds there, for which the last
+        /// of a repeated member counts too.
+        #[test]
+        fn an_answer_means_what_its_last_members_say(members in proptest::collection::vec(
+            prop::sample::select(vec![
+                r#""jsonrpc":"2.0""#, r#""jsonrpc":"1.0""#, r#""id":1"#, r#""id":"1""#, r#""id":2"#, r#""id":null"#,
+                r#""result":{}"#, r#""result":null"#, r#""result":{"isError":true,"isError":false}"#,
+                r#""result":{"isError":"true"}"#, r#""error":null"#, r#""error":{"code":1}"#, r#""error":{"code":"1.0"}"#,
+                r#""error":{"code":null,"message":"m"}"#, r#""method":"m""#, r#""method":null"#, r#""other":[{"id":3}]"#,
+            ]), 0..9)) {
+            let body = format!("{{{}}}", members.join(","));
+            let read = Answer::of_body(&body, RequestId::from_json("1"));
+            let value: Value = serde_json::from_str(&body).unwrap();
+            let is_there = |name: &str| value.get(name).is_some_and(|member| !member.is_null());
+            let is_ours = is_there("id").then(|| value["id"] == 1 || value["id"] == "1");
+            let expected = if value["jsonrpc"] != "2.0" {
+                "NotJsonRpc"
+            } else {
+                match (is_there("method"), is_there("result"), is_there("error"), is_ours) {
+                    (true, false, false, _) => "Message",
+                    (false, true, false, Some(true)) => "Result",
+                    (false, true, false, Some(false)) | (false, false, true, Some(false)) => "WrongId",
+                    (false, false, true, _) if !value["error"]["code"].is_null() => "Error",
+                    _ => "NotJsonRpc",
+                }
+            };
+            prop_assert!(format!("{read:?}").starts_with(expected), "{}: {:?}, not {}", body, read, expected);
+            if let Answer::Result { is_error, .. } = read {
+                prop_assert_eq!(is_error, value["result"]["isError"] == "true");
+            }
         }
     }
 }

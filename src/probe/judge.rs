@@ -4,9 +4,10 @@ use super::request::ID;
 use crate::failure::{
     Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, judge_body, judge_event, judge_head,
 };
-use crate::jsonrpc::RequestId;
+use crate::jsonrpc::{Answer, RequestId};
+use crate::mcp::introduction;
 use crate::registry::{ProbeRequest, Server};
-use crate::sse::Scanner;
+use crate::sse::{Event, Scanner};
 
 /// A probe's answer. Envoy makes one itself where the server gives none: 503 for a connection that failed, 504 for a
 /// timeout; these are taken for the server's, and mean the same.
@@ -45,7 +46,7 @@ pub fn judge(server: &Server, request: &ProbeRequest, reply: Option<Reply<'_>>) 
         }
         ProbeRequest::Ping | ProbeRequest::Initialize(_) | ProbeRequest::Discover => {
             let case = case(RequestId::from_json(ID).map_or(Expected::Anything, Expected::Answer));
-            if reply.of_events && (200..300).contains(&reply.head.status) {
+            if reply.of_events && !reply.head.encoded && (200..300).contains(&reply.head.status) {
                 return events(&case, reply.body);
             }
             whole(&case, &reply)
@@ -62,12 +63,27 @@ fn whole(case: &Case<'_>, reply: &Reply<'_>) -> Verdict {
 
 /// The answer in a stream. One that ends without it is none.
 fn events(case: &Case<'_>, body: &[u8]) -> Verdict {
-    let mut scanner = Scanner::default();
-    scanner.push(body);
-    while let Some(data) = scanner.next_event() {
-        if let EventJudgement::Answer(verdict) = judge_event(case, &data) {
-            return verdict;
-        }
+    match FirstAnswer::default().push(body).map(|answer| judge_event(case, &answer)) {
+        Some(EventJudgement::Answer(verdict)) => verdict,
+        _ => Class::Server.into(),
     }
-    Class::Server.into()
+}
+
+/// Looks in a stream for the answer to a request of our own, a probe or one that opens a session: the first message with
+/// its id, whatever comes before it. Some servers leave the stream open after that.
+#[derive(Debug, Default)]
+pub struct FirstAnswer(Scanner);
+
+impl FirstAnswer {
+    /// Takes the bytes that follow those pushed before; the answer, once it is there.
+    pub fn push(&mut self, bytes: &[u8]) -> Option<Event> {
+        self.0.push(bytes);
+        std::iter::from_fn(|| self.0.next_event()).find(answers)
+    }
+}
+
+fn answers(event: &Event) -> bool {
+    let text = String::from_utf8_lossy(&event.data);
+    let answers = |id| Answer::of_event(&text, RequestId::from_json(id)).is_readable();
+    event.is_message && [ID, introduction::ID].into_iter().any(answers)
 }

@@ -91,7 +91,7 @@ fn asked(request: &ProbeRequest) -> Server {
 }
 
 fn verdict(request: &ProbeRequest, status: u16, of_events: bool, body: &str) -> Verdict {
-    let head = Head { status, retry_after_ms: None, bodiless: body.is_empty() };
+    let head = Head { status, bodiless: body.is_empty(), ..Head::default() };
     judge(&asked(request), request, Some(Reply { head, of_events, body: body.as_bytes() }))
 }
 
@@ -106,6 +106,39 @@ fn the_answer_to_a_probe_is_a_success_in_either_framing() {
     assert_eq!(judged(&HANDSHAKE, 200, false, RESULT), Class::Success);
     let events = format!("id: 0\ndata:\n\n: hello\n\nevent: message\ndata: {RESULT}\n\n");
     assert_eq!(judged(&HANDSHAKE, 200, true, &events), Class::Success);
+}
+
+/// Field case: with a keep-alive event first the breaker of a healthy server opened again with every probe.
+#[test]
+fn a_probe_is_decided_by_the_first_answer_to_its_id() {
+    let before = concat!(
+        ": hello\n\n",
+        "event: keepalive\ndata: {}\n\n",
+        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n",
+        "data: {\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n\n",
+        "data: [DONE]\n\n",
+    );
+    let answer = format!("data: {RESULT}\n\n");
+    assert_eq!(judged(&HANDSHAKE, 200, true, &[before, &answer].concat()), Class::Success);
+    let error =
+        "data: {\"jsonrpc\":\"2.0\",\"id\":\"dualpath-probe\",\"error\":{\"code\":-32603,\"message\":\"x\"}}\n\n";
+    assert_eq!(judged(&HANDSHAKE, 200, true, &[before, error, &answer].concat()), Class::Server);
+    assert_eq!(judged(&HANDSHAKE, 200, true, before), Class::Server);
+
+    let mut waiting = FirstAnswer::default();
+    for piece in before.as_bytes().chunks(5) {
+        assert_eq!(waiting.push(piece), None);
+    }
+    assert_eq!(waiting.push(answer.as_bytes()).map(|event| event.data), Some(RESULT.as_bytes().to_vec()));
+}
+
+#[test]
+fn a_compressed_answer_to_a_probe_counts() {
+    for of_events in [false, true] {
+        let head = Head { status: 200, encoded: true, ..Head::default() };
+        let reply = Reply { head, of_events, body: b"\x1f\x8b\x08" };
+        assert_eq!(judge(&asked(&HANDSHAKE), &HANDSHAKE, Some(reply)).class, Class::Success);
+    }
 }
 
 #[test]
@@ -153,7 +186,7 @@ fn a_lost_session_or_a_refused_credential_says_nothing_about_the_server() {
 
 #[test]
 fn a_server_that_asks_to_be_left_alone_says_for_how_long() {
-    let head = Head { status: 503, retry_after_ms: Some(7_000), bodiless: true };
+    let head = Head { status: 503, retry_after_ms: Some(7_000), bodiless: true, encoded: false };
     let verdict = judge(&asked(&HANDSHAKE), &HANDSHAKE, Some(Reply { head, of_events: false, body: b"" }));
     assert_eq!((verdict.class, verdict.retry_after_ms), (Class::Overload, Some(7_000)));
 }
@@ -175,7 +208,7 @@ proptest::proptest! {
         of_events: bool,
         body in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
     ) {
-        let head = Head { status, retry_after_ms: None, bodiless: body.is_empty() };
+        let head = Head { status, bodiless: body.is_empty(), ..Head::default() };
         for request in [HANDSHAKE, ProbeRequest::Discover, http()] {
             judge(&asked(&request), &request, Some(Reply { head, of_events, body: &body }));
         }

@@ -28,6 +28,7 @@ fn a_stream_that_is_done_before_it_said_anything_is_no_answer() {
 fn a_stream_that_ends_early_is_an_answer_only_if_it_can_be_resumed() {
     for (stream, servers) in [
         ("id: 7\ndata:\n\n", &["mcp-a"][..]),
+        ("id: 7\n", &["mcp-a", "mcp-b"]),
         ("data:\n\n", &["mcp-a", "mcp-b"]),
         (": hello\n\n", &["mcp-a", "mcp-b"]),
         ("", &["mcp-a", "mcp-b"]),
@@ -45,4 +46,60 @@ fn a_json_answer_reaches_the_client_as_json_whatever_the_server_calls_it() {
         assert!(told.starts_with("application/json"), "{kind:?}: {told}");
         assert_eq!(told.contains("charset"), kind.contains("charset"), "what is right stays as it is");
     }
+}
+
+/// What one of the official SDKs reads is an answer: one server executes the call, its breaker hears of a success, and the
+/// client gets the bytes.
+#[test]
+fn what_a_client_can_read_passes_byte_for_byte() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":"1","result":{"content":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":1.0,"result":{"content":[]},"error":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":false,"isError":false}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":"false"}}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"result":{"content":[]}}]"#,
+        "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}",
+    ] {
+        for tool in ["search", "write"] {
+            assert_passes(tool, "application/json", &[body], "success");
+        }
+    }
+    for error in [r#"{"code":-32602.0,"message":"x"}"#, r#"{"code":"-32602","message":"x"}"#] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":null,"error":{error}}}"#);
+        assert_passes("search", "application/json", &[&body], "caller");
+    }
+    let answer = format!("data: {RESULT}\n\n");
+    for event in
+        ["event: keepalive\ndata: {}\n\n", "event: ping\ndata: {\"timestamp\":1}\n\n", "event: heartbeat\ndata: 7\n\n"]
+    {
+        for tool in ["search", "write"] {
+            assert_passes(tool, "text/event-stream", &[event, &answer], "success");
+            assert_passes(tool, "text/event-stream", &[event, event, "event: message\n", &answer], "success");
+        }
+    }
+}
+
+#[test]
+fn a_compressed_answer_passes_and_says_that_the_server_is_well() {
+    for kind in ["application/json", "text/event-stream"] {
+        let world = World::new();
+        let mut answer = Response::new(200, kind, b"\x1f\x8b\x08\x00not really");
+        answer.headers.add("content-encoding", "gzip");
+        let played = world.call("search", first(Behaviour::Answer(answer.clone())));
+        assert_eq!((played.servers(), &played.reply().body), (vec!["mcp-a"], &answer.pieces.concat()));
+        assert_eq!(played.reply().headers.get("content-encoding").as_deref(), Some("gzip"));
+        assert_eq!(world.metric("dualpath_attempts_total.server.mcp-a.outcome.success"), 1);
+    }
+}
+
+/// A server that answers so has answered: `outcome` is what the attempt is counted as.
+fn assert_passes(tool: &str, kind: &str, pieces: &[&str], outcome: &str) {
+    let world = World::new();
+    let mut answer = Response::new(200, kind, "");
+    answer.headers.remove("content-length");
+    answer.pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+    let played = world.call(tool, first(Behaviour::Answer(answer)));
+    assert_eq!((played.servers(), played.reply().status()), (vec!["mcp-a"], 200), "{pieces:?}");
+    assert_eq!(played.reply().text(), pieces.concat());
+    assert_eq!(world.metric(&format!("dualpath_attempts_total.server.mcp-a.outcome.{outcome}")), 1, "{pieces:?}");
 }

@@ -155,6 +155,16 @@ fn a_server_that_answers_every_probe_without_a_verdict_is_there() {
     }
 }
 
+/// Field case: a healthy server whose answers are compressed was kept out, as its probes were read as garbage.
+#[test]
+fn a_compressed_answer_closes_the_breaker() {
+    let process = due();
+    let prober = prober(&process);
+    let probe = the_probe(&prober);
+    prober.answer(&probe, json_headers(&[("content-encoding", "gzip")]), b"\x1f\x8b\x08");
+    assert_eq!(process.metric(STATE), 0);
+}
+
 #[test]
 fn a_probe_that_never_reports_gives_way_once_its_lease_is_over() {
     let process = due();

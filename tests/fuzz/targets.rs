@@ -6,7 +6,7 @@ use std::rc::Rc;
 use dualpath::breaker::codec::{Decoded, decode, encode};
 use dualpath::breaker::{Breaker, CallResult, Moment, Outcome, Policy, Record, Ticket};
 use dualpath::call::handover;
-use dualpath::jsonrpc::{Incoming, parse};
+use dualpath::jsonrpc::{Answer, Incoming, RequestId, parse};
 use dualpath::mcp::Params;
 use dualpath::registry::Registry;
 use dualpath::shared_data::{HostError, SetError, SharedData};
@@ -51,7 +51,7 @@ const JSON: &[&str] = &[
     "[[[[[[[[",
 ];
 
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "record", corpus: records, words: &["\u{1}", "\0\0\0\0"], check: record },
     Target {
         name: "handover",
@@ -60,6 +60,7 @@ pub const TARGETS: [Target; 6] = [
         check: written_call,
     },
     Target { name: "jsonrpc", corpus: messages, words: JSON, check: message },
+    Target { name: "answer", corpus: answers, words: JSON, check: answered },
     Target {
         name: "events",
         corpus: streams,
@@ -211,6 +212,33 @@ fn message(body: &[u8]) {
     if let Ok(params) = Params::parse(request.params) {
         assert_eq!(params.name.as_deref(), value["params"]["name"].as_str());
     }
+}
+
+fn answers() -> Vec<Vec<u8>> {
+    [
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"}],"isError":false}}"#,
+        r#"{"jsonrpc":"2.0","id":"1","error":{"code":"-32603","message":"\u0061"},"result":null}"#,
+        "\u{feff}[{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"isError\":\"true\",\"isError\":1}}]",
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602.0}}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What is taken for an answer is one to another reader of JSON as well: in an event it is an object with a result or an
+/// error, in a body it may be an element of an array.
+fn answered(body: &[u8]) {
+    let text = String::from_utf8_lossy(body);
+    let id = RequestId::from_json("1");
+    let (whole, event) = (Answer::of_body(&text, id), Answer::of_event(&text, id));
+    assert!(whole.is_readable() || !event.is_readable(), "a body may be more than an event, not less");
+    if !whole.is_readable() {
+        return;
+    }
+    let Ok(value) = serde_json::from_str::<Value>(text.strip_prefix('\u{feff}').unwrap_or(&text)) else { return };
+    let messages = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+    let member = if matches!(whole, Answer::Result { .. }) { "result" } else { "error" };
+    assert!(messages.iter().any(|message| message["jsonrpc"] == "2.0" && message[member].is_object()));
 }
 
 fn streams() -> Vec<Vec<u8>> {

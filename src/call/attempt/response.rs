@@ -1,15 +1,16 @@
 //! An attempt's answer: held as long as it takes to judge it, and no longer.
 //!
-//! A JSON answer is judged whole. An SSE answer is held until its first event with data, then streams. A REST answer is
-//! held to its end, because it must be translated.
+//! A JSON answer is judged whole. An SSE answer is held until its first message, then streams; earlier if it shows for half
+//! of the attempt's time that it is alive, or brings an id with which its client could come back. A REST answer is held to
+//! its end, because it must be translated. What is too long to be held, or compressed, passes unjudged.
 
 use super::request::response;
 use super::{Attempt, Body, Flow, Reaction, Scene};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind, Session};
 use crate::failure::{
-    Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, judge_body, judge_event, judge_head,
-    retry_after,
+    Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body, judge_event,
+    judge_head, retry_after,
 };
 use crate::held;
 use crate::jsonrpc::Answer;
@@ -29,6 +30,8 @@ pub struct ResponseHead<'h> {
     pub status: u16,
     /// The value of `content-type`.
     pub content_type: Option<&'h [u8]>,
+    /// The value of `content-encoding`.
+    pub content_encoding: Option<&'h [u8]>,
     /// The value of `retry-after`.
     pub retry_after: Option<&'h [u8]>,
     /// Whether the answer ends with its headers.
@@ -55,7 +58,8 @@ impl Attempt {
         self.answered_after_ms = Some(scene.now_ms.saturating_sub(self.began_ms).saturating_sub(self.waited_ms));
         let retry_after_ms = head.retry_after.and_then(|value| retry_after::parse(value, (scene.wall_ms)()));
         let ResponseHead { status, content_type, bodiless, .. } = *head;
-        let head = Head { status, retry_after_ms, bodiless };
+        let encoded = head.content_encoding.is_some_and(is_encoded);
+        let head = Head { status, retry_after_ms, bodiless, encoded };
         let mut reaction = Reaction::default();
         match self.judge_head(scene, &head) {
             Judgement::Decided(verdict) if self.translates && is_translated(verdict.class) => {
@@ -135,13 +139,9 @@ impl Attempt {
         if !end && size <= limit && self.has_room(scene, size) {
             return self.hold(Holding::Whole(head, size));
         }
-        let mut reaction = Reaction::default();
         if (size > limit || self.lacked_room) && head.status < 300 {
-            // Too long to be held, or too much beside what else is held: a REST answer can't be translated; an MCP answer streams on unjudged, and that it
-            // came at all says that the server is well.
-            let class = if self.translates { Class::Server } else { Class::Success };
-            self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
-            return reaction;
+            // Too long to be held, or too much beside what else is held.
+            return self.pass_unjudged(scene);
         }
         let bytes = body(0, size.min(limit));
         let judged = judge_body(&case(scene), &head, &bytes);
@@ -149,8 +149,7 @@ impl Attempt {
         if self.translates && is_translated(verdict.class) {
             return self.translate(scene, &head, verdict, size, body);
         }
-        self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, &mut reaction);
-        reaction
+        self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, false)
     }
 
     fn first_event(
@@ -162,54 +161,73 @@ impl Attempt {
         end: bool,
         body: &Body<'_>,
     ) -> Reaction {
-        let mut reaction = Reaction::default();
         scanner.push(&body(searched, size.saturating_sub(searched)));
-        while let Some(data) = scanner.next_event() {
-            match judge_event(&case(scene), &data) {
-                EventJudgement::Empty => {}
-                EventJudgement::Interim => {
-                    self.conclude(scene, Class::Success.into(), true, &mut reaction);
-                    return reaction;
-                }
+        while let Some(event) = scanner.next_event() {
+            match judge_event(&case(scene), &event) {
+                EventJudgement::LifeSign => {}
+                EventJudgement::Interim => return self.pass_unjudged(scene),
                 EventJudgement::Answer(verdict) => {
                     let verdict = seen(scene, verdict);
-                    self.conclude_read(scene, verdict, KeptAnswer { status: 200, body: data }, &mut reaction);
-                    return reaction;
+                    return self.conclude_read(scene, verdict, KeptAnswer { status: 200, body: event.data }, true);
                 }
             }
         }
-        if end {
+        let is_whole = scanner.is_between_events();
+        if end && !(scanner.is_resumable() && is_whole) {
             // A server may end a connection after an event that only has an id; its client comes back with that for the
             // answer. Any other stream that ends here is no answer.
-            let class = if scanner.is_resumable() && scanner.held() == 0 { Class::Success } else { Class::Server };
-            self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
+            let mut reaction = Reaction::default();
+            self.conclude(scene, Class::Server.into(), false, &mut reaction);
             return reaction;
         }
-        let is_alive = size > 0 && scanner.held() == 0;
         // The host holds the stream, the scanner a copy of its event; memory that grows piece by piece is half empty.
         let held = size.saturating_add(scanner.held().saturating_mul(2));
-        if size > body_limit(scene) || !self.has_room(scene, held) || (is_alive && !scene.call.replay.is_allowed()) {
-            // A call that can't be repeated gains little from being held, and while it is the router's clock runs: a
-            // server that shows by comments that it is at work must not be cut off.
-            self.conclude(scene, Class::Success.into(), true, &mut reaction);
-            return reaction;
+        let shows_life = size > 0 && is_whole && (scanner.is_resumable() || self.has_waited_enough(scene));
+        if end || shows_life || size > body_limit(scene) || !self.has_room(scene, held) {
+            return self.pass_unjudged(scene);
         }
         self.hold(Holding::Event(scanner, size))
     }
 
-    /// Settles the attempt by `answer`, which has been read whole.
-    fn conclude_read(&mut self, scene: &mut Scene<'_>, verdict: Verdict, answer: KeptAnswer, reaction: &mut Reaction) {
+    /// Whether a stream that shows life need not be held any longer. While it is, the router's clock runs, and a server that
+    /// is at work must not be cut off. A call that can't be repeated gains little from being held; any other is held for
+    /// half of its time, in which it can still go on.
+    fn has_waited_enough(&self, scene: &Scene<'_>) -> bool {
+        let per_try_ms = scene.call.flight.time().per_try_ms;
+        !scene.call.replay.is_allowed() || per_try_ms > 0 && self.took_ms(scene) >= per_try_ms.div_ceil(2)
+    }
+
+    /// Lets an answer go unread. That it came at all says that the server is well; but what must be translated is of no use
+    /// so.
+    fn pass_unjudged(&mut self, scene: &mut Scene<'_>) -> Reaction {
+        let class = if self.translates { Class::Server } else { Class::Success };
+        let mut reaction = Reaction::default();
+        self.conclude(scene, class.into(), class == Class::Success, &mut reaction);
+        reaction
+    }
+
+    /// Settles the attempt by `answer`, which has been read whole. `of_event`: it is the data of an event.
+    fn conclude_read(
+        &mut self,
+        scene: &mut Scene<'_>,
+        verdict: Verdict,
+        answer: KeptAnswer,
+        of_event: bool,
+    ) -> Reaction {
         // Asked of failures only: what is judged a success can be read.
         // A refusal is to no request's id.
-        let readable =
-            verdict.class == Class::Success || verdict.is_refusal_of_mcp() || is_readable(scene, &answer.body);
-        self.conclude(scene, verdict, readable, reaction);
+        let readable = verdict.class == Class::Success
+            || verdict.is_refusal_of_mcp()
+            || is_readable(scene, &answer.body, of_event);
+        let mut reaction = Reaction::default();
+        self.conclude(scene, verdict, readable, &mut reaction);
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
         } else if readable && reaction.onward_in_s.is_some() && answer.body.len() <= LONGEST_KEPT && owns_session(scene)
         {
             scene.call.owners_failure = Some(answer);
         }
+        reaction
     }
 
     /// Turns the API's answer into the tool's result. `size` is the number of bytes in the body buffer.
@@ -274,8 +292,9 @@ fn is_replaced_by_gate(scene: &Scene<'_>, class: Class, status: u16) -> bool {
 }
 
 /// Whether an MCP client can read this as the answer to its call.
-fn is_readable(scene: &Scene<'_>, body: &[u8]) -> bool {
-    matches!(Answer::parse(body, scene.call.request_id()), Answer::Result { .. } | Answer::Error { .. })
+fn is_readable(scene: &Scene<'_>, body: &[u8], of_event: bool) -> bool {
+    let (text, id) = (String::from_utf8_lossy(body), scene.call.request_id());
+    if of_event { Answer::of_event(&text, id) } else { Answer::of_body(&text, id) }.is_readable()
 }
 
 /// What the server's answer is judged by.

@@ -150,7 +150,7 @@ impl Attempt {
         class == Class::Lost && time.hurried && self.took_ms(scene) >= time.per_try_ms
     }
 
-    fn took_ms(&self, scene: &Scene<'_>) -> u64 {
+    pub(super) fn took_ms(&self, scene: &Scene<'_>) -> u64 {
         scene.now_ms.saturating_sub(self.began_ms)
     }
 

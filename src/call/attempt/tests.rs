@@ -117,6 +117,83 @@ fn a_failure_in_a_200_sends_the_call_on() {
     assert_eq!(world.call.flight.destination(), Some("b"));
 }
 
+/// An attempt of a call with this much time that has had these pieces of a stream, each at its time; what came of the last.
+fn streamed(replay: Replay, per_try_ms: u64, pieces: &[(u64, &str)]) -> Reaction {
+    let mut world = World::new();
+    world.call.replay = replay;
+    let time = Time { per_try_ms, ..Time::UNLIMITED };
+    world.call.flight = Flight::new(world.call.flight.hops().to_vec(), 0, Pace::Usual, time);
+    let mut attempt = world.begin();
+    world.at(0, |scene| attempt.response_headers(scene, &head(200, "text/event-stream")));
+    let (mut stream, mut last) = (String::new(), Reaction::default());
+    for (at, piece) in pieces {
+        assert!(last.settled.is_none(), "let go before {piece:?}");
+        stream.push_str(piece);
+        last = world.at(*at, |scene| attempt.response_body(scene, stream.len(), false, &of(&stream)));
+    }
+    last
+}
+
+/// Field case: a gateway sends `event: keepalive` before the answer. Reported as no answer, the call ran twice.
+#[test]
+fn events_of_another_type_than_message_are_never_judged() {
+    for event in
+        ["event: keepalive\ndata: {}\n\n", "event: ping\ndata: ping\n\n", "event: error\ndata: {\"code\":1}\n\n"]
+    {
+        let answer = ["data: ", RESULT, "\n\n"].concat();
+        let held = streamed(Replay::Allowed, 0, &[(0, event)]);
+        assert_eq!((held.flow, held.settled), (Flow::Hold, None), "{event:?}");
+        let passed = streamed(Replay::Allowed, 0, &[(0, event), (1, &answer)]);
+        assert_eq!(
+            (passed.flow, passed.settled.map(|settled| settled.verdict.class)),
+            (Flow::Pass, Some(Class::Success))
+        );
+        let at_once = streamed(Replay::NotReplayable, 0, &[(0, event)]);
+        assert_eq!(class(&at_once), Some(Class::Success), "it shows life, and nothing is gained by holding");
+    }
+}
+
+/// Field case: a stream was cut off at the timeout, and the call executed once more, however alive it was.
+#[test]
+fn a_stream_that_is_alive_at_half_its_time_is_let_go() {
+    for sign in [": keep-alive\n\n", ": keep-alive\n", "event: ping\ndata: 1\n\n"] {
+        for (at, flow) in [(0, Flow::Hold), (999, Flow::Hold), (1000, Flow::Pass), (1999, Flow::Pass)] {
+            let reaction = streamed(Replay::Allowed, 2000, &[(0, sign), (at, sign)]);
+            assert_eq!(reaction.flow, flow, "{sign:?} at {at}");
+        }
+    }
+    let cut = streamed(Replay::Allowed, 2000, &[(1500, "event: message\n")]);
+    assert_eq!(cut.flow, Flow::Hold, "in the middle of an event it may be the answer");
+    let unlimited = streamed(Replay::Allowed, 0, &[(100_000, ": keep-alive\n\n")]);
+    assert_eq!(unlimited.flow, Flow::Hold, "without a limit nothing cuts it off");
+}
+
+/// A client that has the id can come back for what follows it, and has nothing without.
+#[test]
+fn an_event_with_an_id_and_no_data_goes_out_at_once() {
+    for event in ["id: 7\ndata:\n\n", "id: 7\n\n", "retry: 500\nid: 7\ndata: \n\n"] {
+        let reaction = streamed(Replay::Allowed, 2000, &[(0, event)]);
+        assert_eq!((reaction.flow, reaction.settled.is_some()), (Flow::Pass, true), "{event:?}");
+    }
+    let cut = streamed(Replay::Allowed, 2000, &[(0, "id: 7\n")]);
+    assert_eq!(cut.flow, Flow::Hold, "it may be the answer's id");
+    let failed = "id: 7\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":\"x\"}}\n\n";
+    let reaction = streamed(Replay::Allowed, 2000, &[(0, failed)]);
+    assert_eq!(class(&reaction), Some(Class::Server), "a first event that is the answer is judged");
+}
+
+#[test]
+fn a_compressed_answer_passes_at_once() {
+    for kind in ["application/json", "text/event-stream"] {
+        let mut world = World::new();
+        let mut attempt = world.begin();
+        let head = ResponseHead { content_encoding: Some(b"gzip"), ..head(200, kind) };
+        let reaction = world.at(0, |scene| attempt.response_headers(scene, &head));
+        assert_eq!((class(&reaction), reaction.onward_in_s, attempt.is_holding()), (Some(Class::Success), None, false));
+        assert_eq!((reaction.flow, reaction.name_as_json), (Flow::Pass, false));
+    }
+}
+
 /// The first event is with the client: a later error, or the stream's end, is the client's to see, and nobody else is asked.
 #[test]
 fn after_the_first_byte_of_an_answer_there_is_no_failover() {

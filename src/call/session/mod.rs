@@ -91,12 +91,14 @@ pub fn judge(status: u16, of_events: bool, body: &[u8], version: &str) -> Openin
     }
     let mut scanner = Scanner::default();
     scanner.push(body);
-    std::iter::from_fn(|| scanner.next_event()).find_map(|data| judge_answer(&data, version)).unwrap_or(Opening::NotNow)
+    let mut messages = std::iter::from_fn(|| scanner.next_event()).filter(|event| event.is_message);
+    messages.find_map(|event| judge_answer(&event.data, version)).unwrap_or(Opening::NotNow)
 }
 
 /// The same of one message; `None` if it is no answer.
 fn judge_answer(message: &[u8], version: &str) -> Option<Opening> {
-    match Answer::parse(message, crate::jsonrpc::RequestId::from_json(crate::mcp::introduction::ID)) {
+    let text = String::from_utf8_lossy(message);
+    match Answer::of_body(&text, crate::jsonrpc::RequestId::from_json(crate::mcp::introduction::ID)) {
         Answer::Result { .. } => {
             let said = crate::mcp::introduction::negotiated(message);
             Some(if said.as_deref() == Some(version) { Opening::Opened } else { Opening::Impossible })

@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::call::attempt::{Attempt, Flow, NoAnswer, Reaction, ResponseHead, Scene, Settled, is_event_stream};
 use crate::jsonrpc::{OwnedId, RequestId};
 use crate::registry::{Registry, ServerIndex};
-use crate::sse::Scanner;
+use crate::sse::{Event, Scanner};
 
 /// What a server did.
 #[derive(Debug, Clone)]
@@ -22,8 +22,9 @@ pub(super) enum Seen {
     Answer {
         /// Its HTTP status.
         status: u16,
-        /// The values of its content-type and retry-after.
+        /// The values of its content-type, content-encoding and retry-after.
         content_type: Option<String>,
+        content_encoding: Option<String>,
         retry_after: Option<String>,
         /// Its body.
         body: Vec<u8>,
@@ -52,7 +53,7 @@ impl Seen {
             (None, Some(_)) => 200,
             (None, None) => return Err("say what was seen: --status, --body or --transport".to_owned()),
         };
-        let (mut retry_after, mut content_type) = (None, None);
+        let (mut retry_after, mut content_type, mut content_encoding) = (None, None, None);
         for header in &description.headers {
             let (name, value) =
                 header.split_once(':').ok_or_else(|| format!("--header {header}: must be NAME: VALUE"))?;
@@ -64,13 +65,15 @@ impl Seen {
                     retry_after = Some(value.to_owned());
                 }
                 "content-type" => content_type = Some(value.to_owned()),
+                "content-encoding" => content_encoding = Some(value.to_owned()),
                 _ => {}
             }
         }
         if description.event_stream {
             content_type = Some("text/event-stream".to_owned());
         }
-        Ok(Seen::Answer { status, content_type, retry_after, body, in_session: description.in_session })
+        let in_session = description.in_session;
+        Ok(Seen::Answer { status, content_type, content_encoding, retry_after, body, in_session })
     }
 
     /// The id of the call that it would answer: its own, as nobody says which call it was.
@@ -81,8 +84,9 @@ impl Seen {
         };
         let mut scanner = Scanner::default();
         scanner.push(body);
-        let event = scanner.next_event().filter(|_| self.is_of_events());
-        OwnedId::from_json(&id_of(event.as_deref().unwrap_or(body)))
+        let is_message = |event: &Event| event.is_message && !event.data.is_empty();
+        let message = std::iter::from_fn(|| scanner.next_event()).find(is_message).filter(|_| self.is_of_events());
+        OwnedId::from_json(&id_of(message.as_ref().map_or(body, |event| &event.data)))
     }
 
     /// Whether the answer is a stream of events.
@@ -109,10 +113,11 @@ impl Seen {
                 };
                 (attempt.ended(&mut scene, how), if *transport == Transport::Timeout { 504 } else { 503 })
             }
-            Seen::Answer { status, content_type, retry_after, body, .. } => {
+            Seen::Answer { status, content_type, content_encoding, retry_after, body, .. } => {
                 let head = ResponseHead {
                     status: *status,
                     content_type: content_type.as_deref().map(str::as_bytes),
+                    content_encoding: content_encoding.as_deref().map(str::as_bytes),
                     retry_after: retry_after.as_deref().map(str::as_bytes),
                     bodiless: body.is_empty(),
                 };

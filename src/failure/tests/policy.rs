@@ -73,7 +73,7 @@ fn a_json_rpc_code_means_what_the_operator_says_whatever_the_status() {
     assert_eq!(found(&rules, 500, &error(-32051, "x")), (Class::Server, Basis::Status));
     assert_eq!(found(&rules, 500, ""), (Class::Server, Basis::Status));
     assert_eq!(found(&rules, 401, "<html>"), (Class::Credential, Basis::Status));
-    let event = judge_event(&Case { rules: &rules, ..case() }, error(-32050, "x").as_bytes());
+    let event = judge_event(&Case { rules: &rules, ..case() }, &super::message(&error(-32050, "x")));
     assert_eq!(event, EventJudgement::Answer((Class::Overload, Basis::Rule(0)).into()));
 }
 

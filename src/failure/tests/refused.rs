@@ -107,7 +107,7 @@ fn an_internal_error_in_a_200_counts_in_the_rate_only() {
     let told = |verdict: &Verdict| decide_on(verdict, None, None).breaker;
     let boom = error(-32603, "workspace name cannot be empty");
     assert_eq!(told(&verdict(Standing::Own, 200, &boom)), Limited);
-    let EventJudgement::Answer(event) = judge_event(&case(), boom.as_bytes()) else { panic!("an answer") };
+    let EventJudgement::Answer(event) = judge_event(&case(), &message(&boom)) else { panic!("an answer") };
     assert_eq!(told(&event), Limited);
     assert_eq!(told(&verdict(Standing::Own, 500, &boom)), Failure);
     assert_eq!(told(&verdict(Standing::Own, 200, "<html>")), Failure);

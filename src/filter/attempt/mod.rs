@@ -7,6 +7,7 @@ mod drill;
 mod flown;
 mod headers;
 mod opening;
+mod probe;
 mod quotes;
 mod reaction;
 mod request;
@@ -27,6 +28,7 @@ use crate::call::attempt::{self, NoAnswer, ResponseHead};
 use crate::call::passage::is_kept_from_clients;
 use crate::credential::{Secret, Selection};
 use crate::mcp::SessionId;
+use crate::probe::FirstAnswer;
 use crate::registry::{Id, ServerIndex, ServerKind};
 
 /// Envoy's response flags "downstream connection terminated" and, for a stream of HTTP/2, "downstream remote reset".
@@ -76,6 +78,8 @@ impl Site {
 enum Phase {
     /// Nothing seen yet, or a request of the prober's: left alone.
     Other,
+    /// A probe whose answer is looked for in a stream of events, of which so many bytes have been searched.
+    Probe(Box<FirstAnswer>, usize),
     /// The request's body is being collected.
     Reading,
     /// The request is held while a session is opened for it.
@@ -176,10 +180,11 @@ impl HttpContext for Attempt {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let (Phase::Sent, Some((flown, attempt))) = (&self.phase, &mut self.flown) else {
-            if matches!(self.phase, Phase::Other) {
-                self.probed();
-            }
-            return Action::Continue;
+            return if matches!(self.phase, Phase::Other) {
+                self.probe_answered(end_of_stream)
+            } else {
+                Action::Continue
+            };
         };
         let headers = Headers::Response.all();
         let kind = flown.server().map_or(ServerKind::Rest, |server| server.kind);
@@ -195,6 +200,7 @@ impl HttpContext for Attempt {
             match name {
                 ":status" => head.status = host::status(value).unwrap_or_default(),
                 "content-type" if head.content_type.is_none() => head.content_type = Some(value),
+                "content-encoding" if head.content_encoding.is_none() => head.content_encoding = Some(value),
                 "retry-after" if head.retry_after.is_none() => head.retry_after = Some(value),
                 "mcp-session-id" if session.is_none() => session = Some(value),
                 _ if is_kept_from_clients(kind, name) => Headers::Response.remove(name),
@@ -218,7 +224,7 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Some((flown, attempt)) = &mut self.flown else { return Action::Continue };
+        let Some((flown, attempt)) = &mut self.flown else { return self.probe_body(size, end_of_stream) };
         if !attempt.is_holding() {
             return Action::Continue;
         }

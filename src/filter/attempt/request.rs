@@ -2,14 +2,14 @@
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{self, Body, Headers};
+use super::super::host::{self, Body};
 use super::super::metrics::Metric;
 use super::super::{clock, shared_data::EnvoySharedData};
 use super::flown::Flown;
 use super::headers::{Authentication, take_off_slots};
 use super::{Attempt, Phase};
 use crate::breaker::{Moment, Ticket};
-use crate::call::attempt::{self, Outgoing, is_left_by_envoy};
+use crate::call::attempt::{self, Outgoing};
 use crate::call::flight::Grounded;
 use crate::credential::audit::Event;
 use crate::failure::Class;
@@ -89,53 +89,9 @@ impl Attempt {
         }
     }
 
-    /// A request that no gate has planned: the prober's, or one that must not get the server's credential.
-    fn probe(&mut self) -> Action {
-        let bears = Headers::Request.get(header::PROBE);
-        if bears.as_deref() != Some(self.site.probe_pass.as_bytes()) {
-            log::error!("a request that no gate has planned was not sent");
-            return self.refuse(Grounded { class: Class::NotSent, too_late: false });
-        }
-        Headers::Request.remove(header::PROBE);
-        let (Some((vm, at)), now) = (self.site.best(), clock::now_ms()) else { return self.refuse_bare() };
-        let credential = vm.registry.server(at).and_then(|server| vm.registry.credential(server.credential?));
-        if let Some(credential) = credential {
-            let read = |name: &str| Headers::Request.get(name);
-            let chosen = vm.credentials.choose(credential, at, read, now, false);
-            take_off_slots(credential);
-            let Some(chosen) = chosen else { return self.refuse_bare() };
-            self.selection = Some(chosen.selection);
-            Headers::Request.set(&credential.header, &chosen.value);
-            for (name, value) in &credential.headers {
-                Headers::Request.set(name, value.as_bytes());
-            }
-        }
-        for (name, _) in &Headers::Request.all() {
-            if is_left_by_envoy(name) {
-                Headers::Request.remove(name);
-            }
-        }
-        Action::Continue
-    }
-
-    /// The answer to a probe is there.
-    pub(super) fn probed(&self) {
-        // To the prober this header says that the probe was not sent. A server can't say so.
-        Headers::Response.remove(header::ANSWER);
-        let Some(selection) = self.selection else { return Headers::Response.remove(header::TOKEN) };
-        Headers::Response.set(header::TOKEN, selection.fingerprint.to_string().as_bytes());
-        let Some((vm, at)) = self.site.best() else { return };
-        // So that the next probe tries the other slot.
-        match Headers::Response.status() {
-            Some(401) => vm.credentials.refused(&EnvoySharedData, at, selection, clock::now_ms()),
-            Some(200..=299) => vm.credentials.worked(&EnvoySharedData, at, selection, clock::now_ms()),
-            _ => {}
-        }
-    }
-
     /// Without its credential the request must not go out. A local reply is the only way to stop it here, and Envoy
     /// doesn't retry one; the gate passes this server over from now on.
-    fn refuse_bare(&mut self) -> Action {
+    pub(super) fn refuse_bare(&mut self) -> Action {
         let server = &self.site.server;
         log::error!("no credential for {server}: no slot has a secret that may be sent; the request was not sent");
         self.phase = Phase::Refused;
@@ -156,7 +112,7 @@ impl Attempt {
         self.refuse(grounded)
     }
 
-    fn refuse(&mut self, grounded: Grounded) -> Action {
+    pub(super) fn refuse(&mut self, grounded: Grounded) -> Action {
         self.phase = Phase::Refused;
         let status = if grounded.too_late && grounded.class == Class::Lost { 504 } else { 503 };
         let headers = [(header::ANSWER, "unsent"), ("content-type", "text/plain")];

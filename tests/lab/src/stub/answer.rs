@@ -68,6 +68,27 @@ impl Answer {
         self
     }
 
+    /// The same as an event stream that begins with an event of another type than `message`, shows by comments that it is
+    /// alive until the answer comes, and is not ended after that.
+    pub(super) fn left_open(self, answer_after_ms: u64, open_ms: u64) -> Self {
+        let mut stream = Answer::stream().send("event: keepalive\ndata: {}\n\n");
+        stream.status = self.status;
+        stream.headers.extend(self.headers.into_iter().filter(|(name, _)| name != "content-type"));
+        for _ in 0..answer_after_ms / 100 {
+            stream = stream.wait(100).send(": working\n\n");
+        }
+        for step in self.steps {
+            stream = match step {
+                Step::Send(bytes) if !bytes.starts_with(b"data:") => {
+                    stream.send(event(&String::from_utf8_lossy(&bytes)))
+                }
+                Step::Send(bytes) => stream.send(bytes),
+                _ => stream,
+            };
+        }
+        stream.wait(open_ms)
+    }
+
     /// The same bytes in pieces of `size`, a pause before each.
     pub(super) fn drip(mut self, size: usize, every_ms: u64) -> Self {
         let pause = Step::Wait(Duration::from_millis(every_ms));

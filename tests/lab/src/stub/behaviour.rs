@@ -71,6 +71,13 @@ pub enum Behaviour {
         /// How many bytes.
         bytes: usize,
     },
+    /// Every request is answered by an event stream that begins with an event of the type `keepalive` and is not ended.
+    SseOpen {
+        /// Milliseconds to the answer, with a comment every 100.
+        answer_after_ms: u64,
+        /// Milliseconds for which the stream stays open after that.
+        open_ms: u64,
+    },
     /// HTTP 200, an event stream that ends with `data: [DONE]` and has nothing before it.
     OnlyDone,
     /// As [`Behaviour::Normal`], but the answer to somebody else's request.

@@ -40,12 +40,16 @@ pub(super) fn answer(
         Behaviour::SseError { code, message } => return Answer::events([error_text(id, *code, message)]),
         _ => {}
     }
-    match method {
+    let answer = match method {
         "initialize" => initialize(shared, id, message),
         "ping" => Answer::json(200, result_text(id, &json!({}))),
         "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools() }))),
         "tools/call" => call(shared, id, message, behaviour),
         _ => error(200, id, -32601, "Method not found"),
+    };
+    match behaviour {
+        Behaviour::SseOpen { answer_after_ms, open_ms } => answer.left_open(*answer_after_ms, *open_ms),
+        _ => answer,
     }
 }
 

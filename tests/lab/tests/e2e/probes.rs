@@ -124,6 +124,47 @@ async fn a_dead_server_is_probed_once_per_open_period_of_all_workers() {
     }
 }
 
+/// Field cases: a healthy server was kept out whose answer begins with an event of another type and whose stream stays open, or
+/// whose answer is compressed.
+#[tokio::test]
+async fn a_probe_reads_what_a_client_could_read() {
+    let gzip = |kind: &str| {
+        let headers = [("content-type", kind), ("content-encoding", "gzip")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Behaviour::Status { status: 200, headers, body: "\u{1f}not for us".to_owned() }
+    };
+    for placement in PLACEMENTS {
+        let world = world(|options| {
+            options.set("/envoy/prober", json!(placement));
+            // After a success a server is not probed again for that long.
+            options.set("/servers/0/probe", json!({"interval": "1s"}));
+        })
+        .await;
+        for behaviour in [
+            Behaviour::SseOpen { answer_after_ms: 300, open_ms: 30_000 },
+            gzip("application/json"),
+            gzip("text/event-stream"),
+        ] {
+            world.primary.set(Behaviour::status(500));
+            open(&world).await;
+            world.primary.set(behaviour.clone());
+            until_state(&world, "primary", 0.0).await;
+        }
+        let (metrics, _) = world.envoy.metrics_until(|_| true).await.expect("metrics");
+        let outcomes: Vec<_> = metrics.series(PROBES, &[("server", "primary"), ("outcome", "lost")]).collect();
+        assert!(outcomes.is_empty(), "{placement}: {outcomes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_begins_to_answer_every_probe_is_alive_however_long_it_takes() {
+    let world = world(|options| options.set("/servers/0/probe", json!({"timeout": "300ms", "interval": "1s"}))).await;
+    world.primary.set(Behaviour::status(500));
+    open(&world).await;
+    world.primary.set(Behaviour::SseOpen { answer_after_ms: 20_000, open_ms: 0 });
+    until_state(&world, "primary", 0.0).await;
+}
+
 #[tokio::test]
 async fn a_probe_leaves_no_session_behind() {
     let world = world(|options| options.primary = options.primary.clone().sessions(Sessions::NotFound)).await;

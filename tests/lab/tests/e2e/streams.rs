@@ -37,6 +37,34 @@ async fn a_stream_longer_than_the_timeout_is_not_cut() {
     assert_eq!(world.calls(), [1, 0, 0]);
 }
 
+/// Field case: a call that may be repeated was cut off at its timeout, run again elsewhere and failed, however alive it was.
+#[tokio::test]
+async fn a_stream_that_shows_life_is_not_cut_at_the_timeout() {
+    let world = World::start().await;
+    world.primary.set(Behaviour::SseOpen { answer_after_ms: 2500, open_ms: 0 });
+    for (nth, tool) in [(1, "search"), (2, "complete")] {
+        let reply = world.client.call(tool, json!({"query": "q", "prompt": "p"})).await;
+        assert_eq!(
+            (reply.served_by().as_deref(), world.calls()),
+            (Some("primary"), [nth, 0, 0]),
+            "{}",
+            reply.answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_reaches_the_client_as_it_is() {
+    let world = World::start().await;
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    world.primary.set(Behaviour::Status { status: 200, headers, body: "\u{1f}not for us".to_owned() });
+    let reply = world.client.search("q").await;
+    assert_eq!((reply.status(), reply.answer.text().as_str()), (200, "\u{1f}not for us"));
+    assert_eq!(reply.answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(world.calls(), [1, 0, 0]);
+}
+
 #[tokio::test]
 async fn after_the_first_event_there_is_no_failover() {
     let world = World::start().await;
