@@ -111,6 +111,7 @@ fn what_is_legal_but_unwise_is_warned_of() {
     let expected = [
         "tool one has only one path, s: nothing takes over for it",
         "tool two has no direct path: it fails when its MCP servers do",
+        "neither breaker.slow nor client_timeout is set: while a server hangs, a call waits up to 30 s for it before the next is asked",
         "server s is reached without TLS: anyone on the way can read its calls",
         "server r is not used by any tool",
         "server r: outcomes.credential.breaker is failure: a bad credential takes a server out of service that is well",
@@ -125,10 +126,27 @@ fn what_is_legal_but_unwise_is_warned_of() {
     assert_eq!(warnings(&registry, 0, &Here { is_set: &|_| false, ..all_there() }), expected);
 }
 
+/// While a server hangs, nothing but its own timeout ends the wait, and that is 30 s.
+#[test]
+fn a_wait_that_nothing_ends_is_warned_of() {
+    let warns = |slow: Option<&str>, listener: Option<&str>, tool: Option<&str>| {
+        let timeout = |limit: Option<&str>| limit.map_or(json!({}), |limit| json!({"client_timeout": limit}));
+        let mut tool = timeout(tool);
+        (tool["name"], tool["task"]) = (json!("t"), json!("t"));
+        let tree = json!({"version": 1, "listener": timeout(listener), "tools": [tool],
+            "breaker": slow.map_or(json!({}), |slow| json!({"slow": slow})),
+            "servers": [{"id": "s", "kind": "mcp", "url": "https://host.example"}]});
+        let registry = Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        warnings(&registry, 0, &all_there()).iter().any(|warning| warning.contains("breaker.slow"))
+    };
+    assert!(warns(None, None, None));
+    assert!(!warns(Some("2s"), None, None) && !warns(None, Some("60s"), None) && !warns(None, None, Some("60s")));
+}
+
 /// A registry whose credential has these slots and a server that uses it.
 fn with_slots(slots: &Value) -> Registry {
     let tree = json!({
-        "version": 1,
+        "version": 1, "listener": {"client_timeout": "60s"},
         "credentials": [{"id": "pat", "slots": slots}],
         "servers": [
             {"id": "s", "kind": "mcp", "url": "http://127.0.0.1/mcp", "credential": "pat"},
@@ -204,6 +222,7 @@ proptest! {
 fn what_a_registry_names_and_is_not_here_is_warned_of() {
     let tree = json!({
         "version": 1,
+        "listener": {"client_timeout": "60s"},
         "envoy": {"wasm_file": "/no/module.wasm"},
         "credentials": [{"id": "pat", "slots": {"a": {"sds_file": "/no/pat-a"}, "b": {"sds_file": "pat-b.yaml"}}}],
         "servers": [

@@ -41,6 +41,7 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
             _ => {}
         }
     }
+    found.extend(patience_warning(registry));
     if registry.tools.is_empty() {
         found.push("there are no tools: no call has a direct path or may be sent again".to_owned());
     }
@@ -145,6 +146,20 @@ fn client_leaves_first(registry: &Registry) -> Vec<String> {
         )
     });
     told.collect()
+}
+
+/// Where nothing ends the wait for a server that hangs but its own timeout.
+fn patience_warning(registry: &Registry) -> Option<String> {
+    let waits = |tool: &Tool| tool.client_timeout.is_none();
+    let is_endless = registry.listener.client_timeout.is_none()
+        && registry.servers.iter().any(|server| server.breaker.slow.is_none())
+        && (registry.tools.is_empty() || registry.tools.iter().any(waits));
+    is_endless.then(|| {
+        let longest_s = registry.longest_timeout_ms().div_ceil(1000);
+        format!(
+            "neither breaker.slow nor client_timeout is set: while a server hangs, a call waits up to {longest_s} s for it before the next is asked"
+        )
+    })
 }
 
 /// What `outcomes` make of the breaker against its purpose.
