@@ -52,6 +52,8 @@ pub struct Message<'r> {
     pub introduction: Option<Box<str>>,
     /// What the gate could answer itself, if no server does.
     pub question: Option<Question>,
+    /// Whether its answer lasts for as long as the client listens, so that its time says nothing of anybody.
+    pub listens: bool,
 }
 
 /// Asks what trusted servers say of a tool: its name, and the servers that may get the call. `None` if no server is trusted,
@@ -84,9 +86,9 @@ impl<'r> Message<'r> {
         Message::bare(Kind::Opaque, Task::Other)
     }
 
-    /// A GET or DELETE, which concerns the session of one server.
-    pub fn stream(route: Route<'r>) -> Self {
-        Message { route, ..Message::bare(Kind::Session, Task::Protocol) }
+    /// A GET or DELETE, which concerns the session of one server. `listens`: it is a GET.
+    pub fn stream(route: Route<'r>, listens: bool) -> Self {
+        Message { route, listens, ..Message::bare(Kind::Session, Task::Protocol) }
     }
 
     /// The message of a client in this session, in which the gate may have less to say.
@@ -105,6 +107,7 @@ impl<'r> Message<'r> {
             tools_page: None,
             introduction: None,
             question: None,
+            listens: false,
         }
     }
 
@@ -138,6 +141,7 @@ impl<'r> Message<'r> {
                 _ => Route::AnyMcp,
             },
             replay,
+            listens: request.method == "subscriptions/listen",
             tools_page: (method == Method::ToolsList && teaches()).then_some(page),
             introduction: (method == Method::Initialize)
                 .then(|| introduction::shorten(request.params).unwrap_or_default().into()),

@@ -112,14 +112,6 @@ fn is_alike(name: &str, known: &str) -> bool {
     name.chars().map(fold).eq(known.chars().map(fold))
 }
 
-/// For `deserialize_with`: tells a member that is `null` (`Some`) from one that is absent (`None`).
-pub(super) fn present<'de, D>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 /// The string that `raw` is; `None` if it is none, or holds half of a surrogate pair.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();

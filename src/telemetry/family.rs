@@ -117,7 +117,7 @@ pub static LATENCY: Family = Family {
     name: "cortex_latency_ms",
     kind: Kind::Histogram,
     labels: &[MODE, TASK],
-    meaning: "how long a call takes, from the request's headers to its end",
+    meaning: "how long a call takes, from the request's headers to its end; streams that last as long as a client listens are no calls",
     bound: "3 per task",
 };
 

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use dualpath::failure::Class;
+
 use crate::fixture::{World, exchange, first, json_answer};
-use crate::host::{Behaviour, Response};
+use crate::host::{Abort, Behaviour, Response};
 
 const INTERNAL_ERROR: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"internal"}}"#;
 
@@ -124,6 +126,49 @@ fn when_every_server_fails_the_client_gets_one_json_rpc_error() {
     let code = answer["error"]["code"].as_i64().expect("a code");
     assert!(!(-32768..=-32000).contains(&code), "{code}");
     assert!(played.reply().headers.first("x-dualpath-failover").is_none());
+}
+
+/// What a server does, and the class that the failure table gives to that: the label it is counted under, and nothing else.
+#[test]
+fn every_outcome_is_counted_under_the_class_that_the_failure_table_names() {
+    let error = |code: i64| format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"x"}}}}"#);
+    let result = |more: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[]{more}}}}}"#);
+    let answered = |status, body: &str| (json_answer(status, body), None, "");
+    let cases = [
+        (Class::NotSent, vec![(Behaviour::ConnectFailure, None, "")]),
+        (Class::Refused, vec![answered(307, ""), answered(404, "x"), answered(405, ""), answered(421, "")]),
+        (Class::Overload, vec![answered(429, "{}"), (retry_later(503), None, "")]),
+        (Class::Credential, vec![answered(401, "{}")]),
+        (Class::Authorization, vec![answered(403, "{}")]),
+        (
+            Class::Server,
+            vec![answered(500, "{}"), answered(200, &error(-32603)), answered(200, "<html>"), answered(200, "")],
+        ),
+        (Class::Lost, vec![(Behaviour::Reset, None, ""), (Behaviour::Hang, None, "")]),
+        (Class::Session, vec![(json_answer(404, "x"), None, "dp1~mcp-a~s-1")]),
+        (
+            Class::Caller,
+            vec![answered(400, "x"), answered(422, "x"), answered(200, &error(-32602)), answered(200, &error(-32700))],
+        ),
+        (Class::ToolError, vec![answered(200, &result(r#","isError":true"#))]),
+        (Class::Cancelled, vec![(Behaviour::Hang, Some(Abort::Waiting(1)), "")]),
+        (Class::Success, vec![answered(200, &result(""))]),
+    ];
+    assert!(Class::ALL.iter().all(|class| cases.iter().any(|(named, _)| named == class)), "every class is played");
+    for (class, ways) in cases {
+        for (behaviour, abort, session) in ways {
+            let world = World::new();
+            let mut exchange = exchange(&crate::fixture::call_body("write", "1"), first(behaviour.clone()));
+            exchange.abort = abort;
+            if !session.is_empty() {
+                exchange.headers.set("mcp-session-id", session);
+            }
+            world.play(exchange);
+            let counted = world.metric(&format!("dualpath_attempts_total.server.mcp-a.outcome.{}", class.as_str()));
+            let all = world.metric_sum("dualpath_attempts_total.server.mcp-a.outcome.");
+            assert!(counted > 0 && counted == all, "{class:?}: {counted} of {all}: {behaviour:?}");
+        }
+    }
 }
 
 #[test]

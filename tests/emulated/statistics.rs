@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::fixture::{World, first, healthy};
-use crate::host::Behaviour;
+use crate::fixture::{World, call_body, exchange, first, healthy};
+use crate::host::{Behaviour, Response};
 
 const CALLS: &str = "cortex_calls_total.mode.mcp.task.search.status.success";
 
@@ -31,6 +31,26 @@ fn calls_of_a_worker_that_does_not_tick_are_told_at_once() {
     world.process.advance(Duration::from_secs(2));
     world.call("search", healthy());
     assert_eq!(world.process.metric(CALLS), 2, "it has stopped");
+}
+
+/// A stream of three hours is no slow call.
+#[test]
+fn the_latency_of_calls_is_recorded_and_streams_that_a_client_listens_to_are_not_calls() {
+    let events = || first(Behaviour::Answer(Response::events(&[": hello\n\n"])));
+    let mut get = exchange("", events()).without_body();
+    get.headers.set(":method", "GET");
+    get.headers.set("accept", "text/event-stream");
+    get.headers.set("mcp-session-id", "dp1~mcp-a~s-1");
+    let listen = exchange(r#"{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}"#, events());
+    let call = exchange(&call_body("search", "1"), healthy());
+    for (exchange, recorded) in [(get, false), (listen, false), (call, true)] {
+        let world = World::new();
+        assert_eq!(world.play(exchange).servers().first(), Some(&"mcp-a"));
+        let names = world.metric_names();
+        let has = |family: &str| names.iter().any(|name| name.starts_with(family));
+        assert!(has("cortex_calls_total"), "it is counted");
+        assert_eq!(has("cortex_latency_ms"), recorded, "{names:?}");
+    }
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl<'r> Question<'r> {
             id: seen.id(),
             task: self.tool.map_or(Task::Other, |(at, _)| Task::Tool(at)),
             replay: self.replay,
-            ..Message::stream(route)
+            ..Message::stream(route, false)
         };
         let mut around = Surroundings {
             registry: self.registry,

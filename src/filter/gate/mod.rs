@@ -48,6 +48,8 @@ struct Facts {
     introduction: Box<str>,
     /// What kind it is; `None` until it was read.
     kind: Option<Kind>,
+    /// Whether its answer lasts for as long as its client listens.
+    listens: bool,
     /// What it is counted under.
     task: Task,
     /// What the gate can answer itself, if no server does.

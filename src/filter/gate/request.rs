@@ -140,6 +140,7 @@ impl Gate {
     /// A GET or DELETE is there: it concerns one server's session.
     fn stream(&mut self, client: Client) -> Action {
         self.known.task = crate::call::Task::Protocol;
+        self.known.listens = client.method == Method::Get;
         let vm = Rc::clone(&self.vm);
         let route = match (&client.session, client.method) {
             (Session::Gate, Method::Delete) => return self.answer(200, &[], b"", CallStatus::Success),
@@ -151,7 +152,7 @@ impl Gate {
             }
             (Session::None, _) => Route::AnyMcp,
         };
-        self.send(&vm, Message::stream(route), client, None)
+        self.send(&vm, Message::stream(route, self.known.listens), client, None)
     }
 
     /// Finds out where the client's session has moved. The end of one is the end of that.
@@ -174,6 +175,7 @@ impl Gate {
     fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client, key: Option<[u8; 16]>) -> Action {
         let message = message.within(&client.session);
         self.known.kind = Some(message.kind);
+        self.known.listens = message.listens;
         self.known.task = message.task;
         self.known.question = message.question.clone();
         self.known.introduction = message.introduction.clone().unwrap_or_default();

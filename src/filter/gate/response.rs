@@ -271,7 +271,9 @@ impl Gate {
         let Account { mode, status, fell_back } = self.known.end.unwrap_or(gone);
         let task = self.known.task.name(&self.vm.names);
         self.vm.metrics.count(Metric::Calls(mode, task, status));
-        self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.known.started_ms));
+        if !self.known.listens {
+            self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.known.started_ms));
+        }
         if fell_back {
             self.vm.metrics.count(Metric::Fallback);
         }
