@@ -103,3 +103,43 @@ fn assert_passes(tool: &str, kind: &str, pieces: &[&str], outcome: &str) {
     assert_eq!(played.reply().text(), pieces.concat());
     assert_eq!(world.metric(&format!("dualpath_attempts_total.server.mcp-a.outcome.{outcome}")), 1, "{pieces:?}");
 }
+
+/// Snowflake's documented shapes: its search has no `content`, which the SDK for Python refuses, and its streams end with
+/// `[DONE]`, which is no JSON. With `normalise` every client reads them; what else is in the answer stays.
+#[test]
+fn snowflakes_shapes_become_what_every_client_reads() {
+    let raw = r#"{"jsonrpc":"2.0","id":1,"result":{"results":[{"CHUNK":"c"}]}}"#;
+    let progress = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
+    let mut registry = crate::fixture::registry();
+    registry["servers"][0]["dialect"] = serde_json::json!("snowflake");
+    let event = format!("data: {raw}\n\n");
+    for (kind, pieces) in [
+        ("application/json", vec![raw]),
+        ("text/event-stream", vec![&event, "data: [DONE]\n\n"]),
+        ("text/event-stream", vec![": keep-alive\n\n", progress, &event[..20], &event[20..], "data: [DO", "NE]\n\n"]),
+    ] {
+        let mut answer = Response::new(200, kind, "");
+        answer.headers.remove("content-length");
+        answer.pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+        for tool in ["search", "write", "unlisted"] {
+            let played = World::under(&registry).call(tool, first(Behaviour::Answer(answer.clone())));
+            let text = played.reply().text();
+            assert_eq!(played.servers(), ["mcp-a"]);
+            assert!(!text.contains("[DONE]") && played.reply().complete, "{text}");
+            let json = text.split("data: ").last().unwrap_or_default();
+            let message: serde_json::Value = serde_json::from_str(json.trim()).unwrap_or_else(|_| panic!("{text}"));
+            let result = &message["result"];
+            assert_eq!(result["structuredContent"], serde_json::json!({"results": [{"CHUNK": "c"}]}), "{text}");
+            assert_eq!(result["content"][0]["text"], r#"{"results":[{"CHUNK":"c"}]}"#);
+            assert_eq!(text.contains("notifications/progress"), pieces.contains(&progress));
+        }
+        let as_it_is = World::new().call("search", first(Behaviour::Answer(answer)));
+        assert_eq!(as_it_is.reply().text(), pieces.concat(), "of another vendor nothing is changed");
+    }
+    // A list of tools has no `content` either, and needs none.
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#;
+    let played =
+        World::under(&registry).play(crate::fixture::exchange(list, first(crate::fixture::json_answer(200, body))));
+    assert_eq!(played.reply().text(), body);
+}

@@ -3,6 +3,7 @@
 //! [`Attempt::begin`] asks the flight. [`request`] has what becomes of the request; [`response`] holds and judges the answer,
 //! as long as that takes and no longer; [`settled`] is the end of an attempt, told once.
 
+mod normal;
 mod request;
 mod response;
 mod settled;
@@ -88,6 +89,8 @@ pub enum Flow {
     Replace(Vec<u8>),
     /// Nothing takes its place.
     Drop,
+    /// This takes its place, and what follows is another matter.
+    Rewrite(Vec<u8>),
     /// It ends here, with this JSON and status 200.
     Reply(Vec<u8>),
 }
@@ -170,7 +173,7 @@ impl Attempt {
     pub fn held(&self) -> usize {
         match self.holding {
             Holding::Whole(_, size) | Holding::Event(_, size) => size,
-            Holding::Nothing | Holding::Rest => 0,
+            Holding::Nothing | Holding::Rest | Holding::Normal(_) => 0,
         }
     }
 

@@ -5,9 +5,9 @@
 //! its end, because it must be translated. What is too long to be held, or compressed, passes unjudged.
 
 use super::request::response;
-use super::{Attempt, Body, Flow, Reaction, Scene};
+use super::{Attempt, Body, Flow, Reaction, Scene, normal};
 use crate::call::answer::is_translated;
-use crate::call::{KeptAnswer, Kind, Session};
+use crate::call::{KeptAnswer, Kind, Session, Task};
 use crate::failure::{
     Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body, judge_event,
     judge_head, retry_after,
@@ -47,6 +47,8 @@ pub(super) enum Holding {
     Whole(Head, usize),
     /// The first event with data; so many bytes have been searched.
     Event(Box<Scanner>, usize),
+    /// Nothing: the stream passes, but for what clients can't read of it.
+    Normal(Box<normal::Stream>),
     /// Nothing: a translation has gone out, and what is left of the original must not follow it.
     Rest,
 }
@@ -113,7 +115,14 @@ impl Attempt {
         match std::mem::replace(&mut self.holding, Holding::Nothing) {
             Holding::Nothing => Reaction::default(),
             Holding::Whole(head, _) => self.whole_body(scene, head, size, end, body),
-            Holding::Event(scanner, searched) => self.first_event(scene, scanner, searched, size, end, body),
+            Holding::Event(scanner, searched) => {
+                let reaction = self.first_event(scene, scanner, searched, size, end, body);
+                if reaction.flow == Flow::Pass && reaction.onward_in_s.is_none() && is_normalised(scene) {
+                    return Reaction { flow: self.normal(scene, Box::default(), size, end, body), ..reaction };
+                }
+                reaction
+            }
+            Holding::Normal(stream) => Reaction::flow(self.normal(scene, stream, size, end, body)),
             Holding::Rest => {
                 self.holding = Holding::Rest;
                 Reaction::flow(Flow::Drop)
@@ -124,7 +133,7 @@ impl Attempt {
     /// The answer ends with trailers, and Envoy has no other end to tell of.
     pub fn response_trailers(&mut self, scene: &mut Scene<'_>, body: &Body<'_>) -> Reaction {
         match std::mem::replace(&mut self.holding, Holding::Nothing) {
-            Holding::Nothing | Holding::Rest => Reaction::default(),
+            Holding::Nothing | Holding::Normal(_) | Holding::Rest => Reaction::default(),
             Holding::Whole(head, size) => {
                 // Where no body came there is no buffer either that could take a translation.
                 let bodiless = size == 0;
@@ -189,6 +198,25 @@ impl Attempt {
         self.hold(Holding::Event(scanner, size))
     }
 
+    /// Lets a stream pass in the shape that clients read, `size` bytes of which are there.
+    fn normal(
+        &mut self,
+        scene: &Scene<'_>,
+        mut stream: Box<normal::Stream>,
+        size: usize,
+        end: bool,
+        body: &Body<'_>,
+    ) -> Flow {
+        let bytes = body(0, size);
+        let mut out = scene.call.request_id().map_or(bytes.clone(), |id| stream.push(&bytes, id));
+        if end || stream.held() > body_limit(scene) || !self.has_room(scene, stream.held()) {
+            out.extend(stream.rest());
+        } else {
+            self.holding = Holding::Normal(stream);
+        }
+        Flow::Rewrite(out)
+    }
+
     /// Whether a stream that shows life need not be held any longer. While it is, the router's clock runs, and a server that
     /// is at work must not be cut off. A call that can't be repeated gains little from being held; any other is held for
     /// half of its time, in which it can still go on.
@@ -221,6 +249,11 @@ impl Attempt {
             || is_readable(scene, &answer.body, of_event);
         let mut reaction = Reaction::default();
         self.conclude(scene, verdict, readable, &mut reaction);
+        if !of_event && readable && reaction.onward_in_s.is_none() && is_normalised(scene) {
+            let text = String::from_utf8_lossy(&answer.body);
+            let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, false));
+            reaction.flow = completed.map_or(Flow::Pass, Flow::Replace);
+        }
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
         } else if readable && reaction.onward_in_s.is_some() && answer.body.len() <= LONGEST_KEPT && owns_session(scene)
@@ -289,6 +322,11 @@ fn owns_session(scene: &Scene<'_>) -> bool {
 fn is_replaced_by_gate(scene: &Scene<'_>, class: Class, status: u16) -> bool {
     matches!(scene.call.kind, Kind::Request | Kind::Notification)
         && (!class.is_about_the_call() || status == 401 && !scene.knows_only_clients())
+}
+
+/// Whether the answer is a tool's, and its shape is to be what every client reads.
+fn is_normalised(scene: &Scene<'_>) -> bool {
+    scene.server.normalise && scene.call.kind == Kind::Request && scene.call.task != Task::Protocol
 }
 
 /// Whether an MCP client can read this as the answer to its call.

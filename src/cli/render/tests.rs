@@ -31,6 +31,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         tier: Tier::Primary,
         url,
         dialect: crate::failure::Dialect::None,
+        normalise: false,
         credential: Some(CredentialIndex(0)),
         ca_file: None,
         connect_timeout: Duration::from_millis(250),

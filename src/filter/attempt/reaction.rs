@@ -43,6 +43,14 @@ impl Attempt {
                 Body::Response.replace(size, b"");
                 Action::Continue
             }
+            Flow::Rewrite(body) => {
+                if reaction.settled.is_some() {
+                    // The headers wait as long as the attempt has not settled.
+                    Headers::Response.remove("content-length");
+                }
+                Body::Response.replace(size, &body);
+                Action::Continue
+            }
             Flow::Replace(body) => {
                 Headers::Response.set(":status", b"200");
                 for name in OF_THE_API {

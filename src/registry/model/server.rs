@@ -48,6 +48,8 @@ pub struct Server {
     pub url: Url,
     /// Whose words it uses beside those of HTTP and MCP.
     pub dialect: Dialect,
+    /// Whether its tools' answers get the shape that every client of MCP reads.
+    pub normalise: bool,
     /// The credential it gets; `None` sends none at all.
     pub credential: Option<CredentialIndex>,
     /// File with the certificate authorities to trust; `None` = the system's.

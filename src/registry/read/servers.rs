@@ -27,6 +27,7 @@ pub(super) struct WireServer<'v> {
     url: Option<Url>,
     url_node: Option<Node<'v>>,
     dialect: Option<Dialect>,
+    normalise: Option<bool>,
     /// Where it names its credential; the headers of direct paths are checked against that.
     pub credential: Option<Node<'v>>,
     ca_file: Option<Option<String>>,
@@ -78,6 +79,8 @@ impl<'v> WireServer<'v> {
         let dialect = or(table.optional("dialect"), by_host, |node| {
             node.choose(&Dialect::ALL.map(Dialect::as_str), &Dialect::ALL)
         });
+        let is_theirs = dialect == Some(Dialect::Snowflake) && kind == Some(ServerKind::Mcp);
+        let normalise = or(table.optional("normalise"), is_theirs, |node| read_normalise(node, kind));
         let breaker = table.optional("breaker");
         table.done();
         Some(WireServer {
@@ -87,6 +90,7 @@ impl<'v> WireServer<'v> {
             url,
             url_node,
             dialect,
+            normalise,
             credential,
             ca_file,
             connect_timeout,
@@ -128,6 +132,7 @@ impl<'v> WireServer<'v> {
             tier: self.tier?,
             url: self.url?,
             dialect: self.dialect?,
+            normalise: self.normalise?,
             credential: credential?,
             ca_file: self.ca_file?,
             connect_timeout: self.connect_timeout?,
@@ -161,6 +166,15 @@ fn read_url(node: &Node) -> Option<Url> {
     // A password or a token may stand before the @ or in the query, where the rules do not allow them.
     let node = if text.contains(['@', '?', '#']) { node.veiled() } else { *node };
     Url::parse(text).map_err(|violation| node.violates(violation)).ok()
+}
+
+fn read_normalise(node: &Node, kind: Option<ServerKind>) -> Option<bool> {
+    let normalises = node.boolean()?;
+    if normalises && kind == Some(ServerKind::Rest) {
+        node.refuse("must not be true for a rest server, whose answers are translated");
+        return None;
+    }
+    Some(normalises)
 }
 
 fn read_trust(node: &Node, kind: Option<ServerKind>) -> Option<bool> {
