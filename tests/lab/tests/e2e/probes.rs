@@ -83,6 +83,7 @@ async fn an_idle_dead_server_recovers_with_no_users_call_risked() {
             "content-type",
             "content-length",
             "accept",
+            "accept-encoding",
             "authorization",
             "x-snowflake-authorization-token-type",
             "x-request-id",
