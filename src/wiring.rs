@@ -180,6 +180,9 @@ pub mod cluster {
     /// Where an attempt sends what opens a session, and the listener behind it, which sends it to a server's cluster.
     pub const SESSIONS: &str = "dualpath-sessions";
 
+    /// Envoy's own admin interface, for the listener with the metrics.
+    pub const ADMIN: &str = "dualpath-admin";
+
     /// Where the secret of a slot comes from: a secret server or a token endpoint.
     #[must_use]
     pub fn secret(credential: &str, slot: Slot) -> String {

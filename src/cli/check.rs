@@ -8,7 +8,7 @@ use super::credentials::credential_line;
 use super::here::Here;
 use super::warnings::{former_names, path, warnings};
 use super::{Environment, Format, PROBLEMS, load_for, now_s, print, printed, report};
-use crate::registry::{Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
+use crate::registry::{Admin, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 
 /// Check a registry and say what was read.
 ///
@@ -61,8 +61,14 @@ pub fn summary(registry: &Registry) -> String {
     let (listener, envoy) = (&registry.listener, &registry.envoy);
     let mut lines = vec![
         format!("listener     http://{}{}", socket(&listener.address, listener.port), listener.path),
-        format!("admin        http://{}", socket(&envoy.admin_address, envoy.admin_port)),
+        match &envoy.admin {
+            Admin::Port(address, port) => format!("admin        http://{}", socket(address, *port)),
+            Admin::Socket(path) => format!("admin        unix://{path}"),
+        },
     ];
+    if let Some((address, port)) = &envoy.metrics {
+        lines.push(format!("metrics      http://{}/stats/prometheus", socket(address, *port)));
+    }
     lines.extend(registry.environment.iter().map(|name| format!("environment  {name}")));
     let mut servers: Vec<&Server> = registry.servers.iter().collect();
     servers.sort_by_key(|server| (server.kind == ServerKind::Rest, server.tier));

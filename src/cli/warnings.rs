@@ -7,7 +7,7 @@ use super::here::Here;
 use crate::call::route::{Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
-use crate::registry::{ClientAuthorization, Registry, Replayable, Server, ServerKind, Tool};
+use crate::registry::{Admin, ClientAuthorization, Registry, Replayable, Server, ServerKind, Tool};
 use crate::wire::show_duration;
 
 /// The servers that answer a tool, in the order in which they are tried.
@@ -90,8 +90,9 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
     if registry.drill.as_ref().is_some_and(|drill| drill.sources.iter().any(Network::is_everything)) {
         found.push("drill.sources has a network of every address: any client can have its calls fail".to_owned());
     }
-    let admin = &registry.envoy.admin_address;
-    if !admin.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+    if let Admin::Port(admin, _) = &registry.envoy.admin
+        && !admin.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    {
         found.push(format!("Envoy's admin interface at {admin} is open to the network: it can stop Envoy"));
     }
     found

@@ -8,11 +8,15 @@ use std::process::Command;
 use crate::blocks::{Block, blocks, documents, fits, root};
 
 /// Blocks that no test runs, and why.
-const NOT_RUN: [(&str, &str); 5] = [
+const NOT_RUN: [(&str, &str); 6] = [
     ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
     (
-        "dualpath render registry.yaml -o bootstrap.yaml",
-        "needs a cluster; make test checks the manifests against Kubernetes' schemas",
+        "docker build --tag example.com/dualpath:1 --file Dockerfile ../../build",
+        "needs Docker and a cluster; make test checks the manifests against Kubernetes' schemas and limits",
+    ),
+    (
+        "kubectl exec deployment/agent -c envoy -- perl -MIO::Socket::UNIX -e '",
+        "needs a cluster; an end-to-end test sends preStop's request the same way",
     ),
     ("resources:", "an SDS file, no registry; the end-to-end tests of rotation move such files under load"),
     (

@@ -6,8 +6,7 @@ use super::bash;
 use super::install::installation;
 use super::sql::{Identifier, Token as SqlToken};
 use super::state::{CredentialStatus, PatStatus, SlotStatus, Token};
-use super::status_text;
-use crate::cli::check::socket;
+use super::{admin, status_text};
 use crate::credential::{Cause, date};
 use crate::registry::{Credential, Registry, Server, SlotSource};
 use crate::telemetry::of;
@@ -49,7 +48,7 @@ pub struct Plan<'p> {
     is_snowflake: bool,
     /// The Envoy that was asked, if one was.
     asked: Option<&'p str>,
-    /// The admin interface of the registry's own Envoy.
+    /// Where the registry's own Envoy shows its metrics.
     admin: String,
     now_s: u64,
 }
@@ -70,7 +69,6 @@ impl<'p> Plan<'p> {
         let target = (*sources.get(at)?, state.slots.get(at)?);
         let others = state.slots.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, slot)| slot);
         let old = others.chain([target.1]).find(|slot| may_be_used(slot));
-        let (address, port) = (&registry.envoy.admin_address, &registry.envoy.admin_port);
         let users = registry.servers.iter().filter(|server| {
             server.credential.and_then(|at| registry.credential(at)).is_some_and(|used| used.id == credential.id)
         });
@@ -85,7 +83,7 @@ impl<'p> Plan<'p> {
             old,
             is_snowflake: is_snowflake(credential, users),
             asked: status.admin.as_deref(),
-            admin: format!("http://{}", socket(address, *port)),
+            admin: admin::place(&registry.envoy),
             now_s: status.now_s,
         })
     }

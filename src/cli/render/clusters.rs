@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::upstream::{REFUSES, by_name, http_options, ip, tls};
 use super::wasm_plugin::{self, Placement};
-use super::{credentials, discovery, drill, duration, sessions, size, socket_address};
+use super::{credentials, discovery, drill, duration, metrics, sessions, size, socket_address};
 use crate::registry::{Registry, Server};
 use crate::wiring::cluster as name;
 
@@ -25,6 +25,7 @@ pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
         .chain(discovery)
         .chain(drill::cluster(registry, wire))
         .chain(sessions::cluster(registry))
+        .chain(metrics::cluster(&registry.envoy))
         .chain(secrets)
         .collect()
 }

@@ -9,6 +9,7 @@ mod extension;
 mod internal;
 mod json_text;
 mod listener;
+mod metrics;
 mod routes;
 mod runtime;
 mod sessions;
@@ -27,6 +28,10 @@ use super::output::{self, Readers};
 use super::{Environment, UNUSABLE, complain, load_for, print_exactly, printed, report, shown};
 use crate::registry::{Registry, SlotSource, Source};
 use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
+use crate::wiring::cluster;
+
+/// What the values of a Kubernetes ConfigMap may add up to, in bytes.
+const CONFIG_MAP: usize = 1 << 20;
 
 /// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
 const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
@@ -57,6 +62,12 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(text) => text,
         Err(error) => return unusable(&format!("{}: cannot be rendered: {error}", shown::file(&args.registry))),
     };
+    if text.len() > CONFIG_MAP {
+        complain(&format!(
+            "note: the bootstrap has {} bytes, more than a Kubernetes ConfigMap holds ({CONFIG_MAP})\n",
+            text.len()
+        ));
+    }
     let Some(output) = args.output.as_ref().filter(|output| output.as_os_str() != "-") else {
         return printed(print_exactly(&text));
     };
@@ -74,14 +85,15 @@ pub fn run(args: &Args) -> ExitCode {
 /// neither, but for those that are inline: the file names environment variables and secret files.
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
     let inside = drill::listener(registry).into_iter().chain(sessions::listener(registry));
-    let listeners: Vec<_> = [listener::listener(registry, wire)].into_iter().chain(inside).collect();
+    let others = inside.chain(metrics::listener(&registry.envoy));
+    let listeners: Vec<_> = std::iter::once(listener::listener(registry, wire)).chain(others).collect();
     let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
     if registry.drill.is_some() || sessions::are_kept(registry) {
         extensions.push(internal::bootstrap_extension());
     }
     json!({
         "node": {"id": "dualpath", "cluster": "dualpath"},
-        "admin": {"address": socket_address(&registry.envoy.admin_address, registry.envoy.admin_port)},
+        "admin": {"address": metrics::admin(&registry.envoy.admin)},
         "layered_runtime": runtime::layers(),
         "static_resources": {
             "listeners": listeners,
@@ -100,6 +112,8 @@ fn stats_config() -> Value {
         "histogram_bucket_settings": [
             {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::LATENCY.name)}, "buckets": LATENCY_BUCKETS},
         ],
+        // Where the prober asks for tokens no server is, so every connection there fails, and that is no fault.
+        "stats_matcher": {"exclusion_list": {"patterns": [{"prefix": format!("cluster.{}", cluster::credential(""))}]}},
     })
 }
 
@@ -144,6 +158,15 @@ pub fn to_yaml(tree: &Value) -> Result<String, serde_saphyr::ser::Error> {
     // Folding long strings would make regular expressions and lists of retry conditions hard to search for.
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     serde_saphyr::to_string_with_options(tree, options)
+}
+
+/// The address by which this machine reaches a listener at `address`.
+pub(in crate::cli) fn local(address: &str) -> &str {
+    match address {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        _ => address,
+    }
 }
 
 /// An `envoy.config.core.v3.Address` of TCP.

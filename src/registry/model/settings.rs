@@ -66,12 +66,21 @@ pub enum ClientQuery {
 pub struct EnvoySettings {
     /// Where Envoy finds the module.
     pub wasm_file: String,
-    /// IP address of the admin interface.
-    pub admin_address: String,
-    /// Port of the admin interface.
-    pub admin_port: u16,
+    /// The admin interface.
+    pub admin: Admin,
+    /// IP address and port of a listener with the metrics and nothing else, if there is one.
+    pub metrics: Option<(String, u16)>,
     /// Where the prober runs.
     pub prober: ProberPlacement,
+}
+
+/// Where Envoy's admin interface is. It has no protection of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admin {
+    /// At an IP address and port.
+    Port(String, u16),
+    /// A UNIX socket at this path, for Envoy's own user only.
+    Socket(String),
 }
 
 /// Where the prober runs: the part of the filter that acts without a request.

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::url::check_path;
-use crate::registry::{ClientAuthorization, ClientQuery, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url};
+use crate::registry::{
+    Admin, ClientAuthorization, ClientQuery, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url,
+};
 use crate::wire::{Node, Table, or};
 
 const CLIENT_AUTHORIZATION: &str = "client_authorization";
@@ -105,14 +107,26 @@ pub(super) fn refuse_clear_authorization(registry: &Registry, listener: &Node) {
 
 /// Two listeners cannot share a socket.
 pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySettings) {
+    let mut taken = vec![("the listener", "listener.port", listener.address.as_str(), listener.port)];
+    if let Admin::Port(address, port) = &envoy.admin {
+        taken.push(("Envoy's admin interface", "envoy.admin_port", address, *port));
+    }
+    if let Some((address, port)) = &envoy.metrics {
+        taken.push(("the metrics", "envoy.metrics_port", address, *port));
+    }
     let any = |address: &str| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
-    let meet = listener.address == envoy.admin_address || any(&listener.address) || any(&envoy.admin_address);
-    if meet && listener.port == envoy.admin_port {
-        // The section that was left out has the default port; the problem is shown where something is written.
-        let written = table.optional("listener").or_else(|| table.optional("envoy"));
-        written.as_ref().unwrap_or(table.node()).refuse_with(
-            format!("must not use port {} for both the listener and Envoy's admin interface", listener.port),
-            "change listener.port or envoy.admin_port",
-        );
+    let mut rest = taken.iter();
+    while let Some((one, key, address, port)) = rest.next() {
+        for (other, its_key, its_address, its_port) in rest.clone() {
+            if port != its_port || !(address == its_address || any(address) || any(its_address)) {
+                continue;
+            }
+            // The section that was left out has the default port; the problem is shown where something is written.
+            let written = table.optional("listener").or_else(|| table.optional("envoy"));
+            written.as_ref().unwrap_or(table.node()).refuse_with(
+                format!("must not use port {port} for both {one} and {other}"),
+                format!("change {key} or {its_key}"),
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the small sections that stand alone: `envoy`, `limits` and `audit`.
 
-use crate::registry::{Audit, EnvoySettings, Limits, ProberPlacement};
-use crate::wire::{Node, or};
+use crate::registry::{Admin, Audit, EnvoySettings, Limits, ProberPlacement};
+use crate::wire::{Node, Table, or};
 
 const KIB: u32 = 1 << 10;
 const MIB: u32 = 1 << 20;
@@ -10,8 +10,8 @@ impl Default for EnvoySettings {
     fn default() -> Self {
         EnvoySettings {
             wasm_file: "build/dualpath.wasm".to_owned(),
-            admin_address: "127.0.0.1".to_owned(),
-            admin_port: 9901,
+            admin: Admin::Port("127.0.0.1".to_owned(), 9901),
+            metrics: None,
             prober: ProberPlacement::Bootstrap,
         }
     }
@@ -23,20 +23,52 @@ impl EnvoySettings {
         let table = node.table()?;
         let default = Self::default();
         let wasm_file = or(table.optional("wasm_file"), default.wasm_file, Node::file_name);
-        let admin_address = or(table.optional("admin_address"), default.admin_address, Node::address);
-        let admin_port = or(table.optional("admin_port"), default.admin_port, Node::port);
+        let admin = read_admin(&table);
+        let metrics = read_metrics(&table);
         let prober = or(table.optional("prober"), default.prober, |node| {
             let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
             node.choose(&["bootstrap", "listener", "off"], &placements)
         });
         table.done();
-        Some(EnvoySettings {
-            wasm_file: wasm_file?,
-            admin_address: admin_address?,
-            admin_port: admin_port?,
-            prober: prober?,
-        })
+        Some(EnvoySettings { wasm_file: wasm_file?, admin: admin?, metrics: metrics?, prober: prober? })
     }
+}
+
+/// What the address of a UNIX socket begins with; a path follows.
+const SOCKET: &str = "unix://";
+
+/// The longest path of a UNIX socket that Linux takes, in bytes.
+const LONGEST_SOCKET: usize = 107;
+
+fn read_admin(table: &Table) -> Option<Admin> {
+    let (address, port) = (table.optional("admin_address"), table.optional("admin_port"));
+    let socket = |node: &Node| node.value().as_str()?.strip_prefix(SOCKET).map(str::to_owned);
+    if let Some((node, path)) = address.as_ref().and_then(|node| Some((node, socket(node)?))) {
+        if let Some(port) = port {
+            port.refuse("must not be given where admin_address is a UNIX socket");
+            return None;
+        }
+        if !path.starts_with('/') || path.len() > LONGEST_SOCKET || path.chars().any(char::is_control) {
+            node.refuse("must be unix:// with an absolute path of at most 107 bytes");
+            return None;
+        }
+        return Some(Admin::Socket(path));
+    }
+    let address = or(address, "127.0.0.1".to_owned(), Node::address);
+    let port = or(port, 9901, Node::port);
+    Some(Admin::Port(address?, port?))
+}
+
+fn read_metrics(table: &Table) -> Option<Option<(String, u16)>> {
+    let (address, port) = (table.optional("metrics_address"), table.optional("metrics_port"));
+    let Some(port) = port else {
+        return address.map_or(Some(None), |node| {
+            node.refuse("must not be given without metrics_port");
+            None
+        });
+    };
+    let address = or(address, "127.0.0.1".to_owned(), Node::address);
+    Some(Some((address?, port.port()?)))
 }
 
 impl Default for Limits {

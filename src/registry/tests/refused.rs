@@ -178,6 +178,24 @@ fn problems_of_the_sections_that_stand_alone() {
             Some(json!("9901")),
             &["envoy.admin_port: \"9901\": must be a whole number from 1 to 65535\n    hint: take the quotes off"],
         ),
+        (
+            "/envoy/admin_address",
+            Some(json!("unix:///run/admin.sock")),
+            &["envoy.admin_port: 9901: must not be given where admin_address is a UNIX socket"],
+        ),
+        (
+            "/envoy/metrics_address",
+            Some(json!("0.0.0.0")),
+            &["envoy.metrics_address: \"0.0.0.0\": must not be given without metrics_port"],
+        ),
+        ("/envoy/metrics_port", Some(json!(9902)), &[]),
+        (
+            "/envoy/metrics_port",
+            Some(json!(9901)),
+            &[
+                "listener: {address, allowed_origins, client_authorization, client_time...: must not use port 9901 for both Envoy's admin interface and the metrics\n    hint: change envoy.admin_port or envoy.metrics_port",
+            ],
+        ),
         ("/listener/path", Some(json!("mcp")), &["listener.path: \"mcp\": must be a path that begins with /"]),
         (
             "/listener/path",
@@ -610,4 +628,14 @@ fn what_is_no_mapping_at_all_is_refused() {
         assert_eq!(found.len(), 1, "{value}");
         assert_eq!((found[0].path.as_str(), found[0].rule.as_str()), ("registry", "must be a mapping"));
     }
+}
+
+#[test]
+fn an_admin_socket_is_an_absolute_path_that_linux_takes() {
+    let of = |address: &str| problems(&json!({"version": 1, "envoy": {"admin_address": address}, "servers": []}));
+    let rule = "must be unix:// with an absolute path of at most 107 bytes";
+    for address in ["unix://", "unix://run/admin.sock", &format!("unix:///{}", "s".repeat(107))] {
+        assert!(of(address).iter().any(|problem| problem.rule.contains(rule)), "{address}: {:?}", of(address));
+    }
+    assert!(!of("unix:///run/admin.sock").iter().any(|problem| problem.path.contains("admin")));
 }

@@ -116,7 +116,7 @@ fn server(id: &str, kind: &str, tier: &str, url: &str, credential: Option<&str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dualpath::registry::Registry;
+    use dualpath::registry::{Admin, Registry};
 
     #[test]
     fn what_the_builder_writes_is_a_registry() {
@@ -129,7 +129,8 @@ mod tests {
             .set("/limits", json!(null))
             .ports(10001, 10002);
         let registry = Registry::from_wire(builder.tree()).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        assert_eq!((registry.listener.port, registry.envoy.admin_port), (10001, 10002));
+        assert_eq!(registry.listener.port, 10001);
+        assert_eq!(registry.envoy.admin, Admin::Port("127.0.0.1".to_owned(), 10002));
         assert_eq!(registry.tools.len(), 3);
         assert!(builder.tree().get("limits").is_none());
     }

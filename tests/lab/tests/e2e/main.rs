@@ -21,6 +21,7 @@ mod gate;
 mod idempotency;
 mod kubernetes;
 mod memory;
+mod metrics;
 mod outages;
 mod probes;
 mod rotation;
