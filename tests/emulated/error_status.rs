@@ -8,7 +8,7 @@ use crate::host::{Behaviour, Played, Response};
 
 fn world() -> World {
     let mut registry = registry();
-    registry["listener"].as_object_mut().expect("a mapping").shift_remove("error_status");
+    registry["listener"].as_object_mut().expect("a mapping").remove("error_status");
     World::under(&registry)
 }
 
