@@ -212,3 +212,20 @@ fn spans(document: &Document) -> Vec<String> {
     }
     spans
 }
+
+/// The table of crossings has the numbers that the test of the crossing budget holds the filter to.
+#[test]
+fn crossings_are_those_of_the_budget() {
+    let guide = fs::read_to_string(root().join("envoy/guide/performance.md")).expect("performance.md");
+    let budgets = include_str!("../emulated/crossings.rs");
+    for (row, what) in [
+        ("plain call, JSON or events", "a plain call"),
+        ("failed over once", "a call that fails over"),
+        ("direct path", "a call on the direct path"),
+    ] {
+        let line = budgets.lines().find(|line| line.contains(&format!("\"{what}\""))).expect("a budget");
+        let numbers: Vec<&str> = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty()).collect();
+        let expected = format!("| {row} | {} |", numbers.join(" | "));
+        assert!(guide.contains(&expected), "the guide lacks {expected}");
+    }
+}
