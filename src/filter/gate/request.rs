@@ -33,6 +33,10 @@ impl RequestHeaders for HeaderMap {
     fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.iter()
     }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        HeaderMap::get(self, name)
+    }
 }
 
 impl Gate {
