@@ -44,6 +44,8 @@ pub enum Basis {
     Code,
     /// What the body is: a result, or no answer at all.
     Body,
+    /// What the body is: a result without the `content` that MCP demands of a tool's.
+    Contentless,
     /// A vendor's code for a bad token.
     TokenCode,
     /// A text that is known.

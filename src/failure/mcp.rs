@@ -76,9 +76,12 @@ fn class_of_answer(case: &Case<'_>, status: u16, answer: Answer<'_>, body: &[u8]
     match answer {
         // A vendor's gateway may refuse the token with HTTP 200 and a body of its own.
         Answer::NotJsonRpc if speaks_of_token(case.dialect, body) => (Class::Credential, Basis::TokenCode),
+        Answer::Result { is_error, content: None } => {
+            (if is_error { Class::ToolError } else { Class::Success }, Basis::Contentless)
+        }
         Answer::Result { is_error: false, .. } => (Class::Success, Basis::Body),
-        Answer::Result { is_error: true, content } => {
-            let text = content.and_then(first_text).unwrap_or_default();
+        Answer::Result { is_error: true, content: Some(content) } => {
+            let text = first_text(content).unwrap_or_default();
             let places = [Place::ToolErrorStart, Place::ToolError];
             found(None, &places, text.as_bytes()).unwrap_or((Class::ToolError, Basis::Body))
         }

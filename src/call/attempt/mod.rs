@@ -123,6 +123,8 @@ pub struct Attempt {
     room: Room,
     /// There was no room for the answer, for which its server can do nothing.
     lacked_room: bool,
+    /// Whether the answer has been read, and lacks nothing that a client needs.
+    is_complete: bool,
 }
 
 impl Attempt {
@@ -146,6 +148,7 @@ impl Attempt {
             holding: Holding::Nothing,
             room: scene.held.room(),
             lacked_room: false,
+            is_complete: false,
         })
     }
 

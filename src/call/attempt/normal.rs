@@ -25,7 +25,8 @@ struct Members<'a> {
 }
 
 /// The answer to request `id` with what its result lacks: `content`, the result as text, and `structuredContent`, the result
-/// itself. What it has stays. `None` if it is no result, or has `content`.
+/// itself. What it has stays. `None` if it is no result, or has `content`. Reads the answer anew: the judge knows whether
+/// there is need ([`crate::failure::Basis::Contentless`]).
 pub(super) fn completed(answer: &str, id: RequestId<'_>, of_event: bool) -> Option<Vec<u8>> {
     let read = if of_event { Answer::of_event(answer, Some(id)) } else { Answer::of_body(answer, Some(id)) };
     let Answer::Result { content: None, .. } = read else { return None };
@@ -47,9 +48,15 @@ pub(super) struct Stream {
     lines: Vec<u8>,
     in_line: bool,
     after_cr: bool,
+    is_answered: bool,
 }
 
 impl Stream {
+    /// A stream from its beginning. `is_answered`: its answer has been read and lacks nothing, so only the end is looked for.
+    pub fn new(is_answered: bool) -> Self {
+        Stream { is_answered, ..Stream::default() }
+    }
+
     /// Takes the bytes that follow; what of the stream may go out.
     pub fn push(&mut self, bytes: &[u8], id: RequestId<'_>) -> Vec<u8> {
         let mut out = Vec::new();
@@ -67,7 +74,7 @@ impl Stream {
             if !matches!(byte, b'\r' | b'\n') {
                 self.in_line = true;
             } else if !std::mem::take(&mut self.in_line) {
-                write(&std::mem::take(&mut self.lines), id, &mut out);
+                write(&std::mem::take(&mut self.lines), (!self.is_answered).then_some(id), &mut out);
             }
         }
         out
@@ -84,8 +91,8 @@ impl Stream {
     }
 }
 
-/// Writes one event as it is to go out.
-fn write(lines: &[u8], id: RequestId<'_>, out: &mut Vec<u8>) {
+/// Writes one event as it is to go out; with `id`, completed if it is the answer to that request.
+fn write(lines: &[u8], id: Option<RequestId<'_>>, out: &mut Vec<u8>) {
     let lines = lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines);
     let mut scanner = Scanner::default();
     scanner.push(lines);
@@ -94,7 +101,7 @@ fn write(lines: &[u8], id: RequestId<'_>, out: &mut Vec<u8>) {
     if message.data.trim_ascii() == DONE {
         return;
     }
-    let Some(json) = completed(&String::from_utf8_lossy(&message.data), id, true) else {
+    let Some(json) = id.and_then(|id| completed(&String::from_utf8_lossy(&message.data), id, true)) else {
         return out.extend_from_slice(lines);
     };
     let own = lines.split(|byte| matches!(byte, b'\r' | b'\n'));
@@ -130,7 +137,7 @@ mod tests {
     }
 
     fn streamed(pieces: &[&str]) -> String {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(false);
         let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece.as_bytes(), id())).collect();
         out.extend(stream.rest());
         String::from_utf8(out).unwrap()

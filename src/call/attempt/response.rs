@@ -9,7 +9,7 @@ use super::{Attempt, Body, Flow, Reaction, Scene, normal};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind, Session, Task};
 use crate::failure::{
-    Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body, judge_event,
+    Basis, Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body, judge_event,
     judge_head, retry_after,
 };
 use crate::held;
@@ -118,7 +118,8 @@ impl Attempt {
             Holding::Event(scanner, searched) => {
                 let reaction = self.first_event(scene, scanner, searched, size, end, body);
                 if reaction.flow == Flow::Pass && reaction.onward_in_s.is_none() && is_normalised(scene) {
-                    return Reaction { flow: self.normal(scene, Box::default(), size, end, body), ..reaction };
+                    let stream = Box::new(normal::Stream::new(self.is_complete));
+                    return Reaction { flow: self.normal(scene, stream, size, end, body), ..reaction };
                 }
                 reaction
             }
@@ -249,7 +250,8 @@ impl Attempt {
             || is_readable(scene, &answer.body, of_event);
         let mut reaction = Reaction::default();
         self.conclude(scene, verdict, readable, &mut reaction);
-        if !of_event && readable && reaction.onward_in_s.is_none() && is_normalised(scene) {
+        self.is_complete = verdict.basis != Basis::Contentless;
+        if !of_event && !self.is_complete && reaction.onward_in_s.is_none() && is_normalised(scene) {
             let text = String::from_utf8_lossy(&answer.body);
             let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, false));
             reaction.flow = completed.map_or(Flow::Pass, Flow::Replace);

@@ -189,7 +189,7 @@ impl<'r> Question<'r> {
             Basis::StatusOfMcp => format!("built in: HTTP status {status} with a JSON-RPC error"),
             Basis::RetryAfter => format!("built in: HTTP status {status} with Retry-After ({retry_after} s)"),
             Basis::Code => "built in: the code of the JSON-RPC error".to_owned(),
-            Basis::Body => "built in: what the body is".to_owned(),
+            Basis::Body | Basis::Contentless => "built in: what the body is".to_owned(),
             Basis::TokenCode => format!("dialect {}: a code for a bad token", self.server.dialect.as_str()),
             Basis::Known(known) => {
                 let dialect = format!("dialect {}", self.server.dialect.as_str());
