@@ -92,12 +92,7 @@ pub enum Entry {
 }
 
 /// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
-pub fn knock(
-    headers: &impl RequestHeaders,
-    registry: &Registry,
-    now_ms: u64,
-    source: impl FnOnce() -> Vec<u8>,
-) -> Visit {
+pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, source: impl FnOnce() -> Vec<u8>) -> Visit {
     let path = headers.get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
     if !is_endpoint(path, registry.listener.path.as_bytes()) {
         return Visit { page: None, entry: Entry::Elsewhere };
@@ -118,7 +113,7 @@ fn is_endpoint(path: &[u8], endpoint: &[u8]) -> bool {
 }
 
 fn enter(
-    headers: &impl RequestHeaders,
+    headers: RequestHeaders<'_>,
     registry: &Registry,
     of_page: bool,
     now_ms: u64,
@@ -174,13 +169,13 @@ fn enter(
 }
 
 /// What the headers say of the message, if they name a version without a handshake.
-fn mirror(headers: &impl RequestHeaders) -> Option<Box<Mirror>> {
+fn mirror(headers: RequestHeaders<'_>) -> Option<Box<Mirror>> {
     let version = headers.get(VERSION_HEADER)?;
     if std::str::from_utf8(version).is_ok_and(|version| !is_stateless(version)) {
         return None;
     }
     let value = |name: &str| headers.get(name).map(<[u8]>::to_vec);
-    let is_doubled = |name: &&str| headers.pairs().filter(|(found, _)| found == name).count() > 1;
+    let is_doubled = |name: &&str| headers.all(name).nth(1).is_some();
     Some(Box::new(Mirror {
         version: version.to_vec(),
         method: value(METHOD_HEADER),
@@ -191,10 +186,10 @@ fn mirror(headers: &impl RequestHeaders) -> Option<Box<Mirror>> {
 
 /// Whether the client says that it reads a stream of events. `*/*` does not: a page that no browser lets read the answer
 /// sends that.
-fn accepts_events(headers: &impl RequestHeaders) -> bool {
+fn accepts_events(headers: RequestHeaders<'_>) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     let names_it = |list: &[u8]| list.windows(EVENTS.len()).any(|part| part.eq_ignore_ascii_case(EVENTS));
-    headers.pairs().any(|(name, value)| name == "accept" && names_it(value))
+    headers.all("accept").any(names_it)
 }
 
 /// Whether a client may not send this header through: it would order Envoy or us, carry what is only ours to send, or deceive
@@ -210,8 +205,8 @@ fn is_reserved(name: &str, registry: &Registry) -> bool {
 }
 
 /// The value of a header that stands there once. Of several nobody can tell which one counts.
-fn only<'h>(headers: &'h impl RequestHeaders, name: &str) -> Option<&'h [u8]> {
-    let mut values = headers.pairs().filter(|(found, _)| *found == name).map(|(_, value)| value);
+fn only<'h>(headers: RequestHeaders<'h>, name: &str) -> Option<&'h [u8]> {
+    let mut values = headers.all(name);
     let first = values.next()?;
     values.next().is_none().then_some(first)
 }
@@ -219,12 +214,12 @@ fn only<'h>(headers: &'h impl RequestHeaders, name: &str) -> Option<&'h [u8]> {
 /// The drill that the request orders, if it may. Who may not is not told so: the header is taken off like any other
 /// that is not a client's to send.
 fn ordered_drill(
-    headers: &impl RequestHeaders,
+    headers: RequestHeaders<'_>,
     registry: &Registry,
     source: impl FnOnce() -> Vec<u8>,
 ) -> Result<(Orders, Option<&'static str>), Malformed> {
     let mut orders = Orders::default();
-    let mut values = headers.pairs().filter(|(name, _)| *name == header::DRILL).map(|(_, value)| value).peekable();
+    let mut values = headers.all(header::DRILL).peekable();
     if values.peek().is_none() {
         return Ok((orders, None));
     }
@@ -240,8 +235,8 @@ fn ordered_drill(
 /// so theirs are treated like the gate's own; and with several ids nobody can tell whose it is, so nobody gets to see it.
 ///
 /// With it comes the id itself, where that tells how the client has introduced itself.
-fn session(headers: &impl RequestHeaders, registry: &Registry) -> (Session, Option<Box<[u8]>>) {
-    let mut ids = headers.pairs().filter(|(name, _)| *name == "mcp-session-id").map(|(_, id)| id);
+fn session(headers: RequestHeaders<'_>, registry: &Registry) -> (Session, Option<Box<[u8]>>) {
+    let mut ids = headers.all("mcp-session-id");
     let (id, read) = match (ids.next(), ids.next()) {
         (_, Some(_)) => return (Session::Gate, None),
         (None, None) => return (Session::None, None),

@@ -4,14 +4,14 @@
 use super::headers::RequestHeaders;
 
 /// Whether the body is encoded, as by compression.
-pub fn is_encoded(headers: &impl RequestHeaders) -> bool {
-    headers.pairs().any(|(name, coding)| name == "content-encoding" && !coding.eq_ignore_ascii_case(b"identity"))
+pub fn is_encoded(headers: RequestHeaders<'_>) -> bool {
+    headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether `content-type` says that the body is text in another charset than UTF-8, in which a server may find another
 /// message than there is in UTF-8.
-pub fn is_other_text(headers: &impl RequestHeaders) -> bool {
-    headers.pairs().any(|(name, value)| name == "content-type" && names_other_charset(value))
+pub fn is_other_text(headers: RequestHeaders<'_>) -> bool {
+    headers.all("content-type").any(names_other_charset)
 }
 
 fn names_other_charset(mut value: &[u8]) -> bool {

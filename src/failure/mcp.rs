@@ -9,7 +9,7 @@ use super::dialect::{KnownText, known};
 use super::rest::{self, speaks_of_token};
 use super::rules::{Evidence, class_of, known_class_of};
 use super::{Basis, Case, Class, EventJudgement, Expected, Place, Standing};
-use crate::jsonrpc::{Answer, RequestId};
+use crate::jsonrpc::{Answer, RequestId, text_of};
 use crate::sse::Event;
 
 /// "Internal error", the one code that speaks of the server and not of the call.
@@ -51,7 +51,7 @@ const fn no_version(text: &'static str) -> KnownText {
 
 /// The class of a body that came with HTTP 2xx and should answer request `id`.
 pub(super) fn judge_answer(case: &Case<'_>, status: u16, body: &[u8], id: RequestId<'_>) -> (Class, Basis) {
-    let text = String::from_utf8_lossy(body);
+    let text = text_of(body);
     class_of_answer(case, status, Answer::of_body(&text, Some(id)), body)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
         return EventJudgement::LifeSign;
     }
     let Expected::Answer(id) = case.expected else { return EventJudgement::Interim };
-    let text = String::from_utf8_lossy(data);
+    let text = text_of(data);
     match Answer::of_event(&text, Some(id)) {
         Answer::Message => EventJudgement::Interim,
         // `[DONE]` too, where no answer came before it: it says that none follows.
@@ -97,7 +97,7 @@ fn class_of_answer(case: &Case<'_>, status: u16, answer: Answer<'_>, body: &[u8]
 
 /// The code of the JSON-RPC error that a body is, whichever request it answers.
 pub(super) fn code(body: &[u8]) -> Option<i64> {
-    match Answer::of_body(&String::from_utf8_lossy(body), None) {
+    match Answer::of_body(&text_of(body), None) {
         Answer::Error { code, .. } => Some(code),
         _ => None,
     }

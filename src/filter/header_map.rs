@@ -30,6 +30,14 @@ impl HeaderMap {
         Pairs { sizes, data }
     }
 
+    /// All pairs, in order, for one who looks for many of them.
+    pub fn pairs(&self) -> Vec<(&str, &[u8])> {
+        let all = self.iter();
+        let mut pairs = Vec::with_capacity(all.sizes.len() / SIZES);
+        pairs.extend(all);
+        pairs
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.all(name).next()

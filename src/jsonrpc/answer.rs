@@ -16,6 +16,12 @@ use serde_json::value::RawValue;
 use super::RequestId;
 use super::object::text;
 
+/// The text of a body as clients decode it: what is not UTF-8 in it is replaced. Nearly every body is, which is seen word by
+/// word; the replacing goes byte by byte.
+pub fn text_of(body: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
+}
+
 /// A server's answer, as far as judging it needs.
 #[derive(Debug, Clone)]
 pub enum Answer<'a> {

@@ -11,7 +11,7 @@ mod incoming;
 mod object;
 mod writer;
 
-pub use answer::Answer;
+pub use answer::{Answer, text_of};
 pub use code::ErrorCode;
 pub use id::{OwnedId, RequestId};
 pub use incoming::{Incoming, Invalid, Request, parse};

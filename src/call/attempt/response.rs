@@ -9,11 +9,11 @@ use super::{Attempt, Body, Flow, Reaction, Scene, normal};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind, Session, Task};
 use crate::failure::{
-    Basis, Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body, judge_event,
-    judge_head, retry_after,
+    Basis, Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body,
+    judge_event, judge_head, retry_after,
 };
 use crate::held;
-use crate::jsonrpc::Answer;
+use crate::jsonrpc::{Answer, text_of};
 use crate::sse::Scanner;
 use crate::translate;
 
@@ -252,7 +252,7 @@ impl Attempt {
         self.conclude(scene, verdict, readable, &mut reaction);
         self.is_complete = verdict.basis != Basis::Contentless;
         if !of_event && !self.is_complete && reaction.onward_in_s.is_none() && is_normalised(scene) {
-            let text = String::from_utf8_lossy(&answer.body);
+            let text = text_of(&answer.body);
             let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, false));
             reaction.flow = completed.map_or(Flow::Pass, Flow::Replace);
         }
@@ -333,7 +333,7 @@ fn is_normalised(scene: &Scene<'_>) -> bool {
 
 /// Whether an MCP client can read this as the answer to its call.
 fn is_readable(scene: &Scene<'_>, body: &[u8], of_event: bool) -> bool {
-    let (text, id) = (String::from_utf8_lossy(body), scene.call.request_id());
+    let (text, id) = (text_of(body), scene.call.request_id());
     if of_event { Answer::of_event(&text, id) } else { Answer::of_body(&text, id) }.is_readable()
 }
 

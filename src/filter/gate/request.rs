@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proxy_wasm::types::Action;
 
-use super::super::host::{self, Body, HeaderMap, Headers};
+use super::super::host::{self, Body, Headers};
 use super::super::metrics::{CallStatus, Metric};
 use super::super::shared_data::EnvoySharedData;
 use super::super::{calls, clock, vm::Vm};
@@ -29,23 +29,13 @@ use crate::registry::{Idempotency, ServerIndex};
 use crate::translate::uuid_v4;
 use crate::wiring::{route, state};
 
-impl RequestHeaders for HeaderMap {
-    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.iter()
-    }
-
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        HeaderMap::get(self, name)
-    }
-}
-
 impl Gate {
     pub(super) fn request_headers(&mut self, end_of_stream: bool) -> Action {
         let headers = Headers::Request.all();
         let now = clock::now_ms();
         self.known.started_ms = now;
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
-        let Visit { page, entry } = door::knock(&headers, &self.vm.registry, now, source);
+        let Visit { page, entry } = door::knock(RequestHeaders(&headers.pairs()), &self.vm.registry, now, source);
         self.page = page;
         let (client, declared_length) = match entry {
             Entry::Elsewhere => return Action::Continue,
