@@ -11,7 +11,10 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable
 
-MODULES = ["test_servers", "test_streams", "test_outage", "test_failover", "test_credentials", "test_matrix"]
+MODULES = [
+    *("test_servers", "test_streams", "test_outage", "test_failover", "test_credentials"),
+    *("test_shapes", "test_matrix"),
+]
 # Seconds. A test takes about one, with each of four clients about ten; a machine that is busy otherwise gets time.
 ONE_TEST = 120
 ALL_TESTS = 600

@@ -72,6 +72,8 @@ async def test_a_client_goes_on_with_the_next_server_when_that_of_its_session_ha
 
 
 async def test_calls_beside_an_open_stream_are_as_quick_as_without_envoy():
+    """With Istio 1.30 and Envoy 1.38 each took ten seconds (envoyproxy/envoy#45900, istio/istio#60275)."""
+
     async def p95(url: str, sdk: str) -> float:
         async with driven(sdk, url) as client:
             await client.text("whoami")

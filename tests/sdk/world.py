@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,10 @@ async def world(
     up: bool = True,
     token: str = PAT,
     timeout: str = "10s",
+    known: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """Starts one server for each of `names`, with `flags`; `up=False` leaves them dead. `token` is what they accept,
-    `timeout` what Envoy gives them."""
+    """Starts one server for each of `names`, with `flags`; `up=False` leaves them dead. `token` is what they accept, an
+    empty one whatever comes; `timeout` is what Envoy gives them, and `known` what else the registry says of them."""
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualpath-sdk-")))
 
@@ -107,7 +108,7 @@ async def world(
         rest, listener, admin = port(), port(), port()
         stub = [os.environ["DUALPATH_LAB"], "stub", "--kind", "rest", "--name", "rest", "--port", str(rest.number)]
         here = World(servers, listener, admin)
-        tree = registry(servers, rest, listener, admin, timeout)
+        tree = registry(servers, rest, listener, admin, {"timeout": timeout, **(known or {})})
         starts = [
             serve_rest(stack, stub, rest, scratch),
             serve_envoy(stack, tree, here.admin_url, scratch),
@@ -117,7 +118,9 @@ async def world(
         yield here
 
 
-def registry(servers: list[Server], rest: Port, listener: Port, admin: Port, timeout: str) -> dict[str, Any]:
+def registry(
+    servers: list[Server], rest: Port, listener: Port, admin: Port, known: Mapping[str, Any]
+) -> dict[str, Any]:
     """`search` has a direct path; the servers' other tools are not known to the registry."""
     tiers = ["primary", "secondary"]
     return {
@@ -127,7 +130,7 @@ def registry(servers: list[Server], rest: Port, listener: Port, admin: Port, tim
         "breaker": {"consecutive": 3, "base_open": "1s", "max_open": "1s"},
         "credentials": [{"id": "pat", "slots": {"a": {"env": "SDK_TEST_PAT"}}}],
         "servers": [
-            {"id": server.name, "kind": "mcp", "tier": tier, "url": server.url, "credential": "pat", "timeout": timeout}
+            {"id": server.name, "kind": "mcp", "tier": tier, "url": server.url, "credential": "pat", **known}
             for server, tier in zip(servers, tiers, strict=False)
         ]
         + [{"id": "rest", "kind": "rest", "url": f"http://127.0.0.1:{rest.number}", "credential": "pat"}],
