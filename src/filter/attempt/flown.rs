@@ -90,6 +90,11 @@ impl Flown {
         self.vm.registry.server(self.at)
     }
 
+    /// Whether clients alone authenticate with the server, by tokens of their own.
+    pub fn knows_only_clients(&self) -> bool {
+        self.server().is_some_and(|server| self.vm.registry.knows_only_clients(server))
+    }
+
     /// When the event came that was handled last, on the monotonic clock, in ms.
     pub fn now_ms(&self) -> u64 {
         self.now_ms.get()

@@ -203,6 +203,8 @@ impl HttpContext for Attempt {
                 "content-encoding" if head.content_encoding.is_none() => head.content_encoding = Some(value),
                 "retry-after" if head.retry_after.is_none() => head.retry_after = Some(value),
                 "mcp-session-id" if session.is_none() => session = Some(value),
+                // A token of ours is no client's business: one that heard a challenge would have its user log in.
+                "www-authenticate" if !flown.knows_only_clients() => Headers::Response.remove(name),
                 _ if is_kept_from_clients(kind, name) => Headers::Response.remove(name),
                 _ => {}
             }

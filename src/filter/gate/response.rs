@@ -98,9 +98,6 @@ impl Gate {
         }
         match conclusion {
             Conclusion::Pass => {
-                if class == Class::Authorization && !ending.knows_only_clients {
-                    Headers::Response.remove("www-authenticate");
-                }
                 if shown != status {
                     Headers::Response.set(":status", shown.to_string().as_bytes());
                 }

@@ -91,6 +91,43 @@ async fn the_direct_path_alone_gets_the_token_where_the_operator_says_so() {
     assert_eq!(shown(&world.rest), [Some(format!("Bearer {OWN}"))]);
 }
 
+/// A client that hears of OAuth forgets the token that it was given, and wants its user to log in: no use to an agent without
+/// one (anthropics/claude-code#59467, #7290, #50629). Here the token is Envoy's.
+#[tokio::test]
+async fn while_the_token_is_the_proxys_no_client_hears_of_oauth() {
+    let challenge = r#"Bearer resource_metadata="https://a.example/.well-known/oauth-protected-resource""#;
+    let world = World::start().await;
+    let hears = |answer: &dualpath_lab::http::Answer| {
+        answer.headers.iter().any(|(name, value)| name == "www-authenticate" || value.contains("well-known"))
+            || answer.text().contains("well-known")
+    };
+    for path in ["oauth-protected-resource/mcp", "oauth-protected-resource", "oauth-authorization-server"] {
+        for method in ["GET", "POST"] {
+            let client = Client::new(world.envoy.addr(), &format!("/.well-known/{path}"));
+            let answer = client.open(method, "").await.expect("an answer").whole().await.expect("its body");
+            assert!(answer.status == 404 && !hears(&answer), "{method} {path}: {answer:?}");
+        }
+    }
+    for status in [200, 400, 401, 403, 404, 500, 503] {
+        let headers = vec![("www-authenticate".to_owned(), challenge.to_owned())];
+        for body in [r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#, ""] {
+            let refuses = Behaviour::Status { status, headers: headers.clone(), body: body.to_owned() };
+            for stub in [&world.primary, &world.secondary, &world.rest] {
+                stub.set(refuses.clone());
+            }
+            let (listens, ends) = (world.client.clone().header("accept", "text/event-stream"), &world.client);
+            let mut answers = vec![world.client.search("q").await.answer];
+            for (client, method) in [(&listens, "GET"), (ends, "DELETE")] {
+                answers.push(client.open(method, "").await.expect("an answer").whole().await.expect("its body"));
+            }
+            for answer in answers {
+                assert!(!hears(&answer), "{status} {body}: {answer:?}");
+            }
+        }
+    }
+    assert!(world.stubs().iter().all(|(stub, _)| stub.received().iter().all(|r| !r.path.contains("well-known"))));
+}
+
 #[tokio::test]
 async fn oauth_is_discovered_at_the_server_that_the_client_authenticates_with() {
     let world = world("pass").await;
