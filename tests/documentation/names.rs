@@ -47,6 +47,24 @@ fn files_of_the_source_exist() {
     }
 }
 
+#[test]
+fn tests_that_are_named_exist() {
+    let root = root();
+    let tests =
+        [source(&root.join("tests")), source(&root.join("src")), text_of(&root.join("tests/sdk"), "py")].concat();
+    for document in documents() {
+        let is_name = |span: &String| {
+            span.matches('_').count() > 4
+                && span.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        for name in spans(&document).into_iter().filter(is_name) {
+            let is_defined = ["fn ", "def "].iter().any(|define| tests.contains(&format!("{define}{name}(")));
+            let is_metric = FAMILIES.iter().any(|family| family.name == name);
+            assert!(is_defined || is_metric, "{}: there is no test {name}", document.name);
+        }
+    }
+}
+
 /// A page that no other one leads to is not read.
 #[test]
 fn every_page_of_the_guide_is_in_its_index() {
@@ -169,12 +187,16 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
 }
 
 fn source(folder: &Path) -> String {
+    text_of(folder, "rs")
+}
+
+fn text_of(folder: &Path, kind: &str) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).expect("the source") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            text += &source(&path);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &text_of(&path, kind);
+        } else if path.extension().is_some_and(|extension| extension == kind) {
             text += &fs::read_to_string(&path).expect("source");
         }
     }

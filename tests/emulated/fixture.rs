@@ -135,7 +135,12 @@ pub fn start_with(process: &Arc<Process>, registry: &Value) -> Worker {
 
 /// The VM of the singleton service.
 pub fn prober(process: &Arc<Process>) -> Worker {
-    vm(process, &[plugin(&registry(), "prober".into(), "prober", None)])
+    prober_with(process, &registry())
+}
+
+/// The same under another registry.
+pub fn prober_with(process: &Arc<Process>, registry: &Value) -> Worker {
+    vm(process, &[plugin(registry, "prober".into(), "prober", None)])
 }
 
 /// A `tools/call` with this id, in JSON.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{call_body, exchange, first, json_answer, prober, route, start};
+use crate::fixture::{
+    World, call_body, exchange, first, healthy, json_answer, prober, prober_with, registry, route, start,
+};
 use crate::host::{Behaviour, Headers, HttpCall, Process, Worker, play};
 
 const STATE: &str = "cortex_circuit_breaker_state.server.mcp-a";
@@ -178,4 +180,29 @@ fn a_probe_that_never_reports_gives_way_once_its_lease_is_over() {
     assert_eq!(process.metric(STATE), 2, "too late to decide anything");
     prober.answer(&next, json_headers(&[]), &result_for(&next));
     assert_eq!(process.metric(STATE), 0);
+}
+
+/// Probed by several gateways at once, a server said 429 to a list, and every one of them took it out (toolhive#6347).
+#[test]
+fn a_429_to_a_list_or_to_a_probe_takes_no_server_that_is_well_from_anybody() {
+    let mut watched = registry();
+    watched["servers"][0]["probe"] = json!({"idle": true});
+    let process = Process::new();
+    let prober = prober_with(&process, &watched);
+    for _ in 0..12 {
+        process.advance(Duration::from_secs(30));
+        let probe = the_probe(&prober);
+        assert_eq!(probe.cluster, "mcp-a");
+        prober.answer(&probe, Headers::new(&[(":status", "429"), ("content-type", "application/json")]), b"{}");
+        assert_eq!(process.metric(STATE), 0, "busy, and well");
+    }
+    drop(prober);
+    let world = World::new();
+    for method in ["tools/list", "resources/templates/list"] {
+        let list = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+        let played = world.play(exchange(&list, first(json_answer(429, "{}"))));
+        assert_eq!((played.servers(), played.reply().status()), (vec!["mcp-a", "mcp-b"], 200), "{method}");
+    }
+    assert_eq!(world.metric(STATE), 0);
+    assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"], "the next call");
 }

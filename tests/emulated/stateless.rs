@@ -75,6 +75,39 @@ fn a_request_whose_headers_say_something_else_is_executed_by_nobody() {
     assert_eq!(refusal(&World::new().play(twice)), (400, json!(-32020)));
 }
 
+/// A proxy that forwards bodies without these headers has every request refused (railwayapp/cli#1172).
+#[test]
+fn every_mcp_server_that_a_request_comes_to_sees_the_headers_that_it_has_to_have() {
+    for world in [World::new, rest_first] {
+        let played = world().play(call(&[], [Behaviour::Reset, healthy()[1].clone(), Behaviour::Reset]));
+        let mcp: Vec<_> = played.attempts.iter().filter(|attempt| attempt.server.starts_with("mcp-")).collect();
+        assert_eq!(mcp.len(), 2, "{played:?}");
+        for attempt in mcp {
+            let shown = ["mcp-method", "mcp-name", "mcp-protocol-version"].map(|name| attempt.headers.get(name));
+            assert_eq!(shown, ["tools/call", "search", V].map(|value| Some(value.to_owned())), "{}", attempt.server);
+        }
+    }
+}
+
+/// A client whose `server/discover` says another method in its headers is refused, and got nothing any more
+/// (agentgateway#3439). Clients of older versions send no such headers at all.
+#[test]
+fn a_request_that_is_refused_for_its_headers_stands_in_nobodys_way() {
+    let world = World::new();
+    for _ in 0..10 {
+        let discovers = request("server/discover", V, &[("mcp-method", "initialize")], healthy());
+        assert_eq!(refusal(&world.play(discovers)), (400, json!(-32020)));
+    }
+    assert_eq!(world.play(call(&[], healthy())).servers(), ["mcp-a"], "the same client's next request");
+    for version in ["", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let older = || exchange(&crate::fixture::call_body("search", "7"), healthy());
+        let played = world.play(with(older(), &[("mcp-protocol-version", version)]));
+        assert_eq!((played.servers(), played.reply().status()), (vec!["mcp-a"], 200), "{version}");
+        let headers = &played.attempts[0].headers;
+        assert_eq!(headers.count("mcp-method") + headers.count("mcp-name"), 0, "nothing is made up for it");
+    }
+}
+
 #[test]
 fn a_request_whose_headers_say_what_its_body_says_goes_everywhere() {
     for headers in [&[][..], &[("mcp-name", "=?base64?c2VhcmNo?=")]] {

@@ -303,6 +303,20 @@ fn an_attempt_may_take_as_long_as_the_slowest_server_is_allowed_to() {
     assert_eq!(at(route(&tree, "mcp"), "/route/timeout"), "0s", "the stream itself may last");
 }
 
+/// Envoy's own defaults cut a stream off after 15 seconds, or once it is quiet for five minutes (pomerium#6288,
+/// agents-at-scale-ark#1941).
+#[test]
+fn no_route_of_calls_cuts_off_a_stream_that_is_long_or_quiet() {
+    let tree = rendered(&registry());
+    let actions: Vec<_> = routes(&tree).iter().filter_map(|route| route.get("route")).collect();
+    let calls: Vec<_> =
+        actions.iter().filter(|action| action.get("inline_cluster_specifier_plugin").is_some()).collect();
+    assert!(calls.len() > 1, "{actions:?}");
+    for action in calls {
+        assert_eq!((&action["timeout"], &action["idle_timeout"]), (&json!("0s"), &json!("3600s")));
+    }
+}
+
 #[test]
 fn a_stream_holds_more_than_the_limits_and_a_connection_little() {
     let tree = rendered(&registry());

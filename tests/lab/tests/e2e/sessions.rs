@@ -63,6 +63,8 @@ async fn a_session_of_one_server_is_never_shown_to_another() {
     }
 }
 
+/// Clients don't begin a new session after the 404 that a restarted server gives them, though the specification says so:
+/// nothing works for hours (sparfenyuk/mcp-proxy#149, anthropics/claude-ai-mcp#450, neotoma#2312).
 #[tokio::test]
 async fn a_session_that_its_server_has_forgotten_is_opened_there_again_and_not_failed_over() {
     for sessions in [Sessions::NotFound, Sessions::BadRequest] {
@@ -145,6 +147,45 @@ async fn the_gate_has_its_own_session_while_no_server_answers_and_no_longer() {
     }
 }
 
+/// Another Envoy under the same registry, which has nothing in common with that of the world.
+async fn another_envoy(world: &World) -> Envoy {
+    let env = [("LAB_PAT_PRIMARY", PRIMARY_PAT), ("LAB_PAT_REST", REST_PAT)];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let scratch = Arc::new(Scratch::new().expect("a directory"));
+    let settings = Settings { env, ..Settings::default() };
+    Envoy::launch(&world.registry, &scratch, &settings).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Gateways that have sessions in the memory of one replica lose them behind a load balancer (agentgateway#754,
+/// mcp-hangar#877, mcp-gateway-registry#960).
+#[tokio::test]
+async fn a_session_is_good_at_every_replica_of_the_proxy_whoever_has_opened_it() {
+    let world = world_with(Sessions::NotFound).await;
+    let other = another_envoy(&world).await;
+    let at_both = |session: &str| {
+        [&world.envoy, &other].map(|envoy| Client::new(envoy.addr(), "/mcp").header("mcp-session-id", session))
+    };
+    let (_, of_a_server) = initialized(&world.client).await;
+    for client in at_both(&of_a_server).iter().cycle().take(10) {
+        let reply = client.search("q").await;
+        assert_eq!(reply.served_by().as_deref(), Some("primary"), "{}", reply.answer.text());
+    }
+    assert_eq!(initializes(&world.primary.received()), 1, "the client's own");
+
+    world.stop_mcp().await;
+    let (_, of_the_proxy) = initialized(&Client::new(other.addr(), "/mcp")).await;
+    for client in at_both(&of_the_proxy).iter().cycle().take(10) {
+        assert_eq!(client.search("q").await.served_by().as_deref(), Some("rest"));
+        let reply = client.request("2", "tools/list", &json!({})).await.expect("an answer");
+        assert!(reply.result()["tools"].is_array(), "{}", reply.answer.text());
+    }
+    world.heal();
+    for client in at_both(&of_the_proxy).iter().cycle().take(10) {
+        let reply = client.search("q").await;
+        assert_eq!(reply.served_by().as_deref(), Some("primary"), "{}", reply.answer.text());
+    }
+}
+
 /// How many sessions clients, or Envoy for them, have asked for.
 fn initializes(received: &[Received]) -> usize {
     received.iter().filter(|received| received.rpc_method.as_deref() == Some("initialize")).count()
@@ -184,12 +225,8 @@ async fn a_client_goes_on_when_the_server_of_its_session_is_killed_whatever_the_
         let known = |received: &Received| session(received).is_none_or(|id| id.starts_with("secondary-session-"));
         assert!(world.secondary.received().iter().all(known));
 
-        // Another Envoy under the same registry has nothing but the id that the client sends.
-        let env = [("LAB_PAT_PRIMARY", PRIMARY_PAT), ("LAB_PAT_REST", REST_PAT)];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let scratch = Arc::new(Scratch::new().expect("a directory"));
-        let settings = Settings { env, ..Settings::default() };
-        let other = Envoy::launch(&world.registry, &scratch, &settings).await.unwrap_or_else(|error| panic!("{error}"));
+        // Another Envoy has nothing but the id that the client sends.
+        let other = another_envoy(&world).await;
         let there = Client::new(other.addr(), "/mcp").header("mcp-session-id", &wrapped);
         let before = initializes(&world.secondary.received());
         for _ in 0..5 {

@@ -24,6 +24,7 @@ async fn events_reach_the_client_when_the_server_sends_them() {
     assert!(arrivals[3].1.contains("SERVED_BY"), "{arrivals:?}");
 }
 
+/// Proxies cut tool calls off after their route's 30 seconds, however alive the stream was (pomerium#6288).
 #[tokio::test]
 async fn a_stream_longer_than_the_timeout_is_not_cut() {
     let world = World::start().await;

@@ -49,6 +49,7 @@ async fn a_notification_is_accepted_whatever_has_happened_to_the_servers() {
     }
 }
 
+/// A filter that reads header values as text ends its worker with such a one (proxy-wasm-rust-sdk#25, #217).
 #[tokio::test]
 async fn header_values_that_are_not_utf_8_do_no_harm() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,6 +68,54 @@ async fn header_values_that_are_not_utf_8_do_no_harm() {
     let text = String::from_utf8_lossy(&answer);
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("about q"), "{text}");
     assert_eq!(world.client.search("q").await.served_by().as_deref(), Some("primary"));
+}
+
+/// A server that answers every request on a connection with these bytes.
+async fn raw_server(answer: Vec<u8>) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 65_536];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    if stream.write_all(&answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    addr
+}
+
+/// See [`header_values_that_are_not_utf_8_do_no_harm`]: a server's are no better.
+#[tokio::test]
+async fn header_values_of_a_server_that_are_not_utf_8_do_no_harm() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"about q"}]}}"#;
+    for status in ["200 OK", "429 Too Many Requests", "500 Internal Server Error"] {
+        let mut answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+        answer.extend_from_slice(b"content-type: application/json; x=\xff\r\nx-latin: caf\xe9\r\n");
+        for name in ["mcp-session-id", "retry-after", "www-authenticate", "content-encoding-x", "x-dualpath-failover"] {
+            answer.extend_from_slice(name.as_bytes());
+            answer.extend_from_slice(b": \xff\xfe\r\n");
+        }
+        answer.extend_from_slice(b"\r\n");
+        answer.extend_from_slice(body.as_bytes());
+        let addr = raw_server(answer).await;
+        let url = json!(format!("http://{addr}/mcp"));
+        let world = World::start_with(|options| options.set("/servers/0/url", url)).await;
+        for _ in 0..5 {
+            let reply = world.client.search("q").await;
+            assert_eq!(reply.status(), 200, "{status}: {}", reply.answer.text());
+            let is_first = status.starts_with("200");
+            assert_eq!(reply.served_by().as_deref(), (!is_first).then_some("secondary"), "{}", reply.answer.text());
+            assert_eq!(reply.answer.header("x-latin").is_some(), is_first, "what is a server's own passes");
+        }
+        assert!(!world.envoy.logs().contains("unreachable"), "nothing trapped");
+    }
 }
 
 /// Envoy adds a piece to what is held before the filter can let go of it; over its buffer it resets the stream.
