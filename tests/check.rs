@@ -1,5 +1,7 @@
 //! `dualpath check`, `explain` and `render` as processes: exit status, output and files.
 
+#[path = "check/environments.rs"]
+mod environments;
 #[path = "check/mistakes.rs"]
 mod mistakes;
 
@@ -47,6 +49,8 @@ fn dualpath(arguments: &[&str], input: &str) -> Output {
 fn dualpath_of(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dualpath"))
         .args(arguments)
+        .env_remove("ENV")
+        .env_remove("REGION")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -55,6 +59,21 @@ fn dualpath_of(arguments: &[&str], input: &[u8]) -> Output {
     // A command that does not read its input may have gone already.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     child.wait_with_output().expect("the binary ends")
+}
+
+/// Compares what was told of mistakes with a file beside them.
+fn assert_golden(file: &str, told: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check").join(file);
+    if std::env::var_os("DUALPATH_WRITE_GOLDEN").is_some() {
+        fs::write(golden, told).expect("the file");
+        return;
+    }
+    let expected = fs::read_to_string(golden).unwrap_or_default();
+    let cases = |text: &str| text.split("##### ").map(str::to_owned).collect::<Vec<_>>();
+    for (told, expected) in cases(told).iter().zip(&cases(&expected)) {
+        assert_eq!(told, expected, "DUALPATH_WRITE_GOLDEN=1 writes tests/check/{file} anew");
+    }
+    assert_eq!(cases(told).len(), cases(&expected).len());
 }
 
 #[track_caller]
@@ -182,7 +201,7 @@ fn programs_get_problems_and_warnings_as_json_and_may_take_warnings_for_problems
         serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
     };
     let found = json(&["-"], "version: 1\nservers: [{id: s, kind: MCP, url: 'https://host.example'}]\n", 1);
-    let problem = serde_json::json!({"line": 2, "column": 19, "path": "servers[0] \"s\".kind", "value": "\"MCP\"",
+    let problem = serde_json::json!({"file": "-", "line": 2, "column": 19, "path": "servers[0] \"s\".kind", "value": "\"MCP\"",
         "rule": "must be one of mcp, rest", "hint": "did you mean mcp?"});
     assert_eq!(found, serde_json::json!({"registry": "-", "problems": [problem], "warnings": []}));
     assert_eq!(json(&["-"], "a: b: c\n", 1)["problems"][0]["line"], 1);

@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use super::credentials::credential_line;
 use super::here::Here;
+use super::load::{Loaded, load_all, load_one};
 use super::warnings::{former_names, path, warnings};
-use super::{Environment, Format, PROBLEMS, load_for, now_s, print, printed, report};
+use super::{Environment, Format, PROBLEMS, now_s, print, printed, report};
 use crate::registry::{Admin, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
 
 /// Check a registry and say what was read.
 ///
 /// Prints servers by tier, tools with the servers that answer them in the order in which they are tried, credentials with
-/// the sources of their slots, and warnings. If the registry breaks rules, prints every problem with its place in the file,
-/// its path, the value there, the rule and a hint. SDS files are looked at for their form; no secret is printed.
+/// the sources of their slots, and warnings; all that for each environment, unless one is named. If the registry breaks rules,
+/// prints every problem with its place in the file, its path, the value there, the rule and a hint. SDS files are looked at
+/// for their form; no secret is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
@@ -31,7 +33,8 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let (registry, wire) = match load_for(&args.registry, args.environment.name()) {
+    let one = |name| load_one(&args.registry, Some(name)).map(|loaded| vec![loaded]);
+    let loaded = match args.environment.name().map_or_else(|| load_all(&args.registry), one) {
         Ok(loaded) => loaded,
         Err(error) if args.format == Format::Json => {
             let done = print(&json_text(&args.registry, &error.json(), &[]));
@@ -39,16 +42,33 @@ pub fn run(args: &Args) -> ExitCode {
         }
         Err(error) => return report(&error),
     };
-    let mut found = former_names(&wire);
-    found.extend(warnings(&registry, now_s(), &Here::of_this_machine()));
+    let several = loaded.len() > 1;
+    let (mut found, mut texts) = (Vec::new(), Vec::new());
+    for Loaded { registry, wire, variables, .. } in &loaded {
+        let mut warned = former_names(wire);
+        warned.extend(warnings(registry, now_s(), &Here::of_this_machine()));
+        let lines = warned.iter().map(|warning| format!("warning: {warning}\n"));
+        texts.push(summary(registry) + &taken(variables) + &lines.collect::<String>());
+        let environment = registry.environment.as_ref().filter(|_| several);
+        found.extend(warned.into_iter().map(|warning| match environment {
+            Some(name) => format!("environment {name}: {warning}"),
+            None => warning,
+        }));
+    }
     let done = print(&match args.format {
         Format::Json => json_text(&args.registry, &[], &found),
-        Format::Text => {
-            let warned = found.iter().map(|warning| format!("warning: {warning}\n"));
-            summary(&registry) + &warned.collect::<String>()
-        }
+        Format::Text => texts.join("\n"),
     });
     if done && args.strict && !found.is_empty() { ExitCode::from(PROBLEMS) } else { printed(done) }
+}
+
+/// The variables whose values depend on who runs the command.
+fn taken(variables: &[String]) -> String {
+    if variables.is_empty() {
+        String::new()
+    } else {
+        format!("variables    {} from the environment of this command\n", variables.join(", "))
+    }
 }
 
 /// What was found, for programs.

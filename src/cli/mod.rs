@@ -69,10 +69,10 @@ enum Format {
     Json,
 }
 
-/// Which of several environments is meant, where credentials have slots for each.
+/// Which of several environments is meant.
 #[derive(Debug, clap::Args)]
 struct Environment {
-    /// Environment whose slots credentials use [default: the registry's own environment]
+    /// Environment: one of the registry's environments, or of its credentials' [default: the one that the registry names]
     #[arg(short, long, value_name = "NAME")]
     environment: Option<String>,
 }

@@ -15,16 +15,17 @@ pub(super) enum Readers {
     Owner,
 }
 
-/// Writes `text` to `output`. `input` is what it was made from; `-` is standard input.
+/// Writes `text` to `output`. `inputs` are the files that it was made from; `-` is standard input.
 ///
 /// # Errors
 /// Why it was not written. What was there before is still there then, except where `output` is a pipe or a device.
-pub(super) fn write(output: &Path, text: &str, input: &str, readers: Readers) -> Result<(), String> {
+pub(super) fn write(output: &Path, text: &str, inputs: &[String], readers: Readers) -> Result<(), String> {
     let there = fs::metadata(output).ok();
-    if let (Some(there), Some(from)) = (&there, metadata_of(input))
-        && (there.dev(), there.ino()) == (from.dev(), from.ino())
-    {
-        return Err("is the registry itself, which would be lost: name another file".to_owned());
+    let is_there =
+        |from: &Metadata| there.as_ref().is_some_and(|there| (there.dev(), there.ino()) == (from.dev(), from.ino()));
+    if let Some(at) = inputs.iter().position(|input| metadata_of(input).as_ref().is_some_and(is_there)) {
+        let what = if at == 0 { "is the registry itself" } else { "is a part of the registry" };
+        return Err(format!("{what}, which would be lost: name another file"));
     }
     let done = match &there {
         Some(there) if there.is_dir() => return Err("is a directory".to_owned()),

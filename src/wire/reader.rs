@@ -76,11 +76,6 @@ impl<'v> Node<'v> {
     }
 
     fn note(&self, rule: String, hint: Option<String>) {
-        let hint = if WITH_HINTS && self.value.as_str().is_some_and(has_variable) && !rule.contains("${") {
-            Some("variables such as ${NAME} are not replaced in a registry: write the value itself".to_owned())
-        } else {
-            hint
-        };
         let path = Some(self.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "registry".to_owned());
         let scalar = !self.value.is_object() && !self.value.is_array();
         let token = self.value.as_str().filter(|text| looks_like_a_token(text));
@@ -246,10 +241,6 @@ impl<'v> Node<'v> {
         let name = self.string()?;
         if name.chars().any(char::is_control) {
             self.refuse("must be a file name without control characters");
-            return None;
-        }
-        if has_variable(name) {
-            self.refuse("must be the name of a file as it is");
             return None;
         }
         Some(name.to_owned())
@@ -445,16 +436,6 @@ fn name(key: &str) -> &str {
     if looks_like_a_token(key) { VEIL } else { key }
 }
 
-/// Whether somebody meant a variable of a shell or of a template to be put in here. The placeholders of mappings are written in
-/// lower case.
-fn has_variable(text: &str) -> bool {
-    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-    text.split("${").skip(1).any(|rest| {
-        let name = rest.split(['}', ':']).next().unwrap_or_default();
-        !name.is_empty() && name.len() < rest.len() && name.bytes().all(legal)
-    })
-}
-
 /// A number as people write it. By way of JSON, as that is in the module already.
 fn plain(number: f64) -> String {
     let text = Value::from(number).to_string();
@@ -530,27 +511,6 @@ mod tests {
             [("MCP", Some("did you mean mcp?")), ("rset", Some("did you mean rest?")), ("grpc", None)]
         {
             assert_eq!(hint_for(json!(text), |node| node.one_of(&["mcp", "rest"]).is_some()).as_deref(), expected);
-        }
-    }
-
-    #[test]
-    fn a_variable_is_said_to_be_unsupported_wherever_it_stands() {
-        let readers: [fn(&Node) -> bool; 6] = [
-            |node| node.file_name().is_some(),
-            |node| node.timeout().is_some(),
-            |node| node.id().is_some(),
-            |node| node.port().is_some(),
-            |node| node.address().is_some(),
-            |node| node.one_of(&["a"]).is_some(),
-        ];
-        for read in readers {
-            for text in ["${NAME}", "/etc/${NAME_2}/x", "${NAME:-default}"] {
-                let hint = hint_for(json!(text), read).unwrap_or_default();
-                assert!(hint.contains("are not replaced in a registry"), "{text}: {hint}");
-            }
-        }
-        for text in ["${arguments.name}", "${NAME", "$NAME", "${}"] {
-            assert!(!has_variable(text), "{text}");
         }
     }
 

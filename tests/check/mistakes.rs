@@ -4,9 +4,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
-use super::{Place, dualpath};
+use super::{Place, assert_golden, dualpath};
 
 /// A name, and what is replaced by what; `""` for all of the file.
 type Mistake = (&'static str, &'static [(&'static str, &'static str)]);
@@ -292,15 +291,5 @@ fn each_mistake_is_told_as_it_was_agreed() {
         let status = output.status.code().expect("no signal");
         write!(told, "##### {name}\n{}rc={status}\n", text.replace(folder, "@DIR@")).expect("a string");
     }
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/expected.txt");
-    if std::env::var_os("DUALPATH_WRITE_GOLDEN").is_some() {
-        fs::write(golden, told).expect("the file");
-        return;
-    }
-    let expected = fs::read_to_string(golden).unwrap_or_default();
-    let cases = |text: &str| text.split("##### ").map(str::to_owned).collect::<Vec<_>>();
-    for (told, expected) in cases(&told).iter().zip(&cases(&expected)) {
-        assert_eq!(told, expected, "DUALPATH_WRITE_GOLDEN=1 writes tests/check/expected.txt anew");
-    }
-    assert_eq!(cases(&told).len(), cases(&expected).len());
+    assert_golden("expected.txt", &told);
 }

@@ -13,7 +13,7 @@ mod tests;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use super::{Format, UNUSABLE, complain, load, print, printed, report, shown};
+use super::{Environment, Format, UNUSABLE, complain, load_for, print, printed, report, shown};
 use finding::Finding;
 use line::Story;
 use seen::Seen;
@@ -31,11 +31,13 @@ pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
     #[arg(required_unless_present = "line")]
     registry: Option<String>,
+    #[command(flatten)]
+    environment: Environment,
     /// Server that was asked
     #[arg(long, value_name = "ID", required_unless_present = "line")]
     server: Option<String>,
     /// File with lines of the failover log; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "server", "tool", "annotated", "status", "headers",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "environment", "server", "tool", "annotated", "status", "headers",
         "body", "event_stream", "transport"])]
     line: Option<String>,
     /// Tool that was called [default: one that the registry does not list]
@@ -93,7 +95,7 @@ pub fn run(args: &Args) -> ExitCode {
         return explain_line(file, args.format);
     }
     let (registry, server) = (args.registry.as_deref().unwrap_or_default(), args.server.as_deref().unwrap_or_default());
-    let registry = match load(registry) {
+    let registry = match load_for(registry, args.environment.name()) {
         Ok((registry, _)) => std::rc::Rc::new(registry),
         Err(error) => return report(&error),
     };

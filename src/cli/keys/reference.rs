@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::registry::{Registry, mappings};
+use crate::cli::load::{OWN_KEYS, own_problems};
+use crate::registry::{Problem, Registry, mappings};
 
 pub(super) const SPECIMEN: &str = include_str!("specimen.yaml");
 pub(super) const WORDS: &str = include_str!("words.yaml");
@@ -71,11 +72,36 @@ fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap_or_default()
 }
 
-/// Every key that the reader asks for, with the places in the specimen where it does.
+/// What is wrong with a registry, of which nothing is replaced and nothing included.
+///
+/// # Errors
+/// See [`Registry::from_wire`].
+pub(super) fn read(registry: &Value) -> Result<Registry, Vec<Problem>> {
+    match own_problems(registry) {
+        problems if problems.is_empty() => Registry::from_wire(&without_own_keys(registry)),
+        problems => Err(problems),
+    }
+}
+
+fn without_own_keys(registry: &Value) -> Value {
+    let mut plain = registry.clone();
+    OWN_KEYS.iter().for_each(|key| take_away(&mut plain, key));
+    plain
+}
+
+/// Every key that the reader and the loader ask for, with the places in the specimen where they do.
 pub(super) fn known() -> BTreeMap<String, Vec<String>> {
     let specimen = specimen();
     let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for mapping in mappings(&specimen) {
+    for key in OWN_KEYS {
+        let names = specimen.get(key).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        let places: Vec<String> = names.map(|name| format!("{key}.{name}")).collect();
+        if !places.is_empty() {
+            known.insert(format!("{key}.NAME"), places);
+        }
+        known.insert(key.to_owned(), vec![key.to_owned()]);
+    }
+    for mapping in mappings(&without_own_keys(&specimen)) {
         for key in &mapping.keys {
             let place = if mapping.path.is_empty() { key.clone() } else { format!("{}.{key}", mapping.path) };
             known.entry(general(&specimen, &place)).or_default().push(place);
@@ -127,7 +153,7 @@ fn is_required(specimen: &Value, place: &str) -> bool {
 
 /// The rule that the reader sees broken at this place.
 fn rule_at(registry: &Value, place: &str) -> Option<String> {
-    let problems = Registry::from_wire(registry).err()?;
+    let problems = read(registry).err()?;
     problems.into_iter().find(|problem| problem.path == place).map(|problem| problem.rule)
 }
 

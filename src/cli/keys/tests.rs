@@ -1,6 +1,5 @@
-use super::reference::{at, at_mut, known, specimen, take_away, words};
+use super::reference::{at, at_mut, known, read, specimen, take_away, words};
 use super::*;
-use crate::registry::Registry;
 
 fn all() -> Vec<Row> {
     rows(|_| true)
@@ -8,7 +7,7 @@ fn all() -> Vec<Row> {
 
 #[test]
 fn the_specimen_is_a_registry() {
-    Registry::from_wire(&specimen()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    read(&specimen()).unwrap_or_else(|problems| panic!("{problems:#?}"));
 }
 
 #[test]
@@ -46,7 +45,7 @@ fn the_defaults_are_as_the_table_says() {
         let (mut with, mut without) = (specimen.clone(), specimen.clone());
         *at_mut(&mut with, place).expect("the place") = default.clone();
         take_away(&mut without, place);
-        let read = |tree| Registry::from_wire(tree).unwrap_or_else(|problems| panic!("{key}: {problems:#?}"));
+        let read = |tree| read(tree).unwrap_or_else(|problems| panic!("{key}: {problems:#?}"));
         assert_eq!(read(&with), read(&without), "{key}");
     }
 }

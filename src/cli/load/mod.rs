@@ -1,8 +1,17 @@
-//! Reads a registry from a file. YAML 1.2, of which JSON is a part, so one parser serves both.
+//! Reads a registry: a file with what it includes, for one environment, its variables replaced. What comes out is a plain
+//! registry, in which nothing of that is left. YAML 1.2, of which JSON is a part, so one parser serves both.
 
-mod document;
+mod environment;
+mod files;
+mod merge;
+mod own;
+mod spot;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod text;
+mod tree;
+mod variables;
 
 use std::fmt;
 use std::io;
@@ -12,7 +21,9 @@ use serde_json::{Value, json};
 
 use super::{PROBLEMS, UNUSABLE, shown};
 use crate::registry::{Problem, Registry};
-pub(super) use document::Document;
+use environment::of_this_process;
+pub(super) use own::{OWN_KEYS, problems as own_problems};
+use tree::{Place, Tree};
 
 /// Line and column, both from 1.
 pub type At = (u64, u64);
@@ -53,14 +64,16 @@ pub enum LoadError {
     Problems {
         /// The file as it was named.
         file: String,
-        /// Every broken rule, in the order of the file; never empty.
+        /// Every broken rule, in the order of the files; never empty.
         problems: Vec<Placed>,
     },
 }
 
-/// A broken rule, and where in the file that is.
+/// A broken rule, and where that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
+    /// The file, as it was named or as another one includes it.
+    pub file: String,
     /// Line and column of the key or of the entry of a list; of what is around it where nothing is written. `None` for
     /// what is not in the file.
     pub at: Option<At>,
@@ -77,7 +90,7 @@ impl fmt::Display for LoadError {
                 hint.map_or(Ok(()), |hint| write!(f, "\n    hint: {hint}"))
             }
             LoadError::Problems { file, problems } => {
-                for Placed { at, problem } in problems {
+                for Placed { file, at, problem } in problems {
                     writeln!(f, "{}{}", Line(file, *at), Shown(problem))?;
                 }
                 let plural = if problems.len() == 1 { "" } else { "s" };
@@ -131,16 +144,26 @@ impl LoadError {
 
     /// Every problem, for programs. `null` is what a problem has not.
     pub(super) fn json(&self) -> Vec<Value> {
-        let json = |at: Option<At>, path: Option<&str>, value: Option<&str>, rule: &str, hint: Option<&str>| json!({"line": at.map(|at| at.0), "column": at.map(|at| at.1), "path": path, "value": value, "rule": rule, "hint": hint});
+        let json = |file: &str,
+                    at: Option<At>,
+                    path: Option<&str>,
+                    value: Option<&str>,
+                    rule: &str,
+                    hint: Option<&str>| {
+            let (line, column) = (at.map(|at| at.0), at.map(|at| at.1));
+            json!({"file": file, "line": line, "column": column, "path": path, "value": value, "rule": rule, "hint": hint})
+        };
         match self {
-            LoadError::Read { source, .. } => vec![json(None, None, None, &format!("cannot be read: {source}"), None)],
-            LoadError::Unusable { at, message, hint, .. } | LoadError::Syntax { at, message, hint, .. } => {
-                vec![json(*at, None, None, message, *hint)]
+            LoadError::Read { file, source } => {
+                vec![json(file, None, None, None, &format!("cannot be read: {source}"), None)]
+            }
+            LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
+                vec![json(file, *at, None, None, message, *hint)]
             }
             LoadError::Problems { problems, .. } => {
-                let problem = |Placed { at, problem }: &Placed| {
+                let problem = |Placed { file, at, problem }: &Placed| {
                     let value = Some(&*problem.value).filter(|value| !value.is_empty());
-                    json(*at, Some(&problem.path), value, &problem.rule, problem.hint.as_deref())
+                    json(file, *at, Some(&problem.path), value, &problem.rule, problem.hint.as_deref())
                 };
                 problems.iter().map(problem).collect()
             }
@@ -162,87 +185,78 @@ pub fn load(file: &str) -> Result<(Registry, Value), LoadError> {
 /// # Errors
 /// See [`LoadError`].
 pub fn load_for(file: &str, environment: Option<&str>) -> Result<(Registry, Value), LoadError> {
-    let document = Document::read(file, text::read(file)?)?;
-    let mut value = document.value.clone();
-    if let (Some(name), Value::Object(keys)) = (environment, &mut value) {
-        keys.insert("environment".to_owned(), Value::from(name));
-    }
-    let odd = document.odd_numbers();
-    let read = Registry::from_wire(&value);
-    let problems = match read {
-        Ok(registry) if odd.is_empty() => return Ok((registry, value)),
-        read => read.err().unwrap_or_default(),
-    };
-    let others = problems.into_iter().filter(|problem| odd.iter().all(|odd| odd.path != problem.path));
-    let mut problems: Vec<_> =
-        odd.iter().cloned().chain(others).map(|problem| placed(problem, &document, environment)).collect();
-    problems.sort_by_key(|placed| placed.at);
-    Err(LoadError::Problems { file: file.to_owned(), problems })
+    load_one(file, environment).map(|loaded| (loaded.registry, loaded.wire))
 }
 
-fn placed(problem: Problem, document: &Document, environment: Option<&str>) -> Placed {
-    if environment.is_some() && problem.path == "environment" {
-        return Placed { at: None, problem: Problem { path: "--environment".to_owned(), ..problem } };
+/// A registry as it was loaded.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Checked.
+    pub registry: Registry,
+    /// Its wire form.
+    pub wire: Value,
+    /// The files that it was read from.
+    pub files: Vec<String>,
+    /// The variables that were taken from the environment of the command.
+    pub variables: Vec<String>,
+}
+
+/// As [`load_for`], with where it comes from.
+pub(super) fn load_one(file: &str, environment: Option<&str>) -> Result<Loaded, LoadError> {
+    files::read(file)?.registry(environment)
+}
+
+/// The registry of every environment that the files have; one, if they have none. What is wrong with all of them is told once.
+pub(super) fn load_all(file: &str) -> Result<Vec<Loaded>, LoadError> {
+    let files = files::read(file)?;
+    let environments = files.environments();
+    if environments.is_empty() {
+        return Ok(vec![files.registry(None)?]);
     }
-    let spot = document.spot(&problem.path);
-    let value = spot.number.filter(|_| problem.value != crate::wire::VEIL).unwrap_or(problem.value);
-    Placed { at: spot.at, problem: Problem { path: spot.path, value, ..problem } }
+    if let Some(name) = files.chosen()
+        && !environments.contains(&name)
+    {
+        return Ok(vec![files.registry(None)?]);
+    }
+    let read: Vec<_> = environments.iter().map(|name| (*name, files.tell(Some(name), &of_this_process))).collect();
+    let mut told: Vec<(Told, Vec<&str>)> = Vec::new();
+    for (name, found) in &read {
+        for new in found.as_ref().err().into_iter().flatten() {
+            match told.iter_mut().find(|(old, _)| old == new) {
+                Some((_, names)) => names.push(name),
+                None => told.push((new.clone(), vec![name])),
+            }
+        }
+    }
+    if told.is_empty() {
+        return Ok(read.into_iter().filter_map(|(_, loaded)| loaded.ok()).collect());
+    }
+    let told = told.into_iter().map(|(told, names)| match names.as_slice() {
+        [name] if environments.len() > 1 => {
+            let path = format!("{}, in environment {name}", told.problem.path);
+            Told { problem: Problem { path, ..told.problem }, ..told }
+        }
+        _ => told,
+    });
+    Err(refused(&files.names, told.collect()))
+}
+
+/// A broken rule with its place in one of the files that are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    place: Place,
+    problem: Problem,
+}
+
+/// The error that tells these problems.
+fn refused(files: &[String], mut told: Vec<Told>) -> LoadError {
+    told.sort_by_key(|told| told.place);
+    let file = |place: Place| files.get(place.file).cloned().unwrap_or_default();
+    let problems = told.into_iter().map(|Told { place, problem }| Placed { file: file(place), at: place.at, problem });
+    LoadError::Problems { file: file(Place::default()), problems: problems.collect() }
 }
 
 /// One YAML document as a JSON tree.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, LoadError> {
-    Document::read(file, text.to_owned()).map(|document| document.value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(text: &str) -> String {
-        parse("r.yaml", text).expect_err(text).to_string()
-    }
-
-    #[test]
-    fn a_duplicate_key_is_refused_with_line_and_column() {
-        assert_eq!(
-            refusal("version: 1\nversion: 1\n"),
-            "r.yaml:2:1: duplicate mapping key `version` is not allowed here"
-        );
-        assert_eq!(refusal(r#"{"a": {"b": 1, "b": 2}}"#), "r.yaml:1:16: duplicate mapping key `b` is not allowed here");
-    }
-
-    #[test]
-    fn a_syntax_error_is_refused_with_line_and_column() {
-        assert!(refusal("servers: [\n  a: }\n").starts_with("r.yaml:1:10: "), "the place of the bracket");
-        assert!(refusal("a: 1\n---\nb: 2\n").starts_with("r.yaml:3:1: "));
-    }
-
-    #[test]
-    fn a_syntax_error_shows_no_text_of_the_file() {
-        for text in ["a: \"hunter2\n", "a: hunter2: b", "a: !!int hunter2", "a: *hunter2", "- hunter2\nb: 1"] {
-            assert!(!refusal(text).contains("hunter2"), "{}", refusal(text));
-        }
-    }
-
-    #[test]
-    fn json_and_yaml_give_the_same_tree() {
-        let yaml = parse("y", "version: 1\ntools: [{name: a, replayable: true, title: yes}]\n").unwrap();
-        let json = parse(
-            "j",
-            "{\n\t\"version\": 1, \"tools\": [{\"name\": \"a\", \"replayable\": true, \"title\": \"yes\"}]}",
-        );
-        assert_eq!(yaml, json.unwrap());
-    }
-
-    #[test]
-    fn a_date_stays_text() {
-        let tree = parse("y", "a: 2026-12-31\nb: 2026-12-31T08:30:00Z\n").unwrap();
-        assert_eq!(tree, serde_json::json!({"a": "2026-12-31", "b": "2026-12-31T08:30:00Z"}));
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = load("no/such/file.yaml").expect_err("there is no such file");
-        assert!(matches!(&error, LoadError::Read { file, .. } if file == "no/such/file.yaml"));
-    }
+    Tree::read(file, 0, text).map(|tree| tree.value())
 }

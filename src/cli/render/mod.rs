@@ -24,8 +24,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::load::{Loaded, load_one};
 use super::output::{self, Readers};
-use super::{Environment, UNUSABLE, complain, load_for, print_exactly, printed, report, shown};
+use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
 use crate::registry::{Registry, SlotSource, Source};
 use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
 use crate::wiring::cluster;
@@ -54,11 +55,12 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
-    let (registry, wire) = match load_for(&args.registry, args.environment.name()) {
+    let Loaded { registry, wire, files, .. } = match load_one(&args.registry, args.environment.name()) {
         Ok(loaded) => loaded,
         Err(error) => return report(&error),
     };
-    let text = match document(&registry, &wire, &args.registry) {
+    let chosen = args.environment.name().map(|name| format!(" --environment {name}")).unwrap_or_default();
+    let text = match document(&registry, &wire, &format!("{}{chosen}", args.registry)) {
         Ok(text) => text,
         Err(error) => return unusable(&format!("{}: cannot be rendered: {error}", shown::file(&args.registry))),
     };
@@ -72,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
         return printed(print_exactly(&text));
     };
     let readers = if inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
-    match output::write(output, &text, &args.registry, readers) {
+    match output::write(output, &text, &files, readers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => unusable(&format!("{}: {why}", shown::line(&output.to_string_lossy()))),
     }
@@ -126,7 +128,7 @@ fn pattern(label: &str) -> String {
 
 /// The bootstrap file: a heading that says where it comes from, then [`bootstrap`] as YAML.
 ///
-/// `source` is the path of the registry file, as it was given.
+/// `source` is the path of the registry file, as it was given, and the environment that was chosen.
 ///
 /// # Errors
 /// When the YAML writer refuses the tree.
