@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::blocks::{Block, blocks, documents, fits, root};
 
 /// Blocks that no test runs, and why.
-const NOT_RUN: [(&str, &str); 6] = [
+const NOT_RUN: [(&str, &str); 7] = [
     ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
     (
         "docker build --tag example.com/dualpath:1 --file Dockerfile ../../build",
@@ -26,6 +26,10 @@ const NOT_RUN: [(&str, &str); 6] = [
     (
         "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",
         "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",
+    ),
+    (
+        "# yaml-language-server: $schema=registry.schema.json",
+        "a comment; an editor's language server reads it in make test",
     ),
 ];
 
@@ -105,6 +109,22 @@ fn made_tables_are_up_to_date() {
         } else {
             assert_eq!(text, document.text, "{}: run `make guide`", document.name);
         }
+    }
+}
+
+/// What editors complete registries with. `make guide` writes it anew.
+#[test]
+fn made_schema_is_up_to_date() {
+    let (status, schema) = Folder::new("documentation-schema").run("dualpath keys --schema");
+    assert_eq!(status, 0, "{schema}");
+    let file = root().join("envoy/registry.schema.json");
+    if std::env::var_os("DUALPATH_WRITE_GUIDE").is_some() {
+        fs::write(file, schema).expect("the schema");
+    } else {
+        assert!(
+            fs::read_to_string(file).is_ok_and(|there| there == schema),
+            "envoy/registry.schema.json: run `make guide`"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dualpath keys`: every key of a registry, what it must be, what holds without it, and what it means.
 
 mod reference;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +23,16 @@ pub struct Args {
     /// Prints a Markdown table, as in the guide
     #[arg(long)]
     markdown: bool,
+    /// Prints JSON Schema instead, for editors: envoy/registry.schema.json
+    #[arg(long, conflicts_with_all = ["key", "markdown"])]
+    schema: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
+    if args.schema {
+        return printed(print(&format!("{:#}\n", schema::schema())));
+    }
     let rows = rows(|key| args.key.as_ref().is_none_or(|wanted| is_at_or_below(key, wanted)));
     if let (Some(key), true) = (&args.key, rows.is_empty()) {
         complain(&format!("{key}: no key of a registry is called so; dualpath keys lists them all\n"));

@@ -12,7 +12,7 @@ pub(super) const SPECIMEN: &str = include_str!("specimen.yaml");
 pub(super) const WORDS: &str = include_str!("words.yaml");
 
 /// Mappings whose keys are those of another one, which has them in the table.
-const ALIKE: [(&str, &str); 4] = [
+pub(super) const ALIKE: [(&str, &str); 4] = [
     ("credentials[].environments.NAME.slots.", "credentials[].slots."),
     ("servers[].breaker.", "breaker."),
     ("servers[].rules[].", "failure.rules[]."),
@@ -133,7 +133,7 @@ fn general(specimen: &Value, place: &str) -> String {
 }
 
 /// What the reader says of values that can't be right here, without its "must be".
-fn must_be(specimen: &Value, place: &str) -> String {
+pub(super) fn must_be(specimen: &Value, place: &str) -> String {
     // The first is a duration out of every bound, and no number, name of a choice, mapping or list; the second breaks the
     // rules of names and texts.
     let wrong = [json!("99999999d"), json!("\u{1} !"), json!(true), json!([])];
@@ -145,7 +145,7 @@ fn must_be(specimen: &Value, place: &str) -> String {
     rule.map_or("any value".to_owned(), |rule| rule.strip_prefix("must be ").unwrap_or(&rule).to_owned())
 }
 
-fn is_required(specimen: &Value, place: &str) -> bool {
+pub(super) fn is_required(specimen: &Value, place: &str) -> bool {
     let mut without = specimen.clone();
     take_away(&mut without, place);
     rule_at(&without, place).is_some_and(|rule| rule == "is required")
