@@ -2,6 +2,8 @@
 
 #[path = "check/environments.rs"]
 mod environments;
+#[path = "check/migrate.rs"]
+mod migrate;
 #[path = "check/mistakes.rs"]
 mod mistakes;
 

@@ -4,11 +4,13 @@
 
 mod check;
 mod credentials;
+mod diff;
 mod explain;
 mod here;
 mod keys;
 mod load;
 pub mod metrics;
+mod migrate;
 mod output;
 mod pat;
 pub mod render;
@@ -54,8 +56,10 @@ pat has its own: see dualpath pat --help";
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
     Keys(keys::Args),
+    Migrate(migrate::Args),
     Render(render::Args),
     Pat(pat::Args),
 }
@@ -104,8 +108,10 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Pat(args) => pat::run(&args),
     }

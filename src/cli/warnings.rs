@@ -23,7 +23,9 @@ pub(super) fn former_names(wire: &Value) -> Vec<String> {
         let entries = wire.get(section).and_then(Value::as_array);
         for entry in entries.into_iter().flatten().filter(|entry| entry.get("on").is_some()) {
             let name = entry.get(name).and_then(Value::as_str).unwrap_or_default();
-            found.push(format!("{one} {name}: on is called outcomes now; YAML 1.1 tools take on for true"));
+            found.push(format!(
+                "{one} {name}: on is called outcomes now; YAML 1.1 tools take on for true: dualpath migrate renames it"
+            ));
         }
     }
     found

@@ -8,7 +8,9 @@ mod tests;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use self::reference::{Row, is_at_or_below, rows};
+use serde_json::{Map, Value};
+
+use self::reference::{ALIKE, Row, is_at_or_below, named, rows, words};
 use super::{UNUSABLE, complain, print, printed};
 
 /// List the keys of a registry.
@@ -39,6 +41,41 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::from(UNUSABLE);
     }
     printed(print(&if args.markdown { markdown(&rows) } else { text(&rows) }))
+}
+
+/// What the table says of keys.
+pub(super) struct Words(Map<String, Value>);
+
+/// What it says of one.
+pub(super) struct Word {
+    /// Whether it has keys of its own.
+    pub has_keys: bool,
+    /// What holds where it is left out, as a value.
+    pub default: Option<Value>,
+    /// The same in words.
+    pub usually: Option<String>,
+    /// What it means.
+    pub meaning: String,
+}
+
+impl Words {
+    /// All that is written down.
+    pub fn new() -> Self {
+        Words(words())
+    }
+
+    /// The word for a key such as `servers[].breaker.window`.
+    pub fn of(&self, key: &str) -> Option<Word> {
+        let key = named(key);
+        let word = self.0.get(&key)?;
+        let begins = |other: &str| other.strip_prefix(&*key).is_some_and(|rest| rest.starts_with(['.', '[']));
+        Some(Word {
+            has_keys: self.0.keys().any(|other| begins(other)) || ALIKE.iter().any(|(from, _)| begins(from)),
+            default: word.get("default").cloned(),
+            usually: word.get("usually").and_then(Value::as_str).map(str::to_owned),
+            meaning: word.get("is").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        })
+    }
 }
 
 fn text(rows: &[Row]) -> String {

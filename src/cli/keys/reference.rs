@@ -110,6 +110,11 @@ pub(super) fn known() -> BTreeMap<String, Vec<String>> {
     known
 }
 
+/// A key as the table names it, whichever names of an operator's own are in it.
+pub(super) fn named(key: &str) -> String {
+    general(&Value::Null, key)
+}
+
 /// The key at this place of the specimen, as the table names it.
 fn general(specimen: &Value, place: &str) -> String {
     let mut general: Vec<String> = Vec::new();

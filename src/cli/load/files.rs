@@ -38,8 +38,13 @@ pub(super) struct Files {
 /// # Errors
 /// See [`LoadError`].
 pub(super) fn read(file: &str) -> Result<Files, LoadError> {
+    of_text(file, &text::read(file)?)
+}
+
+/// The same with `text` in the place of what is in `file`.
+pub(super) fn of_text(file: &str, text: &str) -> Result<Files, LoadError> {
     let mut reading = Reading::default();
-    let root = reading.read(file)?;
+    let root = reading.read(file, text)?;
     Ok(Files { names: reading.files, root, told: reading.merge.told, tokens: reading.tokens })
 }
 
@@ -54,12 +59,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn read(&mut self, file: &str) -> Result<Tree, LoadError> {
-        let text = text::read(file)?;
+    fn read(&mut self, file: &str, text: &str) -> Result<Tree, LoadError> {
         self.bytes = self.bytes.saturating_add(text.len());
         let at = self.files.len();
         self.files.push(file.to_owned());
-        let mut tree = Tree::read(file, at, &text)?;
+        let mut tree = Tree::read(file, at, text)?;
         let Own { includes, problems, tokens } = own::read(&tree.value(), at > 0);
         if !problems.is_empty() {
             return Err(self.refused(&tree, problems));
@@ -69,7 +73,7 @@ impl Reading {
         let mut base: Option<Tree> = None;
         for (path, place) in includes {
             let included = match self.find(file, &path) {
-                Ok(file) => self.read(&file)?,
+                Ok(file) => self.read(&file, &text::read(&file)?)?,
                 Err((rule, hint)) => {
                     let problem = Problem { path: place, value: quoted(&path), rule, hint: hint.map(str::to_owned) };
                     return Err(self.refused(&tree, vec![problem]));

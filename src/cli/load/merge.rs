@@ -28,7 +28,7 @@ impl Merge {
         let place = over.place;
         match (&mut base.node, over.node) {
             (Node::Mapping(keys), Node::Mapping(over)) => self.merge_keys(keys, over, path),
-            (Node::List(entries), Node::List(over)) => match common_name(entries, &over) {
+            (Node::List(entries), Node::List(over)) => match common_name(entries, &over).filter(|_| !over.is_empty()) {
                 Some(key) => self.merge_entries(entries, named(over, key), key, path),
                 None => return Tree { place, node: Node::List(over), ..Tree::default() },
             },

@@ -19,11 +19,13 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+pub(super) use self::text::read as read_text;
 use super::{PROBLEMS, UNUSABLE, shown};
 use crate::registry::{Problem, Registry};
 use environment::of_this_process;
 pub(super) use own::{OWN_KEYS, problems as own_problems};
-use tree::{Place, Tree};
+use tree::Place;
+pub(super) use tree::Tree;
 
 /// Line and column, both from 1.
 pub type At = (u64, u64);
@@ -204,6 +206,11 @@ pub(super) struct Loaded {
 /// As [`load_for`], with where it comes from.
 pub(super) fn load_one(file: &str, environment: Option<&str>) -> Result<Loaded, LoadError> {
     files::read(file)?.registry(environment)
+}
+
+/// As [`load_one`], of `text` in the place of what is in `file`.
+pub(super) fn load_text(file: &str, text: &str, environment: Option<&str>) -> Result<Loaded, LoadError> {
+    files::of_text(file, text)?.registry(environment)
 }
 
 /// The registry of every environment that the files have; one, if they have none. What is wrong with all of them is told once.

@@ -28,7 +28,7 @@ impl Tree {
     }
 
     /// A problem of what this tree says, with its place, and shown as it is written there.
-    pub fn told(&self, problem: Problem) -> Told {
+    pub(super) fn told(&self, problem: Problem) -> Told {
         let spot = self.spot(&problem.path);
         let Problem { value, rule, hint, .. } = problem;
         let is_veiled = value == VEIL;

@@ -65,6 +65,8 @@ fn other_lists_and_values_are_replaced() {
     let tree = loaded(&format!("{base}{over}"), Some("e"));
     assert_eq!(tree["failure"]["rules"], json!([{"status": 503, "class": "overload"}]));
     assert_eq!(tree["listener"]["allowed_origins"], json!([]));
+    let tree = loaded("tools: [{name: a, task: t}]\nenvironments: {e: {tools: []}}\n", Some("e"));
+    assert_eq!(tree["tools"], json!([]));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{At, LoadError};
 ///
 /// # Errors
 /// It cannot be read, is no UTF-8 text, or says nothing.
-pub(super) fn read(file: &str) -> Result<String, LoadError> {
+pub(in crate::cli) fn read(file: &str) -> Result<String, LoadError> {
     let bytes = bytes(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
     let refused = |(at, message, hint): Refusal| LoadError::Unusable { file: file.to_owned(), at, message, hint };
     let text = decode(bytes).map_err(refused)?;

@@ -102,6 +102,11 @@ impl Tree {
         if let Node::Mapping(keys) = &self.node { keys } else { &[] }
     }
 
+    /// The entries of a list; none of anything else.
+    pub fn entries(&self) -> &[Tree] {
+        if let Node::List(entries) = &self.node { entries } else { &[] }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Tree> {
         self.keys().iter().find(|(other, _)| other == key).map(|(_, tree)| tree)
