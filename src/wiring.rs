@@ -138,6 +138,9 @@ pub mod route {
     /// The route that the kill switch leaves: it reaches REST servers only.
     pub const DIRECT_ONLY: &str = "direct-only";
 
+    /// The route of the endpoint's path with a slash behind it, from which the gate leads to the one without.
+    pub const SLASH: &str = "mcp-slash";
+
     const ONCE: &str = "-once";
     const PATIENT: &str = "-patient";
 

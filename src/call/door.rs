@@ -84,6 +84,8 @@ pub enum Entry {
         client: Client,
         /// The length of its body, where it says so.
         declared_length: Option<u64>,
+        /// The path, with its query, under which the endpoint's routes stand, where the request has a slash behind it.
+        route_as: Option<Vec<u8>>,
         /// Names of its headers that are to be taken off.
         ends_here: Vec<String>,
         /// The reason why a drill that it orders is not carried out.
@@ -108,8 +110,18 @@ pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, sour
 
 /// Whether `path` is that of the endpoint. A slash behind it means nothing: some clients put one there.
 fn is_endpoint(path: &[u8], endpoint: &[u8]) -> bool {
-    let bare = endpoint.strip_suffix(b"/").unwrap_or(endpoint);
-    path == endpoint || path == bare || path.strip_suffix(b"/") == Some(bare)
+    path == endpoint || bare(path) == bare(endpoint)
+}
+
+fn bare(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b"/").unwrap_or(path)
+}
+
+/// Where the routes of a request's path stand, if that has a slash behind it: there is only one to lead away from it.
+fn route_as(target: &[u8]) -> Option<Vec<u8>> {
+    let (path, query) = target.split_at_checked(target.iter().position(|b| *b == b'?').unwrap_or(target.len()))?;
+    let bare = path.strip_suffix(b"/").filter(|bare| !bare.is_empty())?;
+    Some([bare, query].concat())
 }
 
 fn enter(
@@ -165,7 +177,13 @@ fn enter(
         }
     }
     let declared = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok());
-    Entry::Admitted { client, declared_length: declared.and_then(|text| text.parse().ok()), ends_here, drill_ignored }
+    Entry::Admitted {
+        client,
+        declared_length: declared.and_then(|text| text.parse().ok()),
+        route_as: headers.get(":path").and_then(route_as),
+        ends_here,
+        drill_ignored,
+    }
 }
 
 /// What the headers say of the message, if they name a version without a handshake.

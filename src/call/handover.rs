@@ -138,6 +138,7 @@ pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
         uuid: written.uuid,
         carried: written.carried,
         owners_failure: None,
+        answered_ms: None,
         skipped: Vec::new(),
         flight,
     })

@@ -150,6 +150,8 @@ pub struct Call {
     pub skipped: Vec<story::Skipped>,
     /// Where it has been, and where it goes.
     pub flight: Flight,
+    /// When its answer was there as a whole, on the monotonic clock, in ms; `None` of what streams through.
+    pub answered_ms: Option<u64>,
 }
 
 /// An answer that was kept although the call went on.

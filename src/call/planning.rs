@@ -138,6 +138,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         opening: Opening::default(),
         carried: Vec::new(),
         owners_failure: None,
+        answered_ms: None,
         skipped,
         flight,
         id: message.id,

@@ -241,7 +241,8 @@ fn crossings_are_those_of_the_budget() {
     let guide = fs::read_to_string(root().join("envoy/guide/performance.md")).expect("performance.md");
     let budgets = include_str!("../emulated/crossings.rs");
     for (row, what) in [
-        ("plain call, JSON or events", "a plain call"),
+        ("plain call, JSON", "a plain call"),
+        ("plain call, events", "a call that is answered with events"),
         ("failed over once", "a call that fails over"),
         ("direct path", "a call on the direct path"),
     ] {

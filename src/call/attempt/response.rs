@@ -159,7 +159,9 @@ impl Attempt {
         if self.translates && is_translated(verdict.class) {
             return self.translate(scene, &head, verdict, size, body);
         }
-        self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, false)
+        let reaction = self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, false);
+        scene.call.answered_ms = reaction.onward_in_s.is_none().then_some(scene.now_ms);
+        reaction
     }
 
     fn first_event(

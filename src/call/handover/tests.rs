@@ -51,6 +51,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         uuid: [7; 16],
         carried: vec!["authorization".to_owned()],
         owners_failure: None,
+        answered_ms: None,
         skipped: Vec::new(),
         flight,
     }

@@ -57,7 +57,24 @@ fn routes(registry: &Registry) -> Vec<Value> {
     let waits = registry.servers.iter().any(|server| server.attempts > 1);
     let paces = if waits { [Pace::Patient, Pace::Once, Pace::Usual].as_slice() } else { &[Pace::Once, Pace::Usual] };
     let mcp = paces.iter().map(|pace| mcp(registry, *pace));
-    mcp.chain(paces.iter().map(|pace| direct_only(registry, *pace))).chain(discovery::routes(registry)).collect()
+    let direct_only = paces.iter().map(|pace| direct_only(registry, *pace));
+    mcp.chain(direct_only).chain(with_slash(registry)).chain(discovery::routes(registry)).collect()
+}
+
+/// The route of the endpoint's path with a slash behind it, which some clients write: there the gate turns to the path without.
+/// A pattern for both, in every route, would be matched anew whenever Envoy looks for a call's route, and costs more than the
+/// path itself.
+fn with_slash(registry: &Registry) -> Option<Value> {
+    let path = path(registry);
+    if path == "/" {
+        return None;
+    }
+    let mut condition = Map::new();
+    condition.insert("path".to_owned(), json!(format!("{path}/")));
+    let mut route = common(route::SLASH.to_owned(), condition);
+    route.insert("request_body_buffer_limit".to_owned(), json!(size::stream(&registry.limits)));
+    route.insert("direct_response".to_owned(), json!({"status": 404}));
+    Some(Value::Object(route))
 }
 
 /// The route that may use every server, open while the kill switch is on.
@@ -95,7 +112,7 @@ fn name(route: &str, pace: Pace) -> String {
 
 fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
     let mut condition = Map::new();
-    condition.insert("safe_regex".to_owned(), json!({"regex": endpoint(&registry.listener.path)}));
+    condition.insert("path".to_owned(), json!(path(registry)));
     if let Some(value) = pace.state() {
         let wanted = json!({"key": state::in_envoy(state::PACE), "string_match": {"exact": value}});
         condition.insert("filter_state".to_owned(), json!([wanted]));
@@ -103,13 +120,10 @@ fn condition(registry: &Registry, pace: Pace) -> Map<String, Value> {
     condition
 }
 
-/// A pattern for the path, with a slash behind it or without.
-fn endpoint(path: &str) -> String {
-    let literal = path.strip_suffix('/').unwrap_or(path).chars().flat_map(|c| {
-        let is_plain = c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_');
-        (!is_plain).then_some('\\').into_iter().chain([c])
-    });
-    literal.chain("/?".chars()).collect()
+/// The endpoint's path, without a slash behind it.
+fn path(registry: &Registry) -> &str {
+    let path = registry.listener.path.as_str();
+    path.strip_suffix('/').filter(|bare| !bare.is_empty()).unwrap_or(path)
 }
 
 fn action(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {

@@ -264,7 +264,7 @@ fn the_kill_switch_route_names_no_mcp_server() {
     assert_eq!(at(&tree, "/layered_runtime/layers/0/static_layer/dualpath.mcp_enabled"), 100);
 
     let direct = route(&tree, "direct-only");
-    assert_eq!(direct["match"], json!({"safe_regex": {"regex": "/mcp/?"}}));
+    assert_eq!(direct["match"], json!({"path": "/mcp"}));
     assert_eq!(choices(direct), BTreeMap::from([("direct".to_owned(), "direct".to_owned())]));
     assert_eq!(cluster_of(at(specifier(direct), "/on_no_match")), "direct");
 }

@@ -249,7 +249,9 @@ impl Gate {
         if let Some((server, began_ms)) = self.known.last_resort {
             self.vm.with_breaker(server, |breaker, _| breaker.end_last_resort(began_ms));
         }
-        let now = clock::now_ms();
+        // A whole answer goes out as soon as it is there.
+        let answered = if let Phase::Sent(_, call) = &self.phase { call.borrow().answered_ms } else { None };
+        let now = answered.unwrap_or_else(clock::now_ms);
         if let Phase::Sent(_, call) = &self.phase {
             let flight = &mut call.borrow_mut().flight;
             flight.close();

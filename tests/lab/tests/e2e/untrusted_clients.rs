@@ -72,6 +72,9 @@ async fn the_path_may_end_in_a_slash_and_a_page_of_the_listener_itself_may_call(
         let client = Client::new(world.envoy.addr(), "/mcp/").header("origin", &origin);
         assert_eq!(client.search("q").await.served_by().as_deref(), Some("primary"), "{origin}");
     }
+    world.primary.set(Behaviour::status(503));
+    let client = Client::new(world.envoy.addr(), "/mcp/");
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("secondary"), "and goes on as any other");
     let elsewhere = Client::new(world.envoy.addr(), "/mcp/x").post("{}").await.expect("an answer");
     assert_eq!(elsewhere.status, 404);
 }
