@@ -34,7 +34,7 @@ pub struct Ending {
     pub session_elsewhere: bool,
     /// Whether the client is in a session of that server's.
     pub in_its_session: bool,
-    /// Whether the client could be in a session that is opened for it, only not now.
+    /// Whether another call may have more luck in opening a session for the client.
     pub session_may_be_opened: bool,
     /// Whether the server knows only what the client authenticates with itself.
     pub knows_only_clients: bool,
@@ -63,7 +63,7 @@ impl Ending {
                 .session
                 .owner()
                 .is_some_and(|owner| telling.is_some_and(|(hop, _)| hop.server == *owner)),
-            session_may_be_opened: call.opening == Opening::NotNow,
+            session_may_be_opened: call.session_id.is_some() && call.opening != Opening::Impossible,
             knows_only_clients: server_of(call, registry)
                 .is_some_and(|(_, server)| registry.knows_only_clients(server)),
             error_status: registry.listener.error_status,
@@ -164,6 +164,8 @@ pub fn conclude(ending: &Ending) -> Conclusion {
     match by_ending(ending) {
         Conclusion::Pass if ending.is_earlier && ending.readable => Conclusion::Kept,
         Conclusion::Pass if ending.is_earlier => Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed },
+        // It leads to a server's own address, past this proxy and its credentials.
+        Conclusion::Pass if (300..400).contains(&ending.status) => failed(ending),
         conclusion => conclusion,
     }
 }
@@ -183,15 +185,15 @@ fn by_ending(ending: &Ending) -> Conclusion {
         Class::Refused => ending.readable && matches!(ending.status, 400 | 404),
         _ => false,
     };
+    if wants_session && ending.session_elsewhere && ending.answerable_by_gate && ending.kind == Kind::Notification {
+        // In a session of the gate's own it has been accepted with that.
+        return Conclusion::Gate;
+    }
     if wants_session && ending.session_may_be_opened {
         return Conclusion::Error { status: 503, code: ErrorCode::UpstreamFailed };
     }
     if wants_session && ending.session_elsewhere {
-        return match ending.kind {
-            // In a session of the gate's own it has been accepted with that.
-            Kind::Notification if ending.answerable_by_gate => Conclusion::Gate,
-            _ => Conclusion::Error { status: 404, code: ErrorCode::SessionEnded },
-        };
+        return Conclusion::Error { status: 404, code: ErrorCode::SessionEnded };
     }
     if ending.class.is_about_the_call() && !about_our_credential {
         return Conclusion::Pass;

@@ -138,7 +138,7 @@ pub struct Terms<'r> {
     pub server: &'r Overrides,
     /// Whether the call may be executed twice.
     pub replay: Replay,
-    /// Whether another server has opened the session that the client is in.
+    /// Whether the session that the client is in was opened elsewhere.
     pub foreign_session: bool,
     /// Whether a session that the server doesn't know may be opened there anew.
     pub may_open_session: bool,
@@ -154,11 +154,11 @@ impl Terms<'_> {
         decide(class, self.tool, Some(self.server))
     }
 
-    /// A server that doesn't know a session which another server has opened has not executed anything: for the failover
-    /// that is as good as not having been asked. (A session of the gate's ends here, though: its client is to begin one
-    /// with a server now that there is one.)
-    pub fn effective(&self, class: Class) -> Class {
-        if self.foreign_session && class == Class::Session { Class::NotSent } else { class }
+    /// A server that doesn't know a session which was opened elsewhere has not executed anything: for the failover that is
+    /// as good as not having been asked. Neither has one that still doesn't know its own after another one was to be
+    /// opened there: it is an ingress without its server, say.
+    pub fn effective(&self, class: Class, leg: Leg) -> Class {
+        if class == Class::Session && (self.foreign_session || leg.anew) { Class::NotSent } else { class }
     }
 }
 
@@ -415,10 +415,10 @@ impl Flight {
         let leg = made.leg;
         let onward = self.way_on(leg, verdict, end.answered, terms);
         if let Some(onward) = onward {
-            match self.refusal(verdict.class, onward, terms, budget, now_ms) {
+            match self.refusal(verdict.class, onward, budget, now_ms) {
                 Some(why) => self.stop = Some(why),
                 None => {
-                    if costs(verdict.class, onward.leg, terms) {
+                    if costs(verdict.class, onward.leg) {
                         budget.spend();
                     }
                     self.ahead = Some(onward.leg);
@@ -439,7 +439,7 @@ impl Flight {
     pub fn would_go_on(&self, verdict: Verdict, terms: &Terms<'_>, budget: &mut Budget, now_ms: u64) -> bool {
         let Some(Made { leg, end: None, .. }) = self.made.last() else { return false };
         let onward = self.way_on(*leg, verdict, true, terms);
-        onward.is_some_and(|onward| self.refusal(verdict.class, onward, terms, budget, now_ms).is_none())
+        onward.is_some_and(|onward| self.refusal(verdict.class, onward, budget, now_ms).is_none())
     }
 
     /// Where the call would go after this outcome, whatever it costs; `None` if this is its end.
@@ -451,7 +451,7 @@ impl Flight {
         if terms.may_open_session && !leg.anew && verdict.class == Class::Session {
             return Some(Onward { leg: Leg { anew: true, ..stay }, wait_s: 0 });
         }
-        let class = terms.effective(verdict.class);
+        let class = terms.effective(verdict.class, leg);
         if !may_fail_over(class, terms.decisions(class).failover, terms.replay) {
             return None;
         }
@@ -470,19 +470,12 @@ impl Flight {
         leg.hop.checked_add(1).filter(|next| usize::from(*next) < self.hops.len())
     }
 
-    fn refusal(
-        &self,
-        class: Class,
-        onward: Onward,
-        terms: &Terms<'_>,
-        budget: &mut Budget,
-        now_ms: u64,
-    ) -> Option<Stop> {
+    fn refusal(&self, class: Class, onward: Onward, budget: &mut Budget, now_ms: u64) -> Option<Stop> {
         // The router adds up to a half.
         if !self.time.allows_another(now_ms, onward.wait_s.saturating_mul(1_500)) {
             return Some(Stop::NoTime);
         }
-        let affordable = !costs(class, onward.leg, terms) || budget.allows(now_ms);
+        let affordable = !costs(class, onward.leg) || budget.allows(now_ms);
         (!affordable).then_some(Stop::Budget)
     }
 
@@ -496,13 +489,13 @@ impl Flight {
 }
 
 /// Whether the attempt that follows is paid for from the budget.
-fn costs(class: Class, leg: Leg, terms: &Terms<'_>) -> bool {
+fn costs(class: Class, leg: Leg) -> bool {
     match leg {
         Leg { other_slot: true, .. } => false,
         // A server that asks for fewer calls gets more.
         Leg { repeats: true, .. } => class == Class::Overload,
         // What was certainly not executed is no work done twice.
-        _ => terms.effective(class).may_have_been_executed(),
+        _ => class.may_have_been_executed(),
     }
 }
 

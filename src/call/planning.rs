@@ -213,7 +213,7 @@ impl<'a> Outline<'a> {
 
     /// How long each attempt may take.
     fn time(&self, client: &ClientTime, now_ms: u64) -> Time {
-        if self.message.kind == Kind::Session {
+        if self.message.listens {
             // The stream may stay silent for as long as the server has nothing to say.
             return Time::UNLIMITED;
         }

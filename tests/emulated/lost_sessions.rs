@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{SECRETS, World, exchange, json_answer, rest_answer, start};
+use crate::fixture::{SECRETS, World, call_body, exchange, json_answer, rest_answer, start};
 use crate::host::{Attempt, Behaviour, Played, Process, Response};
 
 /// A request that any MCP server may answer, no REST server and not the gate.
 const PROMPTS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"prompts/list"}"#;
+
+const CANCELLED: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
 
 /// A server with sessions: each that it opens is named after it, and it knows no other.
 fn with_sessions(attempt: &Attempt) -> Response {
@@ -266,6 +268,96 @@ fn only_what_makes_a_session_impossible_ends_it() {
         let said_farewell =
             played.inside.iter().any(|attempt| attempt.headers.get(":method").as_deref() == Some("DELETE"));
         assert_eq!(said_farewell, played.inside.len() > 1);
+    }
+}
+
+/// An ingress whose server is gone for all that is said in a session, and whose other servers begin some.
+fn has_lost_its_server(attempt: &Attempt) -> Response {
+    let begins = attempt.body.windows(12).any(|window| window == b"\"initialize\"");
+    if begins { answer_in("lost-by", attempt) } else { Response::new(404, "text/plain", "404 page not found") }
+}
+
+/// Neither has it for a client that begins.
+fn has_no_server(_: &Attempt) -> Response {
+    Response::new(404, "text/plain", "404 page not found")
+}
+
+#[test]
+fn whoever_ends_a_session_hears_within_the_servers_time_that_it_does_not_answer() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let mut farewell = exchange("", [Behaviour::Hang, UP, rest_answer()]).without_body();
+    farewell.headers.set(":method", "DELETE");
+    farewell.headers.set("mcp-session-id", &session);
+    let played = world.play(farewell);
+    assert_eq!((played.servers(), played.reply().status()), (vec!["mcp-a"], 504), "{}", played.reply().text());
+}
+
+#[test]
+fn a_session_that_could_not_go_on_here_and_now_has_not_ended() {
+    fn forgets_at_once(attempt: &Attempt) -> Response {
+        if attempt.body.windows(12).any(|window| window == b"\"initialize\"") {
+            return stateless(attempt);
+        }
+        answer_in("nobody's", attempt)
+    }
+    for servers in [
+        [DOWN, Behaviour::Reply(forgets_at_once)],
+        [Behaviour::Reply(has_lost_its_server), DOWN],
+        [Behaviour::Reply(has_no_server), DOWN],
+        [Behaviour::Reply(has_no_server), Behaviour::Reply(has_no_server)],
+    ] {
+        let world = World::new();
+        let session = initialize(&world, [UP, UP]);
+        let played = ask(&world, &session, servers.clone());
+        assert_eq!(played.reply().status(), 503, "{servers:?}: {}", played.reply().text());
+        assert_eq!(served_by(&ask(&world, &session, [UP, UP])), "mcp-a", "{servers:?}");
+    }
+}
+
+#[test]
+fn an_ingress_without_the_server_of_a_session_leaves_its_calls_to_the_next_path() {
+    for owner in [has_lost_its_server, has_no_server] {
+        for tool in ["search", "write"] {
+            for (next, server) in [(Behaviour::Reply(stateless), "mcp-b"), (UP, "api"), (DOWN, "api")] {
+                let world = World::new();
+                let session = initialize(&world, [UP, UP]);
+                let mut call = exchange(&call_body(tool, "1"), [Behaviour::Reply(owner), next.clone(), rest_answer()]);
+                call.headers.set("mcp-session-id", &session);
+                let played = world.play(call);
+                assert_eq!(played.servers().last(), Some(&server), "{tool} {next:?}");
+                assert_eq!(played.reply().status(), 200, "{tool} {next:?}: {}", played.reply().text());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_in_a_session_of_the_gates_takes_the_direct_path_while_no_server_opens_one() {
+    let world = World::new();
+    let session = initialize(&world, [DOWN, DOWN]);
+    world.process.advance(Duration::from_secs(200));
+    fn is_busy(attempt: &Attempt) -> Response {
+        let begins = attempt.body.windows(12).any(|window| window == b"\"initialize\"");
+        if begins { Response::new(503, "text/plain", "busy") } else { answer_in("nobody's", attempt) }
+    }
+    let busy = Behaviour::Reply(is_busy);
+    let mut call = exchange(&call_body("write", "1"), [busy.clone(), busy, rest_answer()]);
+    call.headers.set("mcp-session-id", &session);
+    let played = world.play(call);
+    assert_eq!((played.servers().last(), played.reply().status()), (Some(&"api"), 200), "{}", played.reply().text());
+}
+
+#[test]
+fn a_notification_that_a_lost_session_leaves_undelivered_does_not_end_it() {
+    let restarted = Behaviour::Reply(restarted);
+    for servers in [[DOWN, UP], [restarted.clone(), UP], [restarted, DOWN]] {
+        let world = World::new();
+        let session = initialize(&world, [UP, UP]);
+        let mut exchange = exchange(CANCELLED, [servers[0].clone(), servers[1].clone(), rest_answer()]);
+        exchange.headers.set("mcp-session-id", &session);
+        let played = world.play(exchange);
+        assert_eq!(played.reply().status(), 503, "{servers:?}: {}", played.reply().text());
     }
 }
 

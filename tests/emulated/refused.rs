@@ -8,6 +8,7 @@ use crate::host::{Behaviour, Response};
 /// What an SDK's server in its default, stateful mode says to a client without a session.
 const NO_SESSION: &str =
     r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Bad Request: Missing session ID"}}"#;
+const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
 
 fn plain(status: u16, body: &str) -> Behaviour {
@@ -87,9 +88,24 @@ fn a_refusal_passes_on_only_if_nobody_else_answers() {
 fn a_redirect_reaches_no_client() {
     let mut redirect = Response::new(302, "text/html", "<html>");
     redirect.headers.set("location", "https://login.example");
-    let played = World::new().call("unlisted", all(&Behaviour::Answer(redirect)));
+    let redirect = Behaviour::Answer(redirect);
+    let played = World::new().call("unlisted", all(&redirect));
     let answer: Value = serde_json::from_slice(&played.reply().body).expect("JSON");
     assert_eq!((played.reply().status(), &answer["error"]["data"]["reason"]), (503, &json!("UPSTREAM_FAILED")));
+
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
+    for (method, body) in [("POST", NOTIFICATION), ("POST", batch), ("GET", ""), ("DELETE", "")] {
+        let mut exchange = exchange(body, all(&redirect));
+        if body.is_empty() {
+            exchange = exchange.without_body();
+        }
+        exchange.headers.set(":method", method);
+        exchange.headers.set("accept", "application/json, text/event-stream");
+        exchange.headers.set("mcp-session-id", "dp1~mcp-a~s-1");
+        let played = World::new().play(exchange);
+        assert_eq!(played.reply().status(), 503, "{method} {body}: {}", played.reply().text());
+        assert_eq!(played.reply().headers.get("location"), None, "{method} {body}");
+    }
 }
 
 #[test]

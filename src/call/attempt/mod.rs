@@ -16,9 +16,9 @@ pub use settled::{NoAnswer, Settled, told_to_breaker};
 
 use std::rc::Rc;
 
-use super::Call;
 use super::flight::{Begun, Grounded, Terms};
 use super::session::may_open;
+use super::{Call, Session};
 use crate::budget::Budget;
 use crate::failure::Class;
 use crate::held::{Held, Room};
@@ -196,13 +196,15 @@ impl Attempt {
     }
 
     fn terms<'r>(&self, scene: &Scene<'r>) -> Terms<'r> {
-        let session = &scene.call.session;
+        let (session, server) = (&scene.call.session, &scene.server.id);
+        // One of the gate's that tells nothing of its client ends where a server answers: its client is to begin another.
+        let may_go_on = *session != Session::Gate || scene.call.session_id.is_some();
         Terms {
             tool: scene.call.tool_overrides(scene.registry),
             server: &scene.server.on,
             replay: scene.call.replay,
-            foreign_session: session.owner().is_some_and(|owner| *owner != scene.server.id),
-            may_open_session: session.owner() == Some(&scene.server.id) && may_open(scene.call),
+            foreign_session: may_go_on && scene.call.session_is_elsewhere(Some(server)),
+            may_open_session: session.owner() == Some(server) && may_open(scene.call),
             has_other_slot: self.has_other_slot,
             longest_wait_s: scene.registry.failover.back_off.max.as_secs(),
         }

@@ -225,7 +225,9 @@ impl Gate {
     fn rewrite(&mut self, status: u16, body: Vec<u8>, end_of_stream: bool) -> Action {
         let endless = Headers::Response.are_of_events();
         Headers::Response.set(":status", status.to_string().as_bytes());
-        for name in ["content-length", "content-encoding", "transfer-encoding", "www-authenticate", "set-cookie"] {
+        const OF_THE_BODY: [&str; 6] =
+            ["content-length", "content-encoding", "transfer-encoding", "location", "www-authenticate", "set-cookie"];
+        for name in OF_THE_BODY {
             Headers::Response.remove(name);
         }
         if body.is_empty() {
