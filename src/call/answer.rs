@@ -176,7 +176,7 @@ fn by_ending(ending: &Ending) -> Conclusion {
     if matches!(ending.kind, Kind::Opaque | Kind::Session) {
         return match about_our_credential {
             true => credential(),
-            false if ending.answered => Conclusion::Pass,
+            false if ending.answered && !is_session_to_be_found(ending) => Conclusion::Pass,
             false => failed(ending),
         };
     }
@@ -214,6 +214,11 @@ fn by_ending(ending: &Ending) -> Conclusion {
         }
         _ => failed(ending),
     }
+}
+
+/// Whether a server doesn't know a session that another call of the client's may open anew.
+fn is_session_to_be_found(ending: &Ending) -> bool {
+    ending.class == Class::Session && ending.session_may_be_opened
 }
 
 fn failed(ending: &Ending) -> Conclusion {

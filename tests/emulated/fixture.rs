@@ -98,7 +98,7 @@ pub fn route() -> Route {
         num_retries: 8,
         retries_resets: true,
         per_try_ms: 30_000,
-        buffer_limit: 1 << 23,
+        buffer_limit: (4 << 20) + (128 << 10),
         replay_limit: 1 << 23,
         slots: slots.collect::<BTreeMap<_, _>>(),
     }

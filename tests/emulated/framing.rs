@@ -32,6 +32,35 @@ fn failure(status: u16, pieces: &[&str]) -> Response {
     response
 }
 
+/// What the module puts in the place of an answer or a request has to fit into Envoy's buffer: beyond that Envoy ends the
+/// stream within the callback, which is the end of the process.
+#[test]
+fn an_answer_that_has_no_room_to_grow_passes_as_it_is_or_counts_as_too_long() {
+    let mut registry = crate::fixture::registry();
+    registry["servers"][0]["dialect"] = "snowflake".into();
+    let long = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"results":["{}"]}}}}"#,
+        "\"x\"".escape_default().to_string().repeat(400_000)
+    );
+    for length in [600_000, 2_000_000, 4_000_000] {
+        let text = "x".repeat(length);
+        let json = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"results":["{text}"]}}}}"#);
+        let stream = format!("data: {json}\n\n");
+        for (kind, body) in [("application/json", &json), ("text/event-stream", &stream)] {
+            let served = Behaviour::Answer(Response::new(200, kind, body.as_str()));
+            let played = World::under(&registry).call("search", first(served));
+            let is_completed = played.reply().text().contains("structuredContent");
+            assert_eq!((played.reply().status(), is_completed), (200, length < 1_000_000), "{kind} {length}");
+            assert!(is_completed || played.reply().text() == *body, "{kind} {length}");
+        }
+        let reply = direct(Response::new(200, "application/json", format!(r#"{{"results":["{text}"]}}"#)));
+        let reason = message(&reply)["error"]["data"]["reason"].clone();
+        assert_eq!(reason == "ANSWER_UNUSABLE", length > 3_000_000, "{length}: {reason}");
+    }
+    let served = Behaviour::Answer(Response::new(200, "application/json", long.as_str()));
+    assert_eq!(World::under(&registry).call("search", first(served)).reply().text(), long);
+}
+
 #[test]
 fn a_call_with_trailers_is_translated_for_rest_on_every_attempt() {
     for servers in [

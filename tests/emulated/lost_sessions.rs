@@ -294,6 +294,21 @@ fn whoever_ends_a_session_hears_within_the_servers_time_that_it_does_not_answer(
 }
 
 #[test]
+fn the_stream_of_a_session_that_is_lost_does_not_end_it_and_its_end_does() {
+    for owner in [Behaviour::Reply(restarted), Behaviour::Reply(has_no_server)] {
+        for (method, status) in [("GET", 503), ("DELETE", 404)] {
+            let world = World::new();
+            let session = initialize(&world, [UP, UP]);
+            let mut exchange = exchange("", [owner.clone(), UP, rest_answer()]).without_body();
+            exchange.headers.set(":method", method);
+            exchange.headers.set("accept", "text/event-stream");
+            exchange.headers.set("mcp-session-id", &session);
+            assert_eq!(world.play(exchange).reply().status(), status, "{method} {owner:?}");
+        }
+    }
+}
+
+#[test]
 fn a_session_that_could_not_go_on_here_and_now_has_not_ended() {
     fn forgets_at_once(attempt: &Attempt) -> Response {
         if attempt.body.windows(12).any(|window| window == b"\"initialize\"") {

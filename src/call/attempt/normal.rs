@@ -49,6 +49,8 @@ pub(super) struct Stream {
     in_line: bool,
     after_cr: bool,
     is_answered: bool,
+    /// How many bytes more may go out than have come in, of what is there at a time.
+    room: usize,
 }
 
 impl Stream {
@@ -57,9 +59,10 @@ impl Stream {
         Stream { is_answered, ..Stream::default() }
     }
 
-    /// Takes the bytes that follow; what of the stream may go out.
-    pub fn push(&mut self, bytes: &[u8], id: RequestId<'_>) -> Vec<u8> {
+    /// Takes the bytes that follow; what of the stream may go out: no more than `longest` bytes, unless more have come.
+    pub fn push(&mut self, bytes: &[u8], id: RequestId<'_>, longest: usize) -> Vec<u8> {
         let mut out = Vec::new();
+        self.room = longest.saturating_sub(self.lines.len()).saturating_sub(bytes.len());
         for byte in bytes {
             self.lines.push(*byte);
             let belongs_to_cr = *byte == b'\n' && std::mem::take(&mut self.after_cr);
@@ -74,7 +77,7 @@ impl Stream {
             if !matches!(byte, b'\r' | b'\n') {
                 self.in_line = true;
             } else if !std::mem::take(&mut self.in_line) {
-                write(&std::mem::take(&mut self.lines), (!self.is_answered).then_some(id), &mut out);
+                write(&std::mem::take(&mut self.lines), (!self.is_answered).then_some(id), &mut self.room, &mut out);
             }
         }
         out
@@ -91,8 +94,8 @@ impl Stream {
     }
 }
 
-/// Writes one event as it is to go out; with `id`, completed if it is the answer to that request.
-fn write(lines: &[u8], id: Option<RequestId<'_>>, out: &mut Vec<u8>) {
+/// Writes one event as it is to go out; with `id`, completed if it is the answer to that request and there is `room`.
+fn write(lines: &[u8], id: Option<RequestId<'_>>, room: &mut usize, out: &mut Vec<u8>) {
     let lines = lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines);
     let mut scanner = Scanner::default();
     scanner.push(lines);
@@ -104,6 +107,11 @@ fn write(lines: &[u8], id: Option<RequestId<'_>>, out: &mut Vec<u8>) {
     let Some(json) = id.and_then(|id| completed(&String::from_utf8_lossy(&message.data), id, true)) else {
         return out.extend_from_slice(lines);
     };
+    // What is written around each line of it is no longer than what stood there, but for one line.
+    let Some(left) = room.checked_sub(json.len().saturating_sub(message.data.len()).saturating_add(16)) else {
+        return out.extend_from_slice(lines);
+    };
+    *room = left;
     let own = lines.split(|byte| matches!(byte, b'\r' | b'\n'));
     for line in own.filter(|line| !line.is_empty() && !line.starts_with(b"data")) {
         out.extend_from_slice(line);
@@ -138,7 +146,7 @@ mod tests {
 
     fn streamed(pieces: &[&str]) -> String {
         let mut stream = Stream::new(false);
-        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece.as_bytes(), id())).collect();
+        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece.as_bytes(), id(), 1000)).collect();
         out.extend(stream.rest());
         String::from_utf8(out).unwrap()
     }
@@ -186,6 +194,19 @@ mod tests {
         }
         assert_eq!(streamed(&["event: ping\ndata: [DONE]\n\n"]), "event: ping\ndata: [DONE]\n\n", "no message");
         assert_eq!(streamed(&["data: [DO", "NE]\n"]), "data: [DONE]\n", "what is incomplete is nothing yet");
+    }
+
+    #[test]
+    fn no_more_goes_out_at_a_time_than_there_is_room_for() {
+        let answer = |length: usize| {
+            format!("data: {{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{{\"a\":\"{}\"}}}}\n\n", "x".repeat(length))
+        };
+        for (stream, completed) in [(answer(200), 1), (answer(200).repeat(2), 1), (answer(400), 0), (answer(2000), 0)] {
+            let longest = 1100.max(stream.len());
+            let out = Stream::new(false).push(stream.as_bytes(), id(), 1100);
+            assert!(out.len() <= longest, "{} of {longest}", out.len());
+            assert_eq!(String::from_utf8(out).unwrap().matches("structuredContent").count(), completed);
+        }
     }
 
     #[test]

@@ -47,8 +47,15 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
     let Incoming::Request(request) = parse(body) else { return Err(unmapped()) };
     let direct = scene.direct().ok_or_else(unmapped)?;
     let call = Params::of_tool_call(request.params).map_err(|error| ToolAnswer::failure(&error.to_string()))?;
-    translate::request(&direct.mapping, &scene.server.url.path, call.arguments, scene.call.uuid)
-        .map_err(|error| (&error).into())
+    let request = translate::request(&direct.mapping, &scene.server.url.path, call.arguments, scene.call.uuid)
+        .map_err(|error| ToolAnswer::from(&error))?;
+    let limits = &scene.registry.limits;
+    let longest = usize::try_from(limits.request_body.max(limits.response_body)).unwrap_or(usize::MAX);
+    match request.body.as_ref().is_some_and(|body| body.len() > longest) {
+        // Envoy has no room for it.
+        true => Err(ToolAnswer::failure("the translated request is too long for the direct path")),
+        false => Ok(request),
+    }
 }
 
 /// The JSON-RPC response that carries `answer`.

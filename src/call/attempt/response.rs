@@ -20,6 +20,9 @@ use crate::translate;
 /// An error answer longer than this is judged by its first bytes: no error needs more to say what it is.
 const ERROR_BODY: usize = 64 * 1024;
 
+/// What the log says of an answer that can't be told.
+const TOO_LONG: &str = "the translated answer is longer than limits.response_body";
+
 /// A longer failure of a session's owner is told in our own words, in bytes.
 const LONGEST_KEPT: usize = 4096;
 
@@ -211,7 +214,7 @@ impl Attempt {
         body: &Body<'_>,
     ) -> Flow {
         let bytes = body(0, size);
-        let mut out = scene.call.request_id().map_or(bytes.clone(), |id| stream.push(&bytes, id));
+        let mut out = scene.call.request_id().map_or(bytes.clone(), |id| stream.push(&bytes, id, body_limit(scene)));
         if end || stream.held() > body_limit(scene) || !self.has_room(scene, stream.held()) {
             out.extend(stream.rest());
         } else {
@@ -256,7 +259,8 @@ impl Attempt {
         if !of_event && !self.is_complete && reaction.onward_in_s.is_none() && is_normalised(scene) {
             let text = text_of(&answer.body);
             let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, false));
-            reaction.flow = completed.map_or(Flow::Pass, Flow::Replace);
+            let fits = completed.filter(|completed| completed.len() <= body_limit(scene));
+            reaction.flow = fits.map_or(Flow::Pass, Flow::Replace);
         }
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
@@ -288,6 +292,11 @@ impl Attempt {
         };
         let class = if answer.is_error() { Class::Caller } else { verdict.class };
         let json = response(scene, &answer);
+        if json.len() > body_limit(scene) {
+            reaction.complaint = Some(TOO_LONG.to_owned());
+            self.conclude(scene, Class::Server.into(), false, &mut reaction);
+            return reaction;
+        }
         self.conclude(scene, Verdict { class, ..verdict }, true, &mut reaction);
         if head.bodiless {
             // There is no body to replace, so only a reply of our own can bring one.
@@ -308,6 +317,8 @@ impl Attempt {
     }
 }
 
+/// The longest answer that is held, and the longest that may be put in the place of one: for more Envoy has no room, and a
+/// body that it has no room for has it enter the filter a second time, which ends the process.
 fn body_limit(scene: &Scene<'_>) -> usize {
     usize::try_from(scene.registry.limits.response_body).unwrap_or(usize::MAX)
 }

@@ -16,7 +16,7 @@ use crate::call::answer::{self, Conclusion, Ending, class_of, failure};
 use crate::call::attempt::NoAnswer;
 use crate::call::local::LocalAnswer;
 use crate::call::story::Told;
-use crate::call::{Call, handover, page};
+use crate::call::{Call, Kind, handover, page};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::wiring::{header, state};
@@ -89,7 +89,9 @@ impl Gate {
             return self.not_begun(call, end_of_stream);
         }
         let status = Headers::Response.status().unwrap_or(503);
-        let ending = Ending::of(call, &self.vm.registry, status, self.is_answerable(class));
+        let mut ending = Ending::of(call, &self.vm.registry, status, self.is_answerable(class));
+        // Who ends a session needs no other.
+        ending.session_may_be_opened &= call.kind != Kind::Session || self.known.listens;
         let conclusion = answer::conclude(&ending);
         let shown = ending.status_for_client(conclusion);
         if conclusion != Conclusion::Pass {

@@ -92,6 +92,25 @@ async fn an_answer_longer_than_the_limit_passes_through() {
 }
 
 #[tokio::test]
+async fn a_result_that_has_no_room_for_what_it_lacks_passes_as_it_is_and_envoy_lives() {
+    let mut world = World::start().await;
+    for bytes in [1_000_000, 2 << 20, 4 << 20, 6 << 20] {
+        let reply = world.client.search(&format!("q bytes={bytes}")).await;
+        assert_eq!((reply.status(), reply.served_by().as_deref()), (200, Some("primary")), "{bytes}");
+        assert_eq!(reply.result()["padding"].as_str().map(str::len), Some(bytes));
+        assert_eq!(reply.result()["content"].is_array(), bytes < 1 << 20, "{bytes}");
+    }
+    // The same on the direct path, whose answer becomes a result.
+    world.stop_mcp().await;
+    for bytes in [1_000_000, 2 << 20] {
+        world.rest.set(Behaviour::Huge { bytes });
+        let reply = world.client.search("q").await;
+        assert_eq!((reply.status(), reply.result().is_object()), (200, bytes < 1 << 20), "{bytes}");
+    }
+    assert!(world.envoy.is_running());
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_in_drops_is_read_to_its_end() {
     for json_framing in [false, true] {
         let world = World::start_with(|options| {
