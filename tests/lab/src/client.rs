@@ -115,14 +115,17 @@ impl Reply {
         self.answer.status
     }
 
-    /// The text of the JSON-RPC response: the body, or the last event that is a JSON-RPC message.
+    /// The text of the JSON-RPC response: the body, or the last event of type `message` that is a JSON-RPC message.
     pub fn response_text(&self) -> String {
         let body = self.answer.text();
         if self.answer.header("content-type") != Some("text/event-stream") {
             return body;
         }
-        let mut data = body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start);
-        data.rfind(|data| data.starts_with('{')).unwrap_or_default().to_owned()
+        let is_message =
+            |event: &&str| event.lines().filter_map(|l| l.strip_prefix("event:")).all(|t| t.trim() == "message");
+        let messages = body.split("\n\n").filter(is_message).flat_map(str::lines);
+        let data = messages.filter_map(|line| line.strip_prefix("data:")).map(str::trim_start);
+        data.filter(|data| data.starts_with('{')).last().unwrap_or_default().to_owned()
     }
 
     /// The JSON-RPC response; `Null` when the body is something else.

@@ -10,6 +10,7 @@ pub mod chaos;
 pub mod client;
 pub mod demo;
 pub mod envoy;
+mod gzip;
 pub mod http;
 pub mod registry;
 pub mod scratch;

@@ -89,9 +89,9 @@ enum Command {
         /// Answers tool calls as JSON instead of event streams
         #[arg(long)]
         json: bool,
-        /// Issues sessions and refuses unknown ones with 404
-        #[arg(long)]
-        sessions: bool,
+        /// Its sessions (MCP); without a value it issues them and refuses unknown ones with 404
+        #[arg(long, value_enum, num_args = 0..=1, default_value = "none", default_missing_value = "not-found")]
+        sessions: Sessions,
         /// Appends every request to this file instead of keeping it
         #[arg(long)]
         journal: Option<PathBuf>,
@@ -194,7 +194,6 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                 Kind::Rest => Config::rest(&name),
             };
             let framing = if json { Framing::Json } else { Framing::Sse };
-            let sessions = if sessions { Sessions::NotFound } else { Sessions::None };
             let config = Config { framing, sessions, port, journal, ..config };
             Ok(run_process(config, Duration::from_secs(max_seconds)).await?)
         }

@@ -147,7 +147,7 @@ impl Soak {
 async fn call_on(addr: std::net::SocketAddr, counts: Arc<Counts>) {
     while !counts.over.load(Ordering::Relaxed) {
         let call = Call::of(1, counts.calls.fetch_add(1, Ordering::Relaxed));
-        let outcome = Caller::new(addr).call(call).await;
+        let outcome = Caller::new(addr).call(call, None).await;
         if !is_as_it_must_be(&outcome) {
             eprintln!("call {}: {:?}", outcome.call.number, outcome.heard);
             counts.failed.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@ mod report;
 pub mod schedule;
 mod seeded;
 mod servers;
+pub mod sessions;
 pub mod timeline;
 pub mod verdict;
 
@@ -28,8 +29,9 @@ pub use caller::{Caller, Outcome};
 
 use calls::Call;
 use check::{Evidence, Violations};
-use schedule::{Episode, schedule};
-use servers::{Health, SERVERS, Server, secret};
+use schedule::{Episode, Fault, schedule};
+use servers::{SERVERS, SLOTS, Server, SharedHealth, secret};
+use sessions::{CLIENTS, Clients};
 use verdict::Fate;
 
 use super::envoy::{Envoy, Settings};
@@ -79,25 +81,35 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
     fs::write(options.schedule_file(), serde_json::to_string_pretty(&episodes)?)?;
     let scratch = Arc::new(Scratch::new()?);
     let mut servers = Vec::new();
-    let health: Health = Arc::default();
+    let health: SharedHealth = Arc::default();
     for (name, kind) in SERVERS {
         servers.push(Server::start(program, scratch.path(), name, kind)?);
-        health.lock().unwrap().entry(name.to_owned()).or_default().begin(0);
+        health.lock().unwrap().well.entry(name.to_owned()).or_default().begin(0);
     }
     let envoy = launch(&servers, &scratch, options).await?;
 
     let started = Instant::now();
-    let dispatcher = Dispatcher { options: options.clone(), next: 0, servers, episodes: episodes.clone(), health };
+    let dispatcher = Dispatcher::new(options, servers, &episodes, health);
     let dispatcher = Arc::new(tokio::sync::Mutex::new(dispatcher));
+    let clients = Arc::new(Clients::new(envoy.addr(), options.seed));
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
-            let (dispatcher, mut caller) = (Arc::clone(&dispatcher), Caller::new(envoy.addr()));
+            let (dispatcher, clients) = (Arc::clone(&dispatcher), Arc::clone(&clients));
+            let mut caller = Caller::new(envoy.addr());
             tokio::spawn(async move {
                 let mut outcomes = Vec::new();
                 loop {
                     let next = dispatcher.lock().await.next().await.map_err(|error| error.to_string())?;
                     let Some(call) = next else { return Ok::<_, String>(outcomes) };
-                    let outcome = caller.call(call).await;
+                    let outcome = match call.client {
+                        None => caller.call(call, None).await,
+                        Some(client) => {
+                            let entered = clients.enter(client).await;
+                            let outcome = caller.call(call, entered.as_ref()).await;
+                            clients.leave(client, entered).await;
+                            outcome
+                        }
+                    };
                     if matches!(outcome.heard.fate, Fate::Error(..)) {
                         tokio::time::sleep(AFTER_AN_ERROR).await;
                     }
@@ -113,6 +125,7 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
     let seconds = started.elapsed().as_secs_f64();
     outcomes.sort_unstable_by_key(|outcome| outcome.call.number);
 
+    let errands = clients.finish().await;
     let dispatcher = dispatcher.lock().await;
     let journal = |(server, (name, _)): (&Server, &(&str, _))| Ok(((*name).to_owned(), server.journal()?));
     let journals: BTreeMap<_, _> =
@@ -124,10 +137,16 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
         ("Envoy's statistics", envoy.admin("/stats").await?),
         ("Envoy's configuration dump", envoy.admin("/config_dump").await?),
     ];
-    let well = dispatcher.health.lock().unwrap().clone();
+    let health = dispatcher.health.lock().unwrap().clone();
     let closed = timeline::closed(&transitions);
-    let evidence =
-        Evidence { outcomes: &outcomes, journals: &journals, well: &well, closed: &closed, written: &written };
+    let evidence = Evidence {
+        outcomes: &outcomes,
+        errands: &errands,
+        journals: &journals,
+        health: &health,
+        closed: &closed,
+        written: &written,
+    };
     let violations = evidence.violations();
     let run = report::Run {
         seed: options.seed,
@@ -148,11 +167,23 @@ struct Dispatcher {
     options: Options,
     next: u64,
     servers: Vec<Server>,
-    episodes: Vec<Episode>,
-    health: Health,
+    /// The episodes that begin or end before a call: the server's position, what it is, and whether it begins.
+    changes: BTreeMap<u64, Vec<(usize, Fault, bool)>>,
+    health: SharedHealth,
 }
 
 impl Dispatcher {
+    fn new(options: &Options, servers: Vec<Server>, episodes: &[Episode], health: SharedHealth) -> Self {
+        let mut changes: BTreeMap<u64, Vec<(usize, Fault, bool)>> = BTreeMap::new();
+        for (at, (name, _)) in SERVERS.iter().enumerate() {
+            for episode in episodes.iter().filter(|episode| episode.server == *name) {
+                changes.entry(episode.from).or_default().push((at, episode.fault.clone(), true));
+                changes.entry(episode.to).or_default().push((at, episode.fault.clone(), false));
+            }
+        }
+        Dispatcher { options: options.clone(), next: 0, servers, changes, health }
+    }
+
     /// The next call, if there is one left.
     async fn next(&mut self) -> Result<Option<Call>, Box<dyn Error>> {
         let number = self.next;
@@ -160,24 +191,21 @@ impl Dispatcher {
             return Ok(None);
         }
         self.next += 1;
-        for (server, (name, _)) in self.servers.iter_mut().zip(SERVERS) {
-            for episode in self.episodes.iter().filter(|episode| episode.server == name) {
-                if episode.to == number {
-                    server.recover(&episode.fault, &self.health).await?;
-                }
-                if episode.from == number {
-                    server.suffer(&episode.fault, &self.health).await?;
-                }
+        for (at, fault, begins) in self.changes.remove(&number).unwrap_or_default() {
+            let server = &mut self.servers[at];
+            match begins {
+                true => server.suffer(&fault, &self.health).await?,
+                false => server.recover(&fault, &self.health).await?,
             }
         }
-        Ok(Some(Call::of(self.options.seed, number)))
+        Ok(Some(Call::made(self.options.seed, number, CLIENTS)))
     }
 }
 
 /// Envoy with the module, in front of the servers.
 async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -> Result<Envoy, Box<dyn Error>> {
     let module = options.module.canonicalize().map_err(|e| format!("the module {}: {e}", options.module.display()))?;
-    let variable = |name: &str| format!("CHAOS_PAT_{}", name.to_uppercase());
+    let variable = |name: &str, slot: &str| format!("CHAOS_PAT_{name}_{slot}").to_uppercase();
     // The breaker's usual limits, but periods that are short next to the faults, as they are in life. The direct path sheds nothing, or a call
     // that was refused to spare a server would have to pass for one that could not be answered.
     let breaker = json!({
@@ -190,7 +218,8 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
     let mut registry = Builder::new(&module).set("/breaker", breaker).set("/failover/budget", budget);
     for (server, (name, _)) in servers.iter().zip(SERVERS) {
         let credential = format!("pat-{name}");
-        registry = registry.credential(&credential, json!({"a": {"env": variable(name)}}));
+        registry = registry
+            .credential(&credential, json!({"a": {"env": variable(name, "a")}, "b": {"env": variable(name, "b")}}));
         registry = match name {
             "rest" => registry.rest(name, &server.url(""), Some(&credential)),
             tier => registry.mcp(name, tier, &server.url("/mcp"), Some(&credential)),
@@ -205,7 +234,10 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
     }
     let settings = Settings {
         concurrency: 4,
-        env: SERVERS.map(|(name, _)| (variable(name), secret(name))).to_vec(),
+        env: SERVERS
+            .iter()
+            .flat_map(|(name, _)| SLOTS.map(|slot| (variable(name, slot), secret(name, slot))))
+            .collect(),
         log_level: "warning".to_owned(),
         log_format: Some(timeline::LOG_FORMAT.to_owned()),
         drain_seconds: None,

@@ -7,15 +7,18 @@ use serde_json::{Value, json};
 
 use super::caller::Outcome;
 use super::calls::Sort;
-use super::check::{Evidence, Violations};
+use super::check::{Evidence, Violations, is_client};
 use super::schedule::Episode;
 use super::servers::SERVERS;
+use super::sessions::Errand;
 use super::timeline::Transition;
 use super::verdict::Fate;
 use crate::bench::statistics::percentile;
+use crate::stub::Behaviour;
+use crate::stub::journal::Entry;
 
-/// Histories that are printed; after the first ones the rest tells nothing new.
-const HISTORIES: usize = 8;
+/// Histories that are printed of each kind; after the first ones the rest tells nothing new.
+const HISTORIES: usize = 4;
 
 /// A finished run.
 pub(super) struct Run<'e> {
@@ -52,6 +55,17 @@ impl Run<'_> {
             failed && outcome.call.sort == Sort::Replayable
         };
         let some_well = |o: &Outcome| SERVERS.iter().any(|(name, _)| self.evidence.is_well(name, o));
+        let statuses = &self.evidence.errands.statuses;
+        let errands: serde_json::Map<_, _> =
+            statuses.iter().map(|((errand, status), times)| (format!("{errand:?} {status}"), json!(times))).collect();
+        let begun: u64 = statuses.iter().filter(|((e, _), _)| *e == Errand::Initialize).map(|(_, times)| times).sum();
+        let long: Vec<_> =
+            outcomes.iter().filter(|o| o.call.padding > 0 && answered(o)).map(|o| o.call.padding).collect();
+        let gzip = |entry: &&Entry| entry.executed && entry.behaviour == Behaviour::Gzip;
+        let entries = || self.evidence.journals.values().flatten();
+        // With its own `initialize` a client says twice who it is, and what is sent in its name says it once.
+        let for_client =
+            |entry: &&Entry| entry.opened.is_some() && entry.marks.iter().filter(|m| is_client(m)).count() == 1;
         let opened = self.transitions.iter().filter(|change| change.from == "closed" && change.to == "open").count();
         json!({
             "seed": self.seed,
@@ -60,6 +74,8 @@ impl Run<'_> {
             "replayable_failed": self.violations.replayable_failed.len(),
             "duplicated": self.violations.duplicated.len(),
             "wrong_id": self.violations.wrong_id.len(),
+            "wrong_session": self.violations.strayed.len(),
+            "sessions_ended": self.violations.ended.len() + self.violations.complaints.len(),
             "leaked": self.violations.leaked.len(),
             "unanswered": self.violations.unanswered.len(),
             "traps": self.violations.traps,
@@ -78,6 +94,14 @@ impl Run<'_> {
             "transitions": self.transitions.len(),
             "opened": opened,
             "seconds": round(self.seconds, 1),
+            "sessions": begun,
+            "in_sessions": count(&|outcome| outcome.client.is_some()),
+            "opened_for_clients": entries().filter(for_client).count(),
+            "compressed": entries().filter(gzip).count(),
+            "stream_events": self.evidence.errands.events,
+            "errands": errands,
+            "long_answers": long.len(),
+            "long_mib": long.iter().sum::<usize>() >> 20,
         })
     }
 
@@ -92,8 +116,11 @@ impl Run<'_> {
              failovers: {} calls; they took {} ms more at p50, {} ms more at p99 (others: {} ms, {} ms)\n\
              breakers: {} transitions, {} times from closed to open\n\
              failed with no path up: {} replayable calls ({} of them while a server was well whose breaker was not closed)\n\
-             streams cut off after they had begun: {}; left by their client: {}\n\
-             violations: replayable calls failed {}, duplicated {}, wrong id {}, leaked {}, unanswered {}, traps {}",
+             answers cut off after they had begun: {}; left by their client: {}\n\
+             sessions: {} begun, {} calls in them, {} opened for clients whose server was gone, {} events heard on streams\n\
+             answers: {} compressed, {} of 1 to 50 MiB, {} MiB together\n\
+             violations: replayable calls failed {}, duplicated {}, wrong id or session {}, leaked {}, unanswered {}, \
+             sessions ended {}, traps {}",
             number("seed"),
             number("calls"),
             number("seconds"),
@@ -112,11 +139,19 @@ impl Run<'_> {
             number("kept_out_by_breakers"),
             number("cut_off"),
             number("abandoned"),
+            number("sessions"),
+            number("in_sessions"),
+            number("opened_for_clients"),
+            number("stream_events"),
+            number("compressed"),
+            number("long_answers"),
+            number("long_mib"),
             number("replayable_failed"),
             number("duplicated"),
-            number("wrong_id"),
+            self.violations.wrong_id.len() + self.violations.strayed.len(),
             number("leaked"),
             number("unanswered"),
+            number("sessions_ended"),
             number("traps"),
         )
     }
@@ -124,31 +159,41 @@ impl Run<'_> {
     /// What happened to the first calls that broke an invariant: their own story, the servers' and the breakers'.
     pub(super) fn histories(&self) -> String {
         let mut text = String::new();
-        for leak in self.violations.leaked.iter().take(HISTORIES) {
-            let _ = writeln!(text, "leaked: {leak}");
+        for other in self.violations.others().take(HISTORIES) {
+            let _ = writeln!(text, "{other}");
         }
-        let mut numbers: Vec<_> = self.violations.calls().collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        for outcome in self.evidence.outcomes.iter().filter(|o| numbers.contains(&o.call.number)).take(HISTORIES) {
-            self.history(&mut text, outcome);
+        for (what, numbers) in self.violations.calls() {
+            for number in numbers.iter().take(HISTORIES) {
+                let at = self.evidence.outcomes.binary_search_by_key(number, |outcome| outcome.call.number);
+                if let Some(outcome) = at.ok().and_then(|at| self.evidence.outcomes.get(at)) {
+                    let _ = writeln!(text, "{what}:");
+                    self.history(&mut text, outcome);
+                }
+            }
         }
         text
     }
 
     fn history(&self, text: &mut String, outcome: &Outcome) {
-        let Outcome { call, sent_ms, took, attempts, heard, .. } = outcome;
+        let Outcome { call, client, sent_ms, took, attempts, status, heard, .. } = outcome;
         let _ = writeln!(
             text,
             "call {} ({:?}), sent at {sent_ms}, took {took:?}, {attempts} attempts",
             call.number, call.sort
         );
-        let _ = writeln!(text, "  asked:  {}\n  heard:  {heard:?}", call.body);
+        let _ = writeln!(text, "  asked:  {}\n  heard:  {status} {heard:?}", call.body);
+        if let Some(client) = client {
+            let _ = writeln!(text, "  client: {client}");
+        }
         for (server, entries) in self.evidence.journals {
             for entry in entries.iter().filter(|entry| entry.marks.contains(&call.token)) {
                 let did = if entry.executed { "executed it" } else { "did not execute it" };
                 let after = entry.at_ms.saturating_sub(*sent_ms);
-                let _ = writeln!(text, "  server: {server} had it {after} ms later, {did}, {:?}", entry.behaviour);
+                let _ = writeln!(
+                    text,
+                    "  server: {server} had it {after} ms later in session {:?}, {did}, {:?}",
+                    entry.session, entry.behaviour
+                );
             }
         }
         // The calls before the first and the last of an episode may still have been under way when it came.

@@ -14,6 +14,15 @@ pub enum Fault {
     Killed,
     /// The process is stopped (SIGSTOP): connections are accepted, nobody answers.
     Stopped,
+    /// It forgets, once, every session that it has.
+    Forgets,
+    /// It refuses one of its two tokens, or both.
+    Refuses {
+        /// The token of slot a.
+        a: bool,
+        /// The token of slot b.
+        b: bool,
+    },
     /// It runs and misbehaves.
     Misbehaves {
         /// How.
@@ -27,7 +36,17 @@ impl Fault {
     /// Whether a server in this state still answers every call rightly and within half of `timeout_ms`: then it counts
     /// as well.
     pub fn is_harmless(&self, timeout_ms: u64) -> bool {
-        matches!(self, Fault::Misbehaves { behaviour: Behaviour::Delay { ms }, .. } if *ms * 2 <= timeout_ms)
+        match self {
+            Fault::Killed | Fault::Stopped => false,
+            Fault::Forgets => true,
+            Fault::Refuses { a, b } => !(*a && *b),
+            Fault::Misbehaves { behaviour, .. } => match behaviour {
+                Behaviour::Delay { ms } => *ms * 2 <= timeout_ms,
+                Behaviour::SseNamed { every_ms, .. } => *every_ms * 6 <= timeout_ms,
+                Behaviour::Gzip => true,
+                _ => false,
+            },
+        }
     }
 }
 
@@ -73,7 +92,19 @@ pub fn schedule(seed: u64, calls: u64, servers: &[(&str, Kind)]) -> Vec<Episode>
 
 fn fault(random: &mut Seeded, kind: Kind) -> Fault {
     let internal = "Internal error";
-    let misbehaviour = match random.between(0, 100) {
+    let misbehaviour = match random.between(0, 132) {
+        // What any server may do, an API too.
+        100..106 => return refuses(random),
+        106..111 => {
+            let known = if kind == Kind::Rest { 307 } else { *random.pick(&[(1, 301), (2, 302), (1, 307), (1, 308)]) };
+            Behaviour::redirect(known)
+        }
+        111..118 => not_there(random),
+        118..124 if kind == Kind::Mcp => return Fault::Forgets,
+        124..127 if kind == Kind::Mcp => Behaviour::Gzip,
+        127..132 if kind == Kind::Mcp => {
+            Behaviour::SseNamed { primed: random.between(0, 2) == 0, every_ms: random.between(0, 80) }
+        }
         0..15 => return Fault::Killed,
         15..28 => return Fault::Stopped,
         28..36 => Behaviour::Delay { ms: random.between(20, 1500) },
@@ -95,7 +126,7 @@ fn fault(random: &mut Seeded, kind: Kind) -> Fault {
         91..93 => Behaviour::WrongType,
         93..95 => Behaviour::OnlyDone,
         95..97 => Behaviour::SseSilent,
-        97..99 => Behaviour::SseBreaks,
+        97..=98 => Behaviour::SseBreaks,
         _ => Behaviour::SseProgress { events: 3, every_ms: 5 },
     };
     let percent = match misbehaviour {
@@ -104,6 +135,24 @@ fn fault(random: &mut Seeded, kind: Kind) -> Fault {
         _ => *random.pick(&[(3, 100), (1, 70), (1, 30), (1, 10)]),
     };
     Fault::Misbehaves { behaviour: misbehaviour, percent }
+}
+
+/// One token is refused more often than both are.
+fn refuses(random: &mut Seeded) -> Fault {
+    let (a, b) = *random.pick(&[(2, (true, false)), (2, (false, true)), (1, (true, true))]);
+    Fault::Refuses { a, b }
+}
+
+/// What an ingress says that has lost its server, or has it elsewhere: no JSON-RPC, sometimes a text.
+fn not_there(random: &mut Seeded) -> Behaviour {
+    let status = *random.pick(&[(3, 404), (1, 405)]);
+    match random.between(0, 2) {
+        0 => Behaviour::status(status),
+        _ => {
+            let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+            Behaviour::Status { status, headers, body: "404 page not found\n".to_owned() }
+        }
+    }
 }
 
 /// 503 with Retry-After: nothing was executed.
@@ -134,8 +183,16 @@ mod tests {
     fn every_fault_comes_up_and_no_server_has_two_at_once() {
         let episodes = schedule(1, 400_000, &SERVERS);
         let has = |wanted: &dyn Fn(&Fault) -> bool| episodes.iter().any(|episode| wanted(&episode.fault));
-        assert!(has(&|fault| *fault == Fault::Killed) && has(&|fault| *fault == Fault::Stopped));
+        let tokens = [(true, false), (false, true), (true, true)].map(|(a, b)| Fault::Refuses { a, b });
+        for fault in [Fault::Killed, Fault::Stopped, Fault::Forgets].iter().chain(&tokens) {
+            assert!(has(&|found| found == fault), "{fault:?}");
+        }
         let kinds = [
+            Behaviour::Gzip,
+            Behaviour::redirect(302),
+            Behaviour::redirect(307),
+            Behaviour::status(404),
+            Behaviour::status(405),
             Behaviour::Hang,
             Behaviour::ResetMidBody,
             Behaviour::WrongId,
@@ -150,6 +207,11 @@ mod tests {
                 has(&|fault| matches!(fault, Fault::Misbehaves { behaviour, .. } if *behaviour == kind)),
                 "{kind:?}"
             );
+        }
+        for primed in [true, false] {
+            let named =
+                |behaviour: &Behaviour| matches!(behaviour, Behaviour::SseNamed { primed: p, .. } if *p == primed);
+            assert!(has(&|fault| matches!(fault, Fault::Misbehaves { behaviour, .. } if named(behaviour))));
         }
         for (server, _) in SERVERS {
             let own: Vec<_> = episodes.iter().filter(|episode| episode.server == server).collect();

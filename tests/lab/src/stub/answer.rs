@@ -8,6 +8,7 @@ use http_body_util::{Full, channel::Channel};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use super::record::Exchange;
+use crate::gzip;
 
 /// One step of an answer's body.
 #[derive(Debug, Clone)]
@@ -87,6 +88,13 @@ impl Answer {
             };
         }
         stream.wait(open_ms)
+    }
+
+    /// The same, compressed.
+    pub(super) fn gzip(mut self) -> Self {
+        let sent = |step| if let Step::Send(bytes) = step { bytes } else { Bytes::new() };
+        let body: Vec<_> = self.steps.drain(..).flat_map(sent).collect();
+        self.header("content-encoding", "gzip").send(gzip::encode(&body))
     }
 
     /// The same bytes in pieces of `size`, a pause before each.

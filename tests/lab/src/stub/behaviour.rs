@@ -22,7 +22,7 @@ pub enum Behaviour {
         /// Headers to add, for instance `retry-after`.
         #[serde(default)]
         headers: Vec<(String, String)>,
-        /// The body; an empty one is sent without content type.
+        /// The body; an empty one is sent without content type, another one as JSON unless `headers` say what it is.
         #[serde(default)]
         body: String,
     },
@@ -78,12 +78,22 @@ pub enum Behaviour {
         /// Milliseconds for which the stream stays open after that.
         open_ms: u64,
     },
+    /// As [`Behaviour::Normal`], the result in an event that says `event: message`, among events of other types. One of these
+    /// has the answer to somebody else's request in it, which is none of the client's business.
+    SseNamed {
+        /// Whether the stream begins with an event that has an id and no data, from which a client could go on.
+        primed: bool,
+        /// Milliseconds before each event.
+        every_ms: u64,
+    },
     /// HTTP 200, an event stream that ends with `data: [DONE]` and has nothing before it.
     OnlyDone,
     /// As [`Behaviour::Normal`], but the answer to somebody else's request.
     WrongId,
     /// As [`Behaviour::Normal`], but a JSON answer that says it is a web page.
     WrongType,
+    /// As [`Behaviour::Normal`], but what tools say is compressed, whatever the client has said that it accepts.
+    Gzip,
     /// As [`Behaviour::Normal`], the answer padded to about this size.
     Huge {
         /// Bytes of padding.
@@ -102,6 +112,12 @@ impl Behaviour {
     /// A bare status with no body and no headers.
     pub fn status(status: u16) -> Self {
         Behaviour::Status { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// A redirect to where nobody is.
+    pub fn redirect(status: u16) -> Self {
+        let headers = vec![("location".to_owned(), "http://127.0.0.1:1/elsewhere".to_owned())];
+        Behaviour::Status { status, headers, body: String::new() }
     }
 
     /// 429, with `Retry-After` when `seconds` is given. Snowflake sends none.

@@ -24,6 +24,12 @@ pub struct Entry {
     pub marks: Vec<String>,
     /// Whether the stub did what the request asks for: it changed something, whatever became of its answer.
     pub executed: bool,
+    /// The session that it says it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The session that it was given. Such a request stands in the journal twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
     /// How it answered.
     pub behaviour: Behaviour,
 }
@@ -37,24 +43,44 @@ impl Journal {
         Ok(Journal(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)))
     }
 
-    /// Notes a request. `admitted`: its token is good.
+    /// Notes a request. `admitted`: its token and its session are good.
     pub(super) fn note(&self, kind: Kind, received: &Received, behaviour: &Behaviour, admitted: bool) {
         let work = match kind {
             Kind::Mcp => received.rpc_method.as_deref() == Some("tools/call"),
             Kind::Rest => received.method == "POST",
         };
-        let values = received.headers.iter().map(|(_, value)| value.as_str());
-        let texts = values.chain([received.path.as_str(), received.body.as_str()]);
-        let entry = Entry {
-            at_ms: now_ms(),
-            marks: texts.flat_map(marks).collect(),
-            executed: work && admitted && executes(behaviour),
-            behaviour: behaviour.clone(),
-        };
-        let mut line = serde_json::to_vec(&entry).unwrap_or_default();
+        let executed = work && admitted && executes(behaviour);
+        self.write(&Entry {
+            executed,
+            session: received.header("mcp-session-id").map(str::to_owned),
+            ..entry(received, behaviour)
+        });
+    }
+
+    /// Notes that a request was given this session.
+    pub(super) fn note_opened(&self, received: &Received, session: &str) {
+        self.write(&Entry { opened: Some(session.to_owned()), ..entry(received, &Behaviour::Normal) });
+    }
+
+    fn write(&self, entry: &Entry) {
+        let mut line = serde_json::to_vec(entry).unwrap_or_default();
         line.push(b'\n');
         // One write, so that a kill leaves whole lines.
         let _ = self.0.lock().unwrap().write_all(&line);
+    }
+}
+
+/// What an entry about this request has to say in any case.
+fn entry(received: &Received, behaviour: &Behaviour) -> Entry {
+    let values = received.headers.iter().map(|(_, value)| value.as_str());
+    let texts = values.chain([received.path.as_str(), received.body.as_str()]);
+    Entry {
+        at_ms: now_ms(),
+        marks: texts.flat_map(marks).collect(),
+        executed: false,
+        session: None,
+        opened: None,
+        behaviour: behaviour.clone(),
     }
 }
 
@@ -80,12 +106,13 @@ pub fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a server that answers so has done what it was asked for. One that asks for fewer calls or refuses the caller
-/// has not; any other failure may come after the deed, so here it does.
+/// Whether a server that answers so has done what it was asked for. One that asks for fewer calls, refuses the caller, or
+/// sends it elsewhere has not; any other failure may come after the deed, so here it does.
 fn executes(behaviour: &Behaviour) -> bool {
     match behaviour {
         Behaviour::Status { status, headers, .. } => {
-            !matches!(status, 401 | 403 | 429) && !headers.iter().any(|(name, _)| name == "retry-after")
+            !matches!(status, 300..=399 | 401 | 403..=406 | 421 | 429)
+                && !headers.iter().any(|(name, _)| name == "retry-after")
         }
         _ => true,
     }
@@ -107,6 +134,9 @@ mod tests {
     #[test]
     fn only_a_refusal_leaves_a_call_undone() {
         assert!(!executes(&Behaviour::too_many_requests(None)));
+        for status in [301, 302, 307, 308, 404, 405] {
+            assert!(!executes(&Behaviour::redirect(status)), "{status}");
+        }
         assert!(!executes(&Behaviour::Status {
             status: 503,
             headers: vec![("retry-after".to_owned(), "1".to_owned())],

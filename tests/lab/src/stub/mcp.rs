@@ -7,7 +7,7 @@ use super::answer::{Answer, event};
 use super::message::Message;
 use super::record::Received;
 use super::shared::Shared;
-use super::{Behaviour, Framing, Sessions};
+use super::{Behaviour, CLIENT, Framing, PADDING, Sessions, padding};
 
 pub(super) fn answer(
     shared: &Shared,
@@ -19,10 +19,14 @@ pub(super) fn answer(
     if !path.ends_with("/mcp") && !path.contains("/mcp-servers/") {
         return Answer::json(404, json!({ "message": "no such path", "code": "390404" }));
     }
+    let session = received.header("mcp-session-id");
     if received.method == "DELETE" && shared.config.sessions != Sessions::None {
-        let session = received.header("mcp-session-id").unwrap_or_default();
-        let known = shared.state.lock().unwrap().sessions.remove(session);
-        return Answer::empty(if known { 200 } else { 404 });
+        let known = shared.state.lock().unwrap().sessions.remove(session.unwrap_or_default());
+        return Answer::empty(if known.is_some() { 200 } else { 404 });
+    }
+    let offered = matches!(shared.config.sessions, Sessions::Offered | Sessions::OfferedBadRequest);
+    if received.method == "GET" && offered && session.is_some() {
+        return session_refusal(shared, received, "null").unwrap_or_else(|| listen(shared, session));
     }
     if received.method != "POST" {
         return Answer::empty(405).header("allow", "POST");
@@ -30,7 +34,7 @@ pub(super) fn answer(
     let Some(message) = message else { return error(400, "null", -32700, "Parse error") };
     let Some(method) = message.method.as_deref() else { return Answer::empty(202) };
     if method != "initialize"
-        && let Some(refusal) = session_refusal(shared, received, message)
+        && let Some(refusal) = session_refusal(shared, received, message.id.map_or("null", |id| id.get()))
     {
         return refusal;
     }
@@ -41,7 +45,7 @@ pub(super) fn answer(
         _ => {}
     }
     let answer = match method {
-        "initialize" => initialize(shared, id, message),
+        "initialize" => initialize(shared, received, id, message),
         "ping" => Answer::json(200, result_text(id, &json!({}))),
         "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools() }))),
         "tools/call" => call(shared, id, message, behaviour),
@@ -53,22 +57,45 @@ pub(super) fn answer(
     }
 }
 
-fn session_refusal(shared: &Shared, received: &Received, message: &Message<'_>) -> Option<Answer> {
-    let id = message.id.map_or("null", |id| id.get());
-    let known = |session| shared.state.lock().unwrap().sessions.contains(session);
+/// Whether a request is not in the session that it must be in.
+pub(super) fn refuses_session(shared: &Shared, received: &Received) -> bool {
+    session_refusal(shared, received, "null").is_some()
+}
+
+fn session_refusal(shared: &Shared, received: &Received, id: &str) -> Option<Answer> {
+    let known = |session| shared.state.lock().unwrap().sessions.contains_key(session);
     match (shared.config.sessions, received.header("mcp-session-id")) {
         (Sessions::None, _) => None,
+        (Sessions::Offered | Sessions::OfferedBadRequest, None) if received.header(CLIENT).is_none() => None,
         (_, None) => Some(error(400, id, -32600, "Bad Request: Missing session ID")),
         (_, Some(session)) if known(session) => None,
-        (Sessions::BadRequest, _) => Some(error(400, id, -32000, "Bad Request: No valid session ID provided")),
-        (Sessions::NotFound, _) => Some(error(404, id, -32600, "Session not found")),
+        (Sessions::BadRequest | Sessions::OfferedBadRequest, _) => {
+            Some(error(400, id, -32000, "Bad Request: No valid session ID provided"))
+        }
+        (Sessions::NotFound | Sessions::Offered, _) => Some(error(404, id, -32600, "Session not found")),
     }
 }
+
+/// Events on the stream of a session, and milliseconds before each.
+const NEWS: (usize, u64) = (8, 100);
+
+/// The stream of a session: its news are the name of the client that has opened it.
+fn listen(shared: &Shared, session: Option<&str>) -> Answer {
+    let client = shared.state.lock().unwrap().sessions.get(session.unwrap_or_default()).cloned().unwrap_or_default();
+    let params = json!({ "level": "info", "data": client });
+    let news = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params });
+    let news = format!("event: message\n{}", event(&news.to_string()));
+    let (events, every_ms) = NEWS;
+    (0..events).fold(Answer::stream().send(PRIMING), |answer, _| answer.wait(every_ms).send(news.clone()))
+}
+
+/// An event from which a client could go on, and nothing in it.
+const PRIMING: &str = "id: 1\nretry: 1000\ndata:\n\n";
 
 /// How long an endless stream stays open, in ms.
 const ENDLESS_MS: u64 = 60_000;
 
-fn initialize(shared: &Shared, id: &str, message: &Message<'_>) -> Answer {
+fn initialize(shared: &Shared, received: &Received, id: &str, message: &Message<'_>) -> Answer {
     let name = &shared.config.name;
     let version = message.params.get("protocolVersion").and_then(Value::as_str).unwrap_or("2025-11-25");
     let result = json!({
@@ -81,9 +108,13 @@ fn initialize(shared: &Shared, id: &str, message: &Message<'_>) -> Answer {
         return answer;
     }
     let mut state = shared.state.lock().unwrap();
-    state.issued += 1;
-    let session = format!("{name}-session-{}", state.issued);
-    state.sessions.insert(session.clone());
+    let session = format!("{name}-session-{}", state.next_session);
+    state.next_session += 1;
+    let client = message.params.pointer("/clientInfo/name").and_then(Value::as_str).unwrap_or_default();
+    state.sessions.insert(session.clone(), client.to_owned());
+    if let Some(journal) = &shared.journal {
+        journal.note_opened(received, &session);
+    }
     answer.header("mcp-session-id", &session)
 }
 
@@ -95,13 +126,21 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
         Behaviour::ToolError { text } => {
             result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
         }
-        Behaviour::Huge { bytes } => result["padding"] = Value::String("x".repeat(*bytes)),
+        Behaviour::Huge { bytes } => result[PADDING] = Value::String("x".repeat(*bytes)),
         _ => {}
     }
-    let result = match behaviour {
+    let ordered = padding::ordered(&message.params);
+    if ordered.is_some() {
+        result[PADDING] = Value::String(String::new());
+    }
+    let mut result = match behaviour {
         Behaviour::WrongId => result_text("\"somebody-else\"", &result),
         _ => result_text(id, &result),
     };
+    if let Some((word, bytes)) = ordered {
+        let place = format!("\"{PADDING}\":\"");
+        result = result.replacen(&place, &format!("{place}{}", padding(&word, bytes)), 1);
+    }
     let token = message.params.pointer("/_meta/progressToken").cloned().unwrap_or(json!("none"));
     let progress = |n: u32, of: u32| {
         let params = json!({ "progressToken": token, "progress": n, "total": of });
@@ -112,6 +151,13 @@ fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour)
             let answer =
                 (1..=*events).fold(Answer::stream(), |answer, n| answer.wait(*every_ms).send(progress(n, *events)));
             answer.wait(*every_ms).send(event(&result)).send(event("[DONE]"))
+        }
+        Behaviour::SseNamed { primed, every_ms } => {
+            let other = result_text("\"somebody-else\"", &json!({ "content": [] }));
+            let begun = if *primed { Answer::stream().send(PRIMING) } else { Answer::stream() };
+            let begun = begun.wait(*every_ms).send(": working\n\n");
+            let begun = begun.wait(*every_ms).send(format!("event: ping\n{}", event(&other)));
+            begun.wait(*every_ms).send(format!("event: message\nid: 2\n{}event: end\ndata: [DONE]\n\n", event(&result)))
         }
         Behaviour::SseBreaks => Answer::stream().send(progress(1, 2)).wait(30).reset(),
         Behaviour::SseSilent => Answer::stream().send(": thinking\n\n").wait(30).reset(),

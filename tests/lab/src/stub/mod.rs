@@ -9,6 +9,7 @@ mod behaviour;
 pub mod journal;
 mod mcp;
 mod message;
+mod padding;
 mod process;
 mod record;
 mod server;
@@ -25,6 +26,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 pub use behaviour::{Behaviour, Control};
+pub use padding::{PADDING, padding};
 pub use process::{Process, run as run_process};
 pub use record::{End, Received};
 
@@ -50,7 +52,7 @@ pub enum Framing {
 }
 
 /// Whether an MCP stub has sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sessions {
     /// None: every request stands alone.
     None,
@@ -58,7 +60,15 @@ pub enum Sessions {
     NotFound,
     /// The same, but the refusal is 400 with a text about the session, as from the TypeScript SDK.
     BadRequest,
+    /// For those who want one: a request that comes without a session is answered, unless it says by [`CLIENT`] that its
+    /// client is in one. An unknown session gets 404. In a session GET opens a stream.
+    Offered,
+    /// The same, but the refusal is 400.
+    OfferedBadRequest,
 }
+
+/// The header by which a client tells these servers who it is: a word that the [`journal`] notes.
+pub const CLIENT: &str = "x-lab-client";
 
 /// How to start a stub.
 #[derive(Debug, Clone)]
@@ -73,6 +83,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Bearer tokens accepted; when empty, any or none.
     pub tokens: Vec<String>,
+    /// The number of the first session that it issues. One that comes back must not issue an id once more.
+    pub first_session: u64,
     /// Port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
     /// A file for its [`journal`]. It then keeps no requests in memory.
@@ -88,6 +100,7 @@ impl Config {
             framing: Framing::Sse,
             sessions: Sessions::None,
             tokens: Vec::new(),
+            first_session: 1,
             port: 0,
             journal: None,
         }

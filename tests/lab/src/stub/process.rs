@@ -1,17 +1,19 @@
 //! A stub as a child process, for what must really die.
 
-use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Config, Control, Framing, Kind, Received, Stub};
+use clap::ValueEnum;
+
+use super::journal::now_ms;
+use super::{Config, Control, Framing, Kind, Received, Sessions, Stub};
 use crate::http;
 
-/// Environment variable with the bearer token that the child accepts. Arguments can be read by every user.
-const TOKEN: &str = "DUALPATH_LAB_STUB_TOKEN";
+/// Environment variable with the bearer tokens that the child accepts, commas between. Arguments can be read by every user.
+const TOKENS: &str = "DUALPATH_LAB_STUB_TOKEN";
 
 /// A running child. It ends when it is dropped, and when this process ends in whatever way: its input closes then.
 #[derive(Debug)]
@@ -22,8 +24,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `dualpath-lab stub` (the binary at `program`) and waits for its port. Of the configuration,
-    /// everything but sessions and tokens after the first is passed on.
+    /// Starts `dualpath-lab stub` (the binary at `program`) and waits for its port. Of the configuration everything is passed
+    /// on but `first_session`, which is another one with every start.
     pub fn spawn(program: &Path, config: &Config) -> io::Result<Process> {
         let kind = match config.kind {
             Kind::Mcp => "mcp",
@@ -34,14 +36,14 @@ impl Process {
         if config.framing == Framing::Json {
             command.arg("--json");
         }
+        if let Some(sessions) = config.sessions.to_possible_value().filter(|_| config.sessions != Sessions::None) {
+            command.args(["--sessions", sessions.get_name()]);
+        }
         if let Some(journal) = &config.journal {
             command.arg("--journal").arg(journal);
         }
-        let mut child = command
-            .env(TOKEN, config.tokens.first().map(OsString::from).unwrap_or_default())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            command.env(TOKENS, config.tokens.join(",")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
@@ -98,8 +100,9 @@ impl Drop for Process {
 
 /// The child's side: a stub that prints its address and runs until its input closes, at most for `lifetime`.
 pub async fn run(config: Config, lifetime: Duration) -> io::Result<()> {
-    let token = std::env::var(TOKEN).unwrap_or_default();
-    let stub = Stub::start(if token.is_empty() { config } else { config.token(&token) }).await?;
+    let tokens = std::env::var(TOKENS).unwrap_or_default();
+    let tokens = tokens.split(',').filter(|token| !token.is_empty()).map(str::to_owned).collect();
+    let stub = Stub::start(Config { tokens, first_session: now_ms(), ..config }).await?;
     println!("{}", stub.addr);
     let (mut input, mut nowhere) = (tokio::io::stdin(), tokio::io::sink());
     let _ = tokio::time::timeout(lifetime, tokio::io::copy(&mut input, &mut nowhere)).await;

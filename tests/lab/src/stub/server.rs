@@ -100,7 +100,8 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
     }
     let behaviour = shared.next_behaviour(&text);
     if let Some(journal) = &shared.journal {
-        journal.note(shared.config.kind, &received, &behaviour, shared.admits(&received));
+        let admitted = shared.admits(&received) && !mcp::refuses_session(shared, &received);
+        journal.note(shared.config.kind, &received, &behaviour, admitted);
     }
     match behaviour {
         Behaviour::Hang => std::future::pending().await,
@@ -124,6 +125,9 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
         };
         match behaviour {
             Behaviour::Drip { bytes, every_ms } => answer.drip(bytes, every_ms),
+            Behaviour::Gzip if received.rpc_method.as_deref().is_some_and(|method| method.starts_with("tools/")) => {
+                answer.gzip()
+            }
             _ => answer,
         }
     };
@@ -134,7 +138,12 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
 fn regardless_of_kind(behaviour: &Behaviour) -> Option<Answer> {
     Some(match behaviour {
         Behaviour::Status { status, headers, body } => {
-            let answer = if body.is_empty() { Answer::empty(*status) } else { Answer::json(*status, body) };
+            let has_type = headers.iter().any(|(name, _)| name == "content-type");
+            let answer = match body.as_str() {
+                "" => Answer::empty(*status),
+                _ if has_type => Answer::empty(*status).send(body.clone()),
+                _ => Answer::json(*status, body),
+            };
             headers.iter().fold(answer, |answer, (name, value)| answer.header(name, value))
         }
         Behaviour::GarbageJson => Answer::json(200, "<html>upstream had a bad day</html>"),

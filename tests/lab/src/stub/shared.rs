@@ -1,6 +1,6 @@
 //! What a stub's connections share: its configuration, its record, and what an order can change while it runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Mutex;
 
@@ -26,9 +26,10 @@ pub(super) struct State {
     /// The share of requests that meet it, in percent.
     percent: u8,
     tokens: Vec<String>,
-    pub(super) sessions: HashSet<String>,
-    /// Number of sessions issued so far, so that no id is issued twice.
-    pub(super) issued: u32,
+    /// The sessions that it knows, with the names of the clients that have opened them.
+    pub(super) sessions: HashMap<String, String>,
+    /// The number of the session that is issued next, so that no id is issued twice.
+    pub(super) next_session: u64,
     /// Statements that were answered with 202 and have not been asked for again.
     pub(super) pending: HashSet<String>,
 }
@@ -40,8 +41,8 @@ impl Shared {
             times: None,
             percent: 100,
             tokens: config.tokens.clone(),
-            sessions: HashSet::new(),
-            issued: 0,
+            sessions: HashMap::new(),
+            next_session: config.first_session,
             pending: HashSet::new(),
         };
         let journal = config.journal.as_deref().map(Journal::open).transpose()?;
