@@ -75,6 +75,36 @@ fn validate(directory: &Path, bootstrap: &str) {
 }
 
 #[test]
+fn each_environment_of_the_example_is_rendered_as_one_plain_registry() {
+    for (environment, others) in [("stg", "my-org-prod"), ("prod", "my-org-stg")] {
+        let run = Command::new(env!("CARGO_BIN_EXE_dualpath"))
+            .args(["render", project("envoy/environments.yaml").to_str().unwrap(), "--environment", environment])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(run.stdout).unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        assert!(
+            text.lines().next().unwrap().contains(&format!("--environment {environment}`")),
+            "its heading says how"
+        );
+        for left in ["environments", "include:", "vars", "${ACCOUNT}", "${DATABASE}", others] {
+            assert!(!text.replace("environments.yaml", "").contains(left), "{environment}: {left}");
+        }
+        // The files of its credentials are not here; all else is Envoy's to judge.
+        let directory = scratch(&format!("environment-{environment}"));
+        let here = directory.to_str().unwrap();
+        for slot in ["a", "b"] {
+            let secret = SECRET_FILE.replace("pat-a", &format!("snowflake-pat-{slot}"));
+            fs::write(directory.join(format!("pat-{slot}.yaml")), secret).unwrap();
+        }
+        validate(
+            &directory,
+            &text.replace("/etc/dualpath", here).replace("build/dualpath.wasm", &format!("{here}/dualpath.wasm")),
+        );
+    }
+}
+
+#[test]
 fn the_rendered_example_is_up_to_date() {
     let rendered = render(&project("envoy/registry.yaml"), "envoy/registry.yaml");
     let kept = fs::read_to_string(project("envoy/bootstrap.yaml")).unwrap_or_default();

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::files::Files;
 use super::tree::Tree;
 use super::*;
+use crate::registry::tests::{change, changed};
 
 /// The registry of an environment, in its wire form, with these keys laid over a small one. In the environment of the command
 /// are HOST and NUMBER.
@@ -195,4 +196,18 @@ fn a_date_stays_text() {
 fn a_missing_file_is_named() {
     let error = super::load("no/such/file.yaml").expect_err("there is no such file");
     assert!(matches!(&error, LoadError::Read { file, .. } if file == "no/such/file.yaml"));
+}
+
+proptest::proptest! {
+    /// Whatever is changed, in whichever environment, the answer is a registry or problems that say where.
+    #[test]
+    fn any_change_of_the_example_is_loaded_or_told(at: proptest::sample::Index, change in change(), prod: bool) {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/environments.yaml");
+        let mut files = files::read(example).unwrap_or_else(|error| panic!("{error}"));
+        let changed = changed(files.root.value(), &at, change).to_string();
+        files.root = Tree::read("r.json", 0, &changed).unwrap_or_else(|error| panic!("{changed}: {error}"));
+        if let Err(told) = files.tell(Some(if prod { "prod" } else { "stg" }), &|_| None) {
+            assert!(told.iter().all(|told| !told.problem.path.is_empty() && !told.problem.rule.is_empty()), "{told:?}");
+        }
+    }
 }

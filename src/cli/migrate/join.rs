@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::names;
-use crate::cli::load::{Loaded, Tree, load_text, read_text};
-use crate::cli::render::to_yaml;
+use super::write::Source;
+use crate::cli::load::{LoadError, Loaded, Tree, load_text, read_text};
 use crate::cli::shown;
 use crate::registry::{Id, Registry};
 
@@ -18,34 +18,40 @@ pub(super) fn joined(
     environment: Option<&str>,
     others: &[String],
 ) -> Result<(String, Vec<String>), String> {
-    let base = Tree::read(file, 0, text).map_err(|error| error.to_string())?.value();
+    let base = Tree::read(file, 0, text).map_err(shown_error)?.value();
     if let Some(key) = ["environments", "include", "vars"].iter().find(|key| base.get(**key).is_some()) {
         return Err(format!("has {key} already: only plain registries are put together"));
     }
     let named = environment.or(base.get("environment").and_then(Value::as_str));
     let own = named.ok_or("names no environment: say by --environment which one it is for")?;
-    let mut environments = Map::from_iter([(own.to_owned(), json!({}))]);
+    let mut section = format!("# What is different in each environment.\nenvironments:\n  {own}: {{}}\n");
     let mut wanted = vec![(own.to_owned(), base.clone())];
     for other in others {
         let (name, other) =
             other.split_once('=').ok_or("--with needs the name of an environment and a file: --with stg=stg.yaml")?;
-        if environments.contains_key(name) {
-            return Err(format!("{} is there twice", shown::line(name)));
-        }
-        let value = plain(other)?;
-        environments.insert(name.to_owned(), difference(&base, &value).unwrap_or(json!({})));
-        wanted.push((name.to_owned(), value));
-    }
-    for name in environments.keys() {
-        Id::new(name)
+        let name = Id::new(name)
+            .map(|name| name.as_str().to_owned())
             .ok_or_else(|| format!("{}: must be the name of an environment: a-z, 0-9, - and _", shown::line(name)))?;
+        if wanted.iter().any(|(there, _)| *there == name) {
+            return Err(format!("{name} is there twice"));
+        }
+        let text_there = names::migrated(other, &read_text(other).map_err(shown_error)?).map_err(shown_error)?.text;
+        let tree = Tree::read(other, 0, &text_there).map_err(shown_error)?;
+        let value = tree.value();
+        match difference(&base, &value) {
+            Some(Value::Object(over)) if !over.is_empty() => {
+                section.push_str(&format!("  {name}:\n"));
+                Source::new(&text_there, text).write(&over, Some(&tree), 2, &mut section)?;
+            }
+            _ => section.push_str(&format!("  {name}: {{}}\n")),
+        }
+        wanted.push((name, value));
     }
-    let section = to_yaml(&json!({"environments": environments})).map_err(|error| error.to_string())?;
     if text.trim_start().starts_with('{') {
         return Err("is written in braces, to which nothing can be added: write it as YAML in lines first".to_owned());
     }
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    let joined = format!("{text}{end}\n# What is different in each environment.\n{section}");
+    let joined = format!("{text}{end}\n{section}");
     for (name, value) in wanted {
         let is_same = load_text(file, &joined, Some(&name)).is_ok_and(|loaded| means(&loaded, &value, &name));
         if !is_same {
@@ -59,11 +65,8 @@ pub(super) fn joined(
     Ok((joined, done.collect()))
 }
 
-/// The registry in a file, its names those of this version.
-fn plain(file: &str) -> Result<Value, String> {
-    let text = read_text(file).map_err(|error| error.to_string())?;
-    let text = names::migrated(file, &text).map_err(|error| error.to_string())?.text;
-    Tree::read(file, 0, &text).map(|tree| tree.value()).map_err(|error| error.to_string())
+fn shown_error(error: LoadError) -> String {
+    error.to_string()
 }
 
 /// Whether a loaded environment is the registry that it was made of.

@@ -7,6 +7,7 @@ mod join;
 pub(super) mod names;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,8 +19,8 @@ use super::{PROBLEMS, UNUSABLE, complain, print_exactly, printed, report, shown}
 /// Bring an older registry up to this version.
 ///
 /// Writes the file anew: keys by their present names, the version if it was missing, and with --with a second registry as one more
-/// environment of it. Comments and layout stay as they are; of the second registry only what is different is taken, without its
-/// comments. The result says the same as before, or nothing is written. Each included file is migrated by itself.
+/// environment of it. Comments and layout stay as they are; of the second registry what is different is taken, with the comments
+/// that stand there. The result says the same as before, or nothing is written. Each included file is migrated by itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input

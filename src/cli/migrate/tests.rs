@@ -1,4 +1,5 @@
 use super::names::migrated;
+use super::write::Source;
 use crate::cli::load::{Tree, load_text};
 
 const OLD: &str = "# the registry
@@ -73,4 +74,39 @@ fn what_is_migrated_reads_as_before() {
     let (old, new) = (value(OLD), value(&done.text));
     assert_eq!(old["servers"][0]["on"], new["servers"][0]["outcomes"]);
     assert_eq!(old["tools"][0]["task"], new["tools"][0]["task"]);
+}
+
+#[test]
+fn what_is_different_brings_the_comments_that_stand_there() {
+    let text = "# of the file
+servers:
+  # in the south
+  # of the country
+  - id: one        # one
+    url: 'https://one # no comment'   # moved
+    timeout: 5s
+listener: {port: 1, path: /x}   # both
+";
+    let tree = Tree::read("r.yaml", 0, text).unwrap_or_else(|error| panic!("{error}"));
+    let over = serde_json::json!({
+        "servers": {"one": {"url": "https://one # no comment", "timeout": "5s", "tier": null}, "two": null},
+        "listener": {"port": 1, "path": "/x"}, "tools": []
+    });
+    let mut written = String::new();
+    let source = Source::new(text, "# of the file\n");
+    source.write(over.as_object().unwrap(), Some(&tree), 1, &mut written).unwrap();
+    let expected = "  servers:
+    # in the south
+    # of the country
+    one: # one
+      url: \"https://one # no comment\" # moved
+      timeout: 5s
+      tier: null
+    two: null
+  listener: # both
+    port: 1
+    path: /x
+  tools: []
+";
+    assert_eq!(written, expected);
 }
