@@ -86,6 +86,7 @@ const MISTAKES: &[Mistake] = &[
         &[("    servers:\n      - {id: primary", "    listener: {port: 0x2760}\n    servers:\n      - {id: primary")],
     ),
     ("45-variable-in-a-template", "stg", &[("region: \"${REGION}\"", "region: \"${REGON} $${REGION}\"")]),
+    ("46-environment-is-a-number", "", &[("version: 1", "version: 1\nenvironment: 5")]),
 ];
 
 #[test]

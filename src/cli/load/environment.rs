@@ -19,8 +19,8 @@ impl Files {
     }
 
     /// The environment that the files name themselves.
-    pub fn chosen(&self) -> Option<&str> {
-        self.root.get("environment")?.text()
+    pub fn chosen(&self) -> Option<&Tree> {
+        self.root.get("environment")
     }
 
     /// The registry of one environment; `wanted` is the one that the command line names.

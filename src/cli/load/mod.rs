@@ -220,9 +220,8 @@ pub(super) fn load_all(file: &str) -> Result<Vec<Loaded>, LoadError> {
     if environments.is_empty() {
         return Ok(vec![files.registry(None)?]);
     }
-    if let Some(name) = files.chosen()
-        && !environments.contains(&name)
-    {
+    // What the files choose themselves is told of also where all are read.
+    if files.chosen().is_some_and(|chosen| chosen.text().is_none_or(|name| !environments.contains(&name))) {
         return Ok(vec![files.registry(None)?]);
     }
     let read: Vec<_> = environments.iter().map(|name| (*name, files.tell(Some(name), &of_this_process))).collect();
