@@ -209,10 +209,20 @@ impl Vm {
         moved::find(&EnvoySharedData, self.key.hash(session_id))
     }
 
-    /// Notes where it has moved: to a server and its id for the session; `None`: it has ended.
-    pub fn note_moved(&self, session_id: &[u8], to: Option<(&str, &[u8])>) {
-        moved::note(&EnvoySharedData, self.key.hash(session_id), to);
+    /// Notes where it has moved: to a server and its id for the session.
+    pub fn note_moved(&self, session_id: &[u8], to: (&str, &[u8])) {
+        moved::note(&EnvoySharedData, self.key.hash(session_id), Some(to));
         self.any_moved.set(true);
+    }
+
+    /// Notes that its client has ended it.
+    pub fn note_ended(&self, session_id: &[u8]) {
+        moved::note(&EnvoySharedData, self.key.hash(session_id), None);
+    }
+
+    /// Whether its client has ended it.
+    pub fn has_ended(&self, session_id: &[u8]) -> bool {
+        moved::has_ended(&EnvoySharedData, self.key.hash(session_id))
     }
 
     /// Writes what breakers have kept to write together, and counts what they have to tell.

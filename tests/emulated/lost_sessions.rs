@@ -442,3 +442,31 @@ fn a_session_that_its_client_ends_is_ended_where_it_has_moved() {
     assert_eq!(played.attempts[0].headers.get("mcp-session-id").as_deref(), Some("opened-by-mcp-b"));
     assert_eq!(ask(&world, &session, [UP, UP]).servers()[0], "mcp-a", "nothing is known of it any more");
 }
+
+/// MCP: a request in a session that has been ended is answered with 404.
+#[test]
+fn a_session_that_its_client_has_ended_is_not_opened_again_by_any_worker() {
+    let end = |world: &World, session: &str, server: Behaviour| {
+        let mut farewell = exchange("", [server, UP, rest_answer()]).without_body();
+        farewell.headers.set(":method", "DELETE");
+        farewell.headers.set("mcp-session-id", session);
+        world.play(farewell)
+    };
+    let process = Process::new();
+    let start = || World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    let world = start();
+    let session = initialize(&world, [UP, UP]);
+    let other = format!("{session}-other");
+    end(&world, &other, json_answer(500, "{}"));
+    assert_eq!(end(&world, &session, UP).reply().status(), 202);
+    let forgotten = || [Behaviour::Reply(restarted), UP];
+    let ask_after = |world: &World| {
+        let played = ask(world, &session, forgotten());
+        assert_eq!((played.reply().status(), opened(&played)), (404, vec![]), "{}", played.reply().text());
+    };
+    ask_after(&world);
+    drop(world);
+    let world = start();
+    ask_after(&world);
+    assert_eq!(served_by(&ask(&world, &other, forgotten())), "mcp-a", "what could not be ended goes on");
+}

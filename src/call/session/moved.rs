@@ -1,10 +1,11 @@
 //! Where sessions have moved: a table in the shared data, of a bounded number of keys with a bounded number of entries each.
-//! A newer entry takes the place of the oldest under its key; its client gets one more session then.
+//! A newer entry takes the place of the oldest under its key; its client gets one more session then. That a session's client
+//! has ended it stands there too: such a session is not opened again.
 //!
 //! | bytes of an entry | what |
 //! |---|---|
 //! | 0..8 | the hash of the client's session id, little endian |
-//! | 8 | length of the server's id, which follows |
+//! | 8 | length of the server's id, which follows; 0: the session's client has ended it |
 //! | .. | length of the server's id for the session in two bytes, little endian; then that id |
 
 use super::LONGEST_ID;
@@ -41,12 +42,21 @@ pub fn any(shared: &impl SharedData) -> bool {
 
 /// Where the session has moved whose client's id has this hash.
 pub fn find(shared: &impl SharedData, hash: u64) -> Option<Moved> {
+    look_up(shared, hash).filter(|found| !found.server.is_empty())
+}
+
+/// Whether the client whose id has this hash has ended its session.
+pub fn has_ended(shared: &impl SharedData, hash: u64) -> bool {
+    look_up(shared, hash).is_some_and(|found| found.server.is_empty())
+}
+
+fn look_up(shared: &impl SharedData, hash: u64) -> Option<Moved> {
     let (bytes, _) = shared.get(&key(hash)).ok()??;
     let (_, server, id) = entries(&bytes).find(|(found, ..)| *found == hash)?;
     Some(Moved { server: std::str::from_utf8(server).ok()?.to_owned(), id: id.to_vec() })
 }
 
-/// Notes that it has moved; `None`: it has ended.
+/// Notes that it has moved; `None`: its client has ended it.
 pub fn note(shared: &impl SharedData, hash: u64, to: Option<(&str, &[u8])>) {
     let key = key(hash);
     for _ in 0..TRIES {
@@ -55,7 +65,8 @@ pub fn note(shared: &impl SharedData, hash: u64, to: Option<(&str, &[u8])>) {
             _ => (Vec::new(), CREATE),
         };
         let mut kept: Vec<_> = entries(&bytes).filter(|(found, ..)| *found != hash).collect();
-        kept.extend(to.map(|(server, id)| (hash, server.as_bytes(), id)));
+        let (server, id) = to.unwrap_or_default();
+        kept.push((hash, server.as_bytes(), id));
         let written = write(kept.get(kept.len().saturating_sub(ENTRIES)..).unwrap_or_default());
         if shared.set(&key, &written, token) != Err(SetError::CasMismatch) {
             break;
@@ -148,6 +159,14 @@ mod tests {
         assert_eq!(find(&store, 7 + KEYS), at("b", b""));
         note(&store, 7, None);
         assert_eq!((find(&store, 7), find(&store, 7 + KEYS)), (None, at("b", b"")));
+        assert_eq!([7, 7 + KEYS, 8].map(|hash| has_ended(&store, hash)), [true, false, false]);
+    }
+
+    #[test]
+    fn while_sessions_only_end_nobody_has_to_look_for_moved_ones() {
+        let store = Store::default();
+        note(&store, 7, None);
+        assert!(has_ended(&store, 7) && !any(&store));
     }
 
     #[test]

@@ -73,7 +73,11 @@ impl Attempt {
             Headers::Request.get("mcp-protocol-version").map(|version| String::from_utf8(version).unwrap_or_default());
         let opened = {
             let call = flown.call.borrow();
-            let short = call.session_id.as_deref().map(session::introduction).unwrap_or_default();
+            let session_id = call.session_id.as_deref().unwrap_or_default();
+            if flown.vm.has_ended(session_id) {
+                return Err(Opening::Impossible);
+            }
+            let short = session::introduction(session_id);
             introduction::initialize(short, spoken.as_deref())
         };
         let (body, version) = opened.ok_or(Opening::Impossible)?;
@@ -155,7 +159,7 @@ impl Attempt {
         let (flown, _) = self.flown.as_ref()?;
         let server = flown.server()?.id.clone();
         if let Some(session_id) = &flown.call.borrow().session_id {
-            flown.vm.note_moved(session_id, Some((server.as_str(), id.as_bytes())));
+            flown.vm.note_moved(session_id, (server.as_str(), id.as_bytes()));
         }
         let session = Session::Server { owner: server, id: id.clone().into_bytes() };
         flown.with_scene(|scene| enter(scene.call, session));

@@ -150,15 +150,12 @@ impl Gate {
         self.send(&vm, Message::stream(route, self.known.listens), client, None)
     }
 
-    /// Finds out where the client's session has moved. The end of one is the end of that.
+    /// Finds out where the client's session has moved.
     fn follow(&self, client: &mut Client) {
         let Some(session_id) = client.session_id.as_ref().filter(|_| self.vm.has_moved_sessions()) else { return };
         let found = self.vm.where_moved(session_id);
         let server = found.as_ref().and_then(|found| self.vm.registry.server_by_id(&found.server));
         let Some((_, server)) = server else { return };
-        if client.method == Method::Delete {
-            self.vm.note_moved(session_id, None);
-        }
         let id = found.map(|found| found.id).unwrap_or_default();
         // A server that needs no session is asked as any other.
         if !id.is_empty() || client.session.owner() == Some(&server.id) {

@@ -75,6 +75,10 @@ impl Gate {
     fn conclude(&mut self, call: &Call, end_of_stream: bool) -> Action {
         let class = class_of(call);
         if class == Class::Success {
+            if call.kind == Kind::Session && !self.known.listens {
+                // A DELETE: the client's session is one no longer.
+                call.session_id.iter().for_each(|id| self.vm.note_ended(id));
+            }
             self.known.end = Some(self.account_of(call, CallStatus::Success));
             return Action::Continue;
         }

@@ -186,6 +186,25 @@ async fn a_session_is_good_at_every_replica_of_the_proxy_whoever_has_opened_it()
     }
 }
 
+/// MCP's conformance suite has a server answer with 404 in a session that has been ended.
+#[tokio::test]
+async fn a_session_that_its_client_has_ended_is_over_on_every_worker() {
+    let world = world_with(Sessions::NotFound).await;
+    let (client, _) = initialized(&world.client).await;
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("primary"));
+    let answer = client.open("DELETE", "").await.expect("an answer").whole().await.expect("its body");
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+    for _ in 0..10 {
+        let reply = client.request("1", "prompts/list", &json!({})).await.expect("an answer");
+        assert_eq!(reply.status(), 404, "{}", reply.answer.text());
+    }
+    assert_eq!(
+        initializes(&world.primary.received()) + initializes(&world.secondary.received()),
+        1,
+        "the client's own"
+    );
+}
+
 /// How many sessions clients, or Envoy for them, have asked for.
 fn initializes(received: &[Received]) -> usize {
     received.iter().filter(|received| received.rpc_method.as_deref() == Some("initialize")).count()
