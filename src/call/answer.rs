@@ -195,7 +195,9 @@ fn by_ending(ending: &Ending) -> Conclusion {
     if wants_session && ending.session_elsewhere {
         return Conclusion::Error { status: 404, code: ErrorCode::SessionEnded };
     }
-    if ending.class.is_about_the_call() && !about_our_credential {
+    // Where a client has taken its call back there may be no answer.
+    let is_there = ending.answered || ending.class != Class::Cancelled;
+    if ending.class.is_about_the_call() && is_there && !about_our_credential {
         return Conclusion::Pass;
     }
     if ending.class == Class::Refused && ending.readable {

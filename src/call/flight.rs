@@ -201,13 +201,27 @@ pub struct Flight {
     /// Whether its client has been answered, so that nothing more becomes known.
     #[serde(skip)]
     over: bool,
+    /// Whether its client has taken the call back.
+    #[serde(skip)]
+    cancelled: bool,
 }
 
 impl Flight {
     /// A flight that has not begun.
     pub fn new(hops: Vec<Hop>, again: u8, pace: Pace, time: Time) -> Self {
         let ahead = (!hops.is_empty()).then(Leg::default);
-        Flight { hops, made: Vec::new(), ahead, if_not_sent: None, again, pace, time, stop: None, over: false }
+        Flight {
+            hops,
+            made: Vec::new(),
+            ahead,
+            if_not_sent: None,
+            again,
+            pace,
+            time,
+            stop: None,
+            over: false,
+            cancelled: false,
+        }
     }
 
     /// Finds its servers in `registry`, after it was read from where another one had written it.
@@ -390,6 +404,18 @@ impl Flight {
     /// Its client has been answered, or is gone.
     pub fn close(&mut self) {
         self.over = true;
+    }
+
+    /// Its client has taken the call back, and goes on without an answer.
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
+    /// What an attempt of this call has come to that ends so. A server may end a call that was taken back as it likes, which
+    /// is none of its failures, and nobody wants it from another.
+    pub fn seen(&self, verdict: Verdict) -> Verdict {
+        let fails = matches!(verdict.class, Class::Server | Class::Lost);
+        if self.cancelled && fails { Class::Cancelled.into() } else { verdict }
     }
 
     fn grounded(&self) -> Grounded {

@@ -58,7 +58,7 @@ impl Question {
     pub fn of(message: &Incoming<'_>) -> Option<Self> {
         match message {
             Incoming::Request(request) => Self::of_request(request),
-            Incoming::Notification(method) => {
+            Incoming::Notification(method, _) => {
                 Some(Question::Notification { initialized: method == "notifications/initialized" })
             }
             Incoming::Response | Incoming::Batch | Incoming::Invalid(_) => None,

@@ -5,7 +5,9 @@ use super::local::Question;
 use super::route::Route;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
-use crate::mcp::{Method, Mirror, Page, Params, fault, introduction, is_about_tasks, is_for_one_server, replay};
+use crate::mcp::{
+    Method, Mirror, Page, Params, cancelled, fault, introduction, is_about_tasks, is_for_one_server, replay,
+};
 use crate::registry::{Registry, Replayable, ServerIndex, Tool};
 
 /// What kind of message a call is; decides what an attempt may do with the answer.
@@ -52,6 +54,8 @@ pub struct Message<'r> {
     pub introduction: Option<Box<str>>,
     /// What the gate could answer itself, if no server does.
     pub question: Option<Question>,
+    /// The request that its client takes back by it.
+    pub cancels: Option<OwnedId>,
     /// Whether its answer lasts for as long as the client listens, so that its time says nothing of anybody.
     pub listens: bool,
 }
@@ -66,9 +70,10 @@ impl<'r> Message<'r> {
         let incoming = parse(body);
         let mut message = match &incoming {
             Incoming::Request(request) => Self::request(request, mirror, registry, vouch),
-            Incoming::Notification(method) => {
+            Incoming::Notification(method, params) => {
                 let route = if is_for_one_server(method) { Route::Issuer(None) } else { Route::AnyMcp };
-                Message { route, ..Message::bare(Kind::Notification, Task::Protocol) }
+                let cancels = cancelled(method, *params);
+                Message { route, cancels, ..Message::bare(Kind::Notification, Task::Protocol) }
             }
             Incoming::Response => {
                 Message { route: Route::Issuer(None), ..Message::bare(Kind::Notification, Task::Protocol) }
@@ -107,6 +112,7 @@ impl<'r> Message<'r> {
             tools_page: None,
             introduction: None,
             question: None,
+            cancels: None,
             listens: false,
         }
     }

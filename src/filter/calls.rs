@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::host;
 use super::vm::Vm;
-use crate::call::{Call, handover};
+use crate::call::{Call, Session, handover};
+use crate::jsonrpc::OwnedId;
 use crate::wiring::state;
 
 /// A live call.
@@ -54,6 +55,22 @@ pub fn find(number: u64) -> Option<Live> {
         let (turn, at) = apart(number);
         calls.entries.get(at).filter(|entry| entry.turn == turn)?.live.clone()
     })
+}
+
+/// The client in this session takes back its request of this id, if that is a call of this VM's. Out of a session nobody can
+/// tell whose ids are whose.
+pub fn cancel(session: &Session, id: &OwnedId) {
+    if session.owner().is_none() {
+        return;
+    }
+    CALLS.with_borrow(|calls| {
+        for live in calls.entries.iter().filter_map(|row| row.live.as_ref()) {
+            let mut call = live.call.borrow_mut();
+            if call.session == *session && call.request_id().is_some_and(|own| own.matches(id.borrow())) {
+                call.flight.cancel();
+            }
+        }
+    });
 }
 
 /// Takes a call out.

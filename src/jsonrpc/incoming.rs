@@ -15,8 +15,8 @@ use super::object::{members, text};
 pub enum Incoming<'a> {
     /// A call that wants an answer.
     Request(Request<'a>),
-    /// A message that wants none; its method.
-    Notification(Cow<'a, str>),
+    /// A message that wants none: its method, and its parameters as those of a request.
+    Notification(Cow<'a, str>, Option<&'a RawValue>),
     /// The client's answer to a request of a server.
     Response,
     /// Several messages in one body, which only MCP 2025-03-26 knows. They are not looked into.
@@ -134,7 +134,7 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
         return Err(Invalid::Params);
     }
     let Some(id) = id else {
-        return Ok(Incoming::Notification(method));
+        return Ok(Incoming::Notification(method, params));
     };
     let id = RequestId::from_raw(id).ok_or(Invalid::Id)?;
     if id.is_too_long() {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{members, text};
+use crate::jsonrpc::{OwnedId, members, text};
 
 /// Which part of a list of tools a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -113,6 +113,15 @@ impl<'a> Params<'a> {
         let params = Params::parse(params)?;
         if params.name.is_some() { Ok(params) } else { Err(InvalidParams::NoName) }
     }
+}
+
+/// The request that a client takes back by this notification, if it does.
+pub fn cancelled(notification: &str, params: Option<&RawValue>) -> Option<OwnedId> {
+    if notification != "notifications/cancelled" {
+        return None;
+    }
+    let [id] = of_object(params, &["requestId"]).ok()?;
+    OwnedId::from_json(id?.get())
 }
 
 /// The members of these names; none of what isn't there, and `null` counts as absent.

@@ -112,3 +112,31 @@ fn slow_calls_of_one_caller_open_no_breaker_while_others_are_answered() {
     slow(&world, 6, &|| {});
     assert_eq!(states(&world), [1, 0, 0], "a server that answers nobody");
 }
+
+/// A client takes back a call that hangs: how that ends is no failure of its server's, and nobody else gets the call.
+#[test]
+fn a_call_that_its_client_has_taken_back_counts_as_that_and_goes_nowhere_else() {
+    // The id that is taken back, and whether it is in the call's session.
+    for (id, session, outcome) in [(7, true, "cancelled"), (8, true, "lost"), (7, false, "lost")] {
+        for tool in ["search", "write"] {
+            let mut registry = registry();
+            registry["listener"]["error_status"] = json!("jsonrpc");
+            let world = World::under(&registry);
+            let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+            let mut call = exchange(&call_body(tool, "7"), first(Behaviour::Hang));
+            call.headers.set("mcp-session-id", "dp1~mcp-a~s-1");
+            call.waiting = Some(Box::new(|_, _| {
+                let mut cancel = exchange(&cancel.to_string(), all(&json_answer(202, "")));
+                cancel.headers.set("mcp-session-id", if session { "dp1~mcp-a~s-1" } else { "dp1~mcp-a~s-2" });
+                assert_eq!(world.play(cancel).reply().status(), 202);
+            }));
+            let played = world.play(call);
+            let sent = if outcome == "lost" && tool == "search" { vec!["mcp-a", "mcp-b"] } else { vec!["mcp-a"] };
+            assert_eq!((played.servers(), played.reply().status()), (sent, 200), "{outcome} {tool}");
+            let counted = world.metric(&format!("dualpath_attempts_total.server.mcp-a.outcome.{outcome}"));
+            assert_eq!(counted, 1, "{tool}");
+            drop(played);
+            drop(world);
+        }
+    }
+}

@@ -119,6 +119,8 @@ impl Attempt {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let verdict = scene.call.flight.seen(verdict);
+        let end = End { class: verdict.class, ..end };
         self.room.give_back();
         let terms = self.terms(scene);
         let decisions = decide_on(&verdict, terms.tool, Some(terms.server));

@@ -118,6 +118,26 @@ fn a_failure_in_a_200_sends_the_call_on() {
     assert_eq!(world.call.flight.destination(), Some("b"));
 }
 
+#[test]
+fn how_a_server_ends_a_call_that_its_client_has_taken_back_counts_for_nothing() {
+    for (kind, rest) in [("text/event-stream", ": bye\n\n"), ("text/event-stream", ""), ("application/json", "")] {
+        let mut world = World::new();
+        let mut attempt = world.begin();
+        world.at(0, |scene| attempt.response_headers(scene, &head(200, kind)));
+        world.call.flight.cancel();
+        let reaction = world.at(5, |scene| attempt.response_body(scene, rest.len(), true, &of(rest)));
+        assert_eq!((class(&reaction), reaction.onward_in_s), (Some(Class::Cancelled), None), "{kind} {rest:?}");
+        let told = reaction.settled.and_then(|settled| settled.result).map(|result| result.outcome);
+        assert_eq!(told, Some(Outcome::Neutral), "{kind} {rest:?}");
+    }
+    let mut world = World::new();
+    let mut attempt = world.begin();
+    world.call.flight.cancel();
+    world.at(0, |scene| attempt.response_headers(scene, &head(200, "application/json")));
+    let reaction = world.at(5, |scene| attempt.response_body(scene, RESULT.len(), true, &of(RESULT)));
+    assert_eq!(class(&reaction), Some(Class::Success), "an answer is one");
+}
+
 /// An attempt of a call with this much time that has had these pieces of a stream, each at its time; what came of the last.
 fn streamed(replay: Replay, per_try_ms: u64, pieces: &[(u64, &str)]) -> Reaction {
     let mut world = World::new();

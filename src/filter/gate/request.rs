@@ -166,6 +166,7 @@ impl Gate {
     /// `key`: the call's UUID, where it has been used already.
     fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client, key: Option<[u8; 16]>) -> Action {
         let message = message.within(&client.session);
+        message.cancels.iter().for_each(|id| calls::cancel(&client.session, id));
         self.known.kind = Some(message.kind);
         self.known.listens = message.listens;
         self.known.task = message.task;
