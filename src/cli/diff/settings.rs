@@ -11,7 +11,7 @@ use crate::cli::migrate::names::rename_in;
 use crate::registry::Registry;
 
 /// What [`super::calls`] tells, or what is not about calls: keys as the table names them.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 16] = [
     "version",
     "environment",
     "listener.address",
@@ -28,8 +28,6 @@ const ELSEWHERE: [&str; 18] = [
     "tools[].servers",
     "tools[].rest.server",
     "tools[].rest.first",
-    "credentials[].id",
-    "credentials[].header",
 ];
 
 /// Of more changes than these it is not asked whether they change anything: each costs a reading of the registry.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::variables::{is_called_like_a_secret, is_name};
+use super::names::{is_called_like_a_secret, is_name};
 use crate::registry::{Id, Problem};
 use crate::wire::{Node, Problems, Table};
 

@@ -139,7 +139,7 @@ fn the_value_of_a_variable_of_the_command_is_not_shown() {
 
 #[test]
 fn no_variable_is_called_like_a_secret() {
-    use super::variables::is_called_like_a_secret;
+    use super::names::is_called_like_a_secret;
     for name in ["SNOWFLAKE_PAT", "TOKEN", "API_KEY", "DB_PASSWORD", "PAT_2", "SECRET"] {
         assert!(is_called_like_a_secret(name), "{name}");
     }
