@@ -50,7 +50,8 @@ impl Annotations {
     pub fn new(registry: &Registry) -> Self {
         let cached = |server: &Server| {
             // A server that has moved has nothing to say for its successor.
-            let key = ["annotations:", server.id.as_str(), " ", &server.url.authority(), &server.url.path].concat();
+            let key =
+                ["annotations:", server.id.as_str(), " ", &server.url.authority(), &server.target("", "")].concat();
             server.trust_annotations.then_some(Cached { key, read_ms: None, known: Known::default() })
         };
         let max_age_ms = u64::try_from(registry.failure.annotations_max_age.as_millis()).unwrap_or(u64::MAX);

@@ -199,10 +199,14 @@ fn what_is_kept_of_a_server_is_bounded() {
 fn a_server_that_has_moved_has_nothing_to_say_for_its_successor() {
     let (mut before, store) = (worker(), Store::default());
     before.learn(&store, ONE, Page::First, &read_only(&["t"]), 0);
-    let server = json!({"id": "one", "kind": "mcp", "url": "https://elsewhere.example", "trust_annotations": true});
-    let tree = json!({"version": 1, "servers": [server]});
-    let mut after = Annotations::new(&Registry::from_wire(&tree).expect("a registry"));
-    assert!(!after.vouch_for(&store, "t", &[ONE], 0));
+    for (url, vouches) in
+        [("https://elsewhere.example", false), ("https://one.example?tenant=b", false), ("https://one.example", true)]
+    {
+        let server = json!({"id": "one", "kind": "mcp", "url": url, "trust_annotations": true});
+        let tree = json!({"version": 1, "servers": [server]});
+        let mut after = Annotations::new(&Registry::from_wire(&tree).expect("a registry"));
+        assert_eq!(after.vouch_for(&store, "t", &[ONE], 0), vouches, "{url}");
+    }
 }
 
 proptest! {

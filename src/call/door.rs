@@ -8,7 +8,8 @@ use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
 use crate::mcp::{METHOD_HEADER, Mirror, NAME_HEADER, SessionId, VERSION_HEADER, is_stateless};
-use crate::registry::{ClientAuthorization, ClientQuery, Registry, ServerKind};
+use crate::registry::{ClientAuthorization, ClientQuery, Registry, Server, ServerKind};
+use crate::wire::query;
 use crate::wiring::header;
 
 /// Header in which an Envoy before this one says how many milliseconds the client waits for the answer.
@@ -47,6 +48,8 @@ pub struct Client {
     pub session: Session,
     /// The id that it knows the session by, where that tells how to open it another one.
     pub session_id: Option<Box<[u8]>>,
+    /// The query behind the path that it asks for, as far as servers get it.
+    pub query: Box<str>,
     /// What it authenticates with itself, where a server may get that.
     pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
@@ -95,12 +98,14 @@ pub enum Entry {
 
 /// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
 pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, source: impl FnOnce() -> Vec<u8>) -> Visit {
-    let path = headers.get(":path").unwrap_or_default().split(|b| *b == b'?').next().unwrap_or_default();
+    let target = headers.get(":path").unwrap_or_default();
+    let (path, query) = target.split_at(target.iter().position(|b| *b == b'?').unwrap_or(target.len()));
+    let query = query.get(1..).unwrap_or_default();
     if !is_endpoint(path, registry.listener.path.as_bytes()) {
         return Visit { page: None, entry: Entry::Elsewhere };
     }
     match page::sender(headers, &registry.listener) {
-        Ok(page) => Visit { page, entry: enter(headers, registry, page.is_some(), now_ms, source) },
+        Ok(page) => Visit { page, entry: enter(headers, registry, page.is_some(), query, now_ms, source) },
         Err(page::Foreign) => {
             let why = "listener.allowed_origins does not name this origin";
             Visit { page: None, entry: Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned()) }
@@ -128,6 +133,7 @@ fn enter(
     headers: RequestHeaders<'_>,
     registry: &Registry,
     of_page: bool,
+    query: &[u8],
     now_ms: u64,
     source: impl FnOnce() -> Vec<u8>,
 ) -> Entry {
@@ -146,12 +152,10 @@ fn enter(
         let why = "GET opens a stream of events: accept must list text/event-stream";
         return Entry::Refused(ErrorCode::NotAcceptable, why.to_owned());
     }
-    let query =
-        headers.get(":path").and_then(|path| path.iter().position(|b| *b == b'?').and_then(|at| path.get(at..)));
-    if registry.listener.query == ClientQuery::Refuse && query.is_some_and(|query| query != b"?") {
-        let why = "a query behind the path reaches no server; see listener.query";
-        return Entry::Refused(ErrorCode::QueryNotAllowed, why.to_owned());
-    }
+    let query = match passed_on(query, registry) {
+        Ok(query) => query,
+        Err(rule) => return Entry::Refused(ErrorCode::QueryNotAllowed, ["the URL ", rule].concat()),
+    };
     if encoding::is_encoded(headers) {
         let why = "the body must not have a content-encoding: nobody decodes it here";
         return Entry::Refused(ErrorCode::BodyEncoded, why.to_owned());
@@ -161,7 +165,7 @@ fn enter(
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
     let (session, session_id) = session(headers, registry);
-    let mut client = Client { method, started_ms: now_ms, session, session_id, drill, ..Client::default() };
+    let mut client = Client { method, started_ms: now_ms, session, session_id, query, drill, ..Client::default() };
     (client.mirror, client.is_other_text) = (mirror(headers), encoding::is_other_text(headers));
     if registry.listener.client_authorization != ClientAuthorization::Drop {
         client.authorization = only(headers, "authorization").and_then(Secret::new);
@@ -184,6 +188,23 @@ fn enter(
         ends_here,
         drill_ignored,
     }
+}
+
+/// What MCP servers get of the client's query; the rule that it breaks if it is refused.
+fn passed_on(query: &[u8], registry: &Registry) -> Result<Box<str>, &'static str> {
+    if query.is_empty() || registry.listener.query == ClientQuery::Drop {
+        return Ok(Box::default());
+    }
+    if registry.listener.query == ClientQuery::Refuse {
+        return Err("must have no query; see listener.query");
+    }
+    let query = query::sendable(query)?;
+    // With two values for one parameter, many a server takes the last: the client's.
+    let is_taken = |server: &Server| query::share_a_name(&server.query, query);
+    if registry.servers.iter().any(|server| server.kind == ServerKind::Mcp && is_taken(server)) {
+        return Err("must not set what a server's URL sets");
+    }
+    Ok(query.into())
 }
 
 /// What the headers say of the message, if they name a version without a handshake.

@@ -7,6 +7,7 @@
 //! | 1 | minor version: a later one only adds at the end, which a reader of an earlier one ignores |
 //! | 2..10 | the call's number in the memory of its gate's VM, little endian |
 //! | 10.. | nothing, if every reader shares that memory; else the call, in postcard's encoding |
+//! | then | since minor version 1: the length of the client's query in two bytes, little endian, and the query |
 //!
 //! What can't be read is never taken for no call at all: the attempt that meets it ends as not sent.
 
@@ -25,7 +26,10 @@ use crate::registry::{Id, Registry};
 /// Version of the encoding.
 pub const MAJOR: u8 = 7;
 /// Its minor version.
-const MINOR: u8 = 0;
+const MINOR: u8 = 1;
+
+/// The minor version from which on a written call ends with the client's query.
+const WITH_QUERY: u8 = 1;
 
 /// Bytes before the call itself.
 const PREFIX: usize = 10;
@@ -35,6 +39,8 @@ const PREFIX: usize = 10;
 pub struct Handover<'b> {
     /// The call's number in its gate's VM.
     pub number: u64,
+    /// The minor version of who wrote it.
+    pub minor: u8,
     /// The call, if it was written down.
     pub written: Option<&'b [u8]>,
 }
@@ -93,19 +99,37 @@ pub fn write(number_of: u64, call: &Call) -> Vec<u8> {
         carried: call.carried.clone(),
         flight: call.flight.clone(),
     };
-    postcard::to_extend(&written, number(number_of).to_vec()).unwrap_or_else(|_| number(number_of).to_vec())
+    let written = postcard::to_extend(&written, number(number_of).to_vec());
+    let (Ok(written), Ok(length)) = (written, u16::try_from(call.query.len())) else {
+        return number(number_of).to_vec();
+    };
+    [&*written, &length.to_le_bytes(), call.query.as_bytes()].concat()
 }
 
 /// Reads what filter state has; `None` for what no gate of this major version wrote.
 pub fn read(bytes: &[u8]) -> Option<Handover<'_>> {
     let (prefix, written) = bytes.split_first_chunk::<PREFIX>()?;
-    let [MAJOR, _, number @ ..] = prefix else { return None };
-    Some(Handover { number: u64::from_le_bytes(*number), written: Some(written).filter(|bytes| !bytes.is_empty()) })
+    let [MAJOR, minor, number @ ..] = prefix else { return None };
+    let written = Some(written).filter(|bytes| !bytes.is_empty());
+    Some(Handover { number: u64::from_le_bytes(*number), minor: *minor, written })
 }
 
-/// The call in `written`, as far as `registry` knows of it; `None` if it can't be read.
-pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
-    let (written, _later): (Written<'_>, _) = postcard::take_from_bytes(written).ok()?;
+impl Handover<'_> {
+    /// The call that was written down, as far as `registry` knows of it; `None` if there is none that can be read.
+    pub fn call(&self, registry: &Rc<Registry>) -> Option<Call> {
+        let (written, later): (Written<'_>, &[u8]) = postcard::take_from_bytes(self.written?).ok()?;
+        let query = if self.minor < WITH_QUERY { &[] } else { sized(later)? };
+        understood(written, std::str::from_utf8(query).ok()?, registry)
+    }
+}
+
+/// So many bytes as the first two of them say, little endian.
+fn sized(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.get(..usize::from(u16::from_le_bytes(*length)))
+}
+
+fn understood(written: Written<'_>, query: &str, registry: &Rc<Registry>) -> Option<Call> {
     let known = written.tool.and_then(|name| registry.indexed_tool(name));
     let task = match known {
         Some((at, _)) => Task::Tool(at),
@@ -133,6 +157,7 @@ pub fn call(written: &[u8], registry: &Rc<Registry>) -> Option<Call> {
         },
         session_id: written.session_id.map(Into::into),
         opening: written.opening,
+        query: query.into(),
         authorization: written.authorization.as_deref().and_then(Secret::new),
         originals: written.originals,
         uuid: written.uuid,

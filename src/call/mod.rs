@@ -136,6 +136,8 @@ pub struct Call {
     pub session_id: Option<Box<[u8]>>,
     /// What has come of opening one for this call.
     pub opening: Opening,
+    /// The query of its client's that MCP servers get behind their own; empty for none.
+    pub query: Box<str>,
     /// What the client authenticates with itself; only where a server of the flight gets that.
     pub authorization: Option<Secret>,
     /// The client's own headers of those that a REST attempt touches; only where an MCP server comes after one.

@@ -136,6 +136,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         session: std::mem::take(&mut client.session),
         session_id: client.session_id.take(),
         opening: Opening::default(),
+        query: std::mem::take(&mut client.query),
         carried: Vec::new(),
         owners_failure: None,
         answered_ms: None,

@@ -118,7 +118,9 @@ fn server_line(registry: &Registry, server: &Server) -> String {
         credential.push_str(", gets clients' authorization");
     }
     let (kind, tier) = (kind_name(server.kind), server.tier.as_str());
-    format!("{}: {kind}, {tier}, {scheme}://{}{}, {credential}", server.id, url.authority(), url.path)
+    // Somebody may have put into it what is nobody's business.
+    let query = if server.query.is_empty() { "" } else { "?(not shown)" };
+    format!("{}: {kind}, {tier}, {scheme}://{}{}{query}, {credential}", server.id, url.authority(), url.path)
 }
 
 fn kind_name(kind: ServerKind) -> &'static str {

@@ -276,3 +276,19 @@ fn servers_that_are_one_and_clients_that_leave_first_are_warned_of() {
     ];
     assert_eq!(found, expected);
 }
+
+#[test]
+fn a_parameter_that_a_mapping_sets_beside_its_servers_url_is_warned_of_and_no_query_is_shown() {
+    for (name, is_warned_of) in [("tenant", true), ("Tenant", true), ("tenant[]", true), ("days", false)] {
+        let rest = json!({"server": "api", "method": "GET", "path": "/s", "query": {name: "${arguments.x}"},
+            "answer": {"content": "${response.text}"}});
+        let server = json!({"id": "api", "kind": "rest", "url": "https://api.example/v1?tenant=acme"});
+        let tree =
+            json!({"version": 1, "servers": [server], "tools": [{"name": "search", "task": "search", "rest": rest}]});
+        let registry = Registry::from_wire(&tree).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let found = warnings(&registry, 0, &all_there());
+        assert_eq!(found.iter().any(|told| told.contains("rest.query sets")), is_warned_of, "{name}: {found:?}");
+        let shown = summary(&registry);
+        assert!(shown.contains("https://api.example/v1?(not shown)") && !shown.contains("acme"), "{shown}");
+    }
+}

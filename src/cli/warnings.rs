@@ -8,7 +8,7 @@ use crate::call::route::{Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
 use crate::registry::{Admin, ClientAuthorization, Registry, Replayable, Server, ServerKind, Tool};
-use crate::wire::show_duration;
+use crate::wire::{query, show_duration};
 
 /// The servers that answer a tool, in the order in which they are tried.
 pub(super) fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
@@ -57,6 +57,7 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
         }
     }
     found.extend(one_url(&registry.servers));
+    found.extend(doubled_parameters(registry));
     found.extend(client_leaves_first(registry));
     for server in &registry.servers {
         found.extend(policy_warnings(&format!("server {}", server.id), &server.on));
@@ -120,11 +121,27 @@ fn file_warnings(registry: &Registry, here: &Here) -> Vec<String> {
 fn one_url(servers: &[Server]) -> Vec<String> {
     let mut found = Vec::new();
     for (at, server) in servers.iter().enumerate() {
-        let same = |other: &&Server| other.url == server.url && other.kind == server.kind;
+        let of = |server: &Server| (server.url.clone(), server.query.clone(), server.kind);
+        let same = |other: &&Server| of(other) == of(server);
         if let Some(first) = servers.iter().take(at).find(same) {
             let (first, second) = (&first.id, &server.id);
             found.push(format!("servers {first} and {second} have the same URL: when one fails, so does the other"));
         }
+    }
+    found
+}
+
+/// Parameters that a tool's mapping sets beside the URL of its server: the API chooses which of the two counts.
+fn doubled_parameters(registry: &Registry) -> Vec<String> {
+    let mut found = Vec::new();
+    for tool in &registry.tools {
+        let Some(direct) = &tool.rest else { continue };
+        let Some(server) = registry.server(direct.server) else { continue };
+        let doubled = |name: &&str| query::share_a_name(&server.query, name);
+        found.extend(direct.mapping.query_names().filter(doubled).map(|name| {
+            let (tool, server) = (&tool.name, &server.id);
+            format!("tool {tool}: rest.query sets {name}, which the url of server {server} sets as well")
+        }));
     }
     found
 }

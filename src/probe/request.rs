@@ -40,8 +40,7 @@ pub fn request(server: &Server, request: &ProbeRequest) -> Message {
             message
         }
         ProbeRequest::Http(HttpProbe { method, path, body, .. }) => {
-            let base = server.url.path.trim_end_matches('/');
-            let mut headers = head(server, method, &format!("{base}{path}"));
+            let mut headers = head(server, method, path);
             headers.push(("accept", "application/json, */*".to_owned()));
             if body.is_some() {
                 headers.push(("content-type", "application/json".to_owned()));
@@ -53,7 +52,7 @@ pub fn request(server: &Server, request: &ProbeRequest) -> Message {
 
 /// The request that closes the session which a probe has opened.
 pub fn farewell(server: &Server, session: String) -> Message {
-    let mut headers = head(server, "DELETE", &server.url.path);
+    let mut headers = head(server, "DELETE", "");
     headers.push(("mcp-session-id", session));
     Message { headers, body: String::new() }
 }
@@ -62,16 +61,17 @@ pub fn farewell(server: &Server, session: String) -> Message {
 const INFO: &str = concat!(r#"{"name":"dualpath-prober","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 fn rpc(server: &Server, method: &str, params: &str) -> Message {
-    let mut headers = head(server, "POST", &server.url.path);
+    let mut headers = head(server, "POST", "");
     headers.push(("content-type", "application/json".to_owned()));
     headers.push(("accept", "application/json, text/event-stream".to_owned()));
     Message { headers, body: format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{method}"{params}}}"#) }
 }
 
-fn head(server: &Server, method: &str, path: &str) -> Vec<(&'static str, String)> {
+/// `below`: where, below the path of the server's URL.
+fn head(server: &Server, method: &str, below: &str) -> Vec<(&'static str, String)> {
     vec![
         (":method", method.to_owned()),
-        (":path", path.to_owned()),
+        (":path", server.target(below, "").into_owned()),
         (":authority", server.url.authority()),
         (":scheme", if server.url.tls { "https" } else { "http" }.to_owned()),
         ("user-agent", USER_AGENT.to_owned()),

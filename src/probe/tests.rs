@@ -70,10 +70,24 @@ fn a_ping_has_no_parameters() {
 
 #[test]
 fn a_rest_probe_goes_below_the_path_of_the_servers_url() {
-    for (url, path) in [("http://127.0.0.1:1", "/health"), ("http://127.0.0.1:1/v1", "/v1/health")] {
+    for (url, path) in [
+        ("http://127.0.0.1:1", "/health"),
+        ("http://127.0.0.1:1/v1", "/v1/health"),
+        ("http://127.0.0.1:1/v1/?tenant=a", "/v1/health?tenant=a"),
+    ] {
         let message = request(&server(url), &http());
         assert_eq!((header(&message, ":method"), header(&message, ":path")), (Some("GET"), Some(path)));
         assert!(message.body.is_empty() && header(&message, "content-type").is_none());
+    }
+}
+
+#[test]
+fn a_probe_asks_with_the_query_of_the_servers_url() {
+    let server = server("http://127.0.0.1:1/mcp?tenant=a");
+    for message in
+        [request(&server, &HANDSHAKE), request(&server, &ProbeRequest::Ping), farewell(&server, "s".to_owned())]
+    {
+        assert_eq!(header(&message, ":path"), Some("/mcp?tenant=a"));
     }
 }
 

@@ -76,6 +76,12 @@ impl Mapping {
         mapping
     }
 
+    /// The names of the query parameters that requests of this mapping may carry, percent-encoded.
+    #[cfg(feature = "cli")]
+    pub fn query_names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The names of the headers that requests of this mapping may carry, lower case, so that the registry can refuse
     /// one that belongs to the server's credential.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {

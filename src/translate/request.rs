@@ -14,7 +14,7 @@ use super::scope::Scope;
 pub struct RestRequest {
     /// The HTTP method.
     pub method: &'static str,
-    /// Path with the server's base path before it, and the query.
+    /// Path with the server's base path before it, and the query with the server's before it.
     pub path_and_query: String,
     /// Headers with lower-case names, `accept` always and `content-type` with every body; set the credential's after them.
     pub headers: Vec<(String, String)>,
@@ -50,14 +50,14 @@ impl From<Unfilled> for CallerError {
 
 /// The REST request for a call with `arguments` (`params.arguments` as it was sent; absent and null mean none).
 ///
-/// `base_path` is the path of the server's URL. `call_uuid` is 16 random bytes, the same for every attempt of one call:
+/// `base` is the path of the server's URL, and its query. `call_uuid` is 16 random bytes, the same for every attempt of one call:
 /// an API that knows it from an earlier attempt does not run the call twice.
 ///
 /// # Errors
 /// [`CallerError`] if an argument is missing or cannot stand where the mapping puts it.
 pub fn request(
     mapping: &Mapping,
-    base_path: &str,
+    base: (&str, &str),
     arguments: Option<&RawValue>,
     call_uuid: [u8; 16],
 ) -> Result<RestRequest, CallerError> {
@@ -68,9 +68,14 @@ pub fn request(
     let given = arguments.filter(|_| json != "null").or_else(|| serde_json::from_str("{}").ok());
     let scope = Scope::new(given, &uuid_v4(call_uuid));
 
-    let mut path_and_query = base_path.trim_end_matches('/').to_owned();
+    let mut path_and_query = base.0.trim_end_matches('/').to_owned();
     write_text(&mapping.path, Destination::Path, &scope, &mut path_and_query)?;
     let mut separator = '?';
+    if !base.1.is_empty() {
+        path_and_query.push(separator);
+        path_and_query.push_str(base.1);
+        separator = '&';
+    }
     for (name, value) in &mapping.query {
         let start = path_and_query.len();
         path_and_query.push(separator);

@@ -34,7 +34,7 @@ pub(super) fn raw(json: &str) -> Box<RawValue> {
 pub(super) fn call(part: (&str, Value), arguments: &str) -> Result<RestRequest, CallerError> {
     let mut wire = json!({"method": "POST", "path": "/p"});
     wire[part.0] = part.1;
-    request(&mapping(&wire), "/", Some(&raw(arguments)), UUID)
+    request(&mapping(&wire), ("/", ""), Some(&raw(arguments)), UUID)
 }
 
 pub(super) fn body(template: Value, arguments: &str) -> Result<Option<String>, CallerError> {

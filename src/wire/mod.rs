@@ -4,6 +4,7 @@
 mod id;
 mod order;
 mod problem;
+pub mod query;
 mod reader;
 mod suggest;
 mod token_like;

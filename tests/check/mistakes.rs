@@ -50,6 +50,7 @@ const MISTAKES: &[Mistake] = &[
     ("22-url-spaces", &[("https://localhost:19443", "https://local host:19443")]),
     ("23-url-wss", &[("https://localhost:19443", "wss://localhost:19443")]),
     ("24-url-query", &[("19443/mcp", "19443/mcp?region=eu")]),
+    ("24-url-query-token", &[("19443/mcp", "19443/mcp?region=eu&api_key=SECRETSECRET")]),
     ("25-url-userinfo", &[("https://localhost:19443", "https://me:SECRETSECRET@localhost:19443")]),
     (
         "26-inline-token",

@@ -28,6 +28,7 @@ mod one_caller;
 mod outcomes;
 mod passage;
 mod prober;
+mod query;
 mod random_exchanges;
 mod refused;
 mod rest_first;

@@ -180,10 +180,11 @@ fn record(bytes: &[u8]) {
 fn written_call(bytes: &[u8]) {
     let server = json!({"id": "a", "kind": "mcp", "url": "https://a.example"});
     let registry = Rc::new(Registry::from_wire(&json!({"version": 1, "servers": [server]})).expect("a registry"));
-    if let Some(call) = handover::call(bytes, &registry) {
+    let found = |minor| handover::Handover { number: 7, minor, written: Some(bytes) }.call(&registry);
+    for call in [found(0), found(1)].into_iter().flatten() {
         let again = handover::write(7, &call);
-        let written = handover::read(&again).and_then(|found| found.written).expect("it was written");
-        assert_eq!(handover::call(written, &registry).map(|call| call.flight), Some(call.flight));
+        let written = handover::read(&again).expect("it was written").call(&registry);
+        assert_eq!(written.map(|call| (call.flight, call.query)), Some((call.flight, call.query)));
     }
 }
 
@@ -341,7 +342,7 @@ fn template(bytes: &[u8]) {
             json!({"id": 7, "q": true, "v": text, "w": text, "a": "x"}),
         ] {
             let raw = RawValue::from_string(arguments.to_string()).expect("JSON");
-            let Ok(made) = request(mapping, "/base", Some(&raw), [7; 16]) else { continue };
+            let Ok(made) = request(mapping, ("/base", "tenant=a"), Some(&raw), [7; 16]) else { continue };
             assert!(made.path_and_query.starts_with("/base"), "{}", made.path_and_query);
             assert!(made.path_and_query.bytes().all(|byte| byte.is_ascii_graphic()), "{}", made.path_and_query);
             if let Some(body) = &made.body {

@@ -47,7 +47,8 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
     let Incoming::Request(request) = parse(body) else { return Err(unmapped()) };
     let direct = scene.direct().ok_or_else(unmapped)?;
     let call = Params::of_tool_call(request.params).map_err(|error| ToolAnswer::failure(&error.to_string()))?;
-    let request = translate::request(&direct.mapping, &scene.server.url.path, call.arguments, scene.call.uuid)
+    let base = (scene.server.url.path.as_str(), scene.server.query.as_str());
+    let request = translate::request(&direct.mapping, base, call.arguments, scene.call.uuid)
         .map_err(|error| ToolAnswer::from(&error))?;
     let limits = &scene.registry.limits;
     let longest = usize::try_from(limits.request_body.max(limits.response_body)).unwrap_or(usize::MAX);

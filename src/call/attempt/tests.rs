@@ -48,6 +48,7 @@ impl World {
             session_id: None,
             opening: Opening::NotTried,
             session: Session::None,
+            query: Box::default(),
             authorization: None,
             originals: None,
             uuid: [0; 16],

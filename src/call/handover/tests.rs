@@ -46,6 +46,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         session_id: Some((*b"dp2~a~e30~s-1").into()),
         opening: Opening::NotNow,
         session: Session::Server { owner: Id::new("a").unwrap(), id: b"s-1".to_vec() },
+        query: "toolsets=core".into(),
         authorization: Secret::new(b"Bearer of-the-client"),
         originals: Some(vec![("accept".to_owned(), b"*/*".to_vec())]),
         uuid: [7; 16],
@@ -58,7 +59,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
 }
 
 fn read_back(bytes: &[u8], registry: &Rc<Registry>) -> Option<Call> {
-    call(read(bytes)?.written?, registry)
+    read(bytes)?.call(registry)
 }
 
 #[test]
@@ -76,6 +77,7 @@ fn a_call_survives_being_written_down() {
     assert_eq!((found.tool_name(), found.task), (Some("search"), Task::Tool(0)));
     assert_eq!((&found.session, &found.originals), (&original.session, &original.originals));
     assert_eq!((&found.authorization, &found.carried), (&original.authorization, &original.carried));
+    assert_eq!(found.query, original.query);
 }
 
 #[test]
@@ -108,6 +110,17 @@ fn what_a_later_minor_version_adds_at_the_end_is_passed_over() {
 }
 
 #[test]
+fn what_a_gate_of_the_first_minor_version_writes_is_a_call_without_a_query() {
+    let registry = registry();
+    let mut bytes = write(3, &Call { query: Box::default(), ..a_call(&registry) });
+    bytes[1] = 0;
+    // An empty query is its length alone.
+    assert_eq!((bytes.pop(), bytes.pop()), (Some(0), Some(0)));
+    let found = read_back(&bytes, &registry).unwrap();
+    assert_eq!((&found.flight, &*found.query), (&a_call(&registry).flight, ""));
+}
+
+#[test]
 fn a_call_of_another_major_version_cannot_be_read() {
     let mut bytes = write(3, &a_call(&registry()));
     bytes[0] += 1;
@@ -116,7 +129,7 @@ fn a_call_of_another_major_version_cannot_be_read() {
 
 #[test]
 fn a_number_alone_is_a_number_alone() {
-    assert_eq!(read(&number(u64::MAX - 1)), Some(Handover { number: u64::MAX - 1, written: None }));
+    assert_eq!(read(&number(u64::MAX - 1)), Some(Handover { number: u64::MAX - 1, minor: MINOR, written: None }));
 }
 
 #[test]

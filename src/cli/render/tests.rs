@@ -30,6 +30,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         kind,
         tier: Tier::Primary,
         url,
+        query: String::new(),
         dialect: crate::failure::Dialect::None,
         normalise: false,
         credential: Some(CredentialIndex(0)),
@@ -431,6 +432,8 @@ fn oauth_is_discovered_at_the_server_that_clients_authenticate_with_and_only_if_
     let mut passing = registry();
     passing.listener.client_authorization = ClientAuthorization::Pass;
     passing.servers[1].credential = None;
+    // Of the server's own requests, and not of these.
+    passing.servers[1].query = "tenant=a".to_owned();
     let tree = rendered(&passing);
     assert_eq!(ours(&tree), 6);
     let resource =

@@ -35,14 +35,14 @@ impl Flown {
         let Some(live) = calls::find(number) else {
             // Its gate is of another module, or of another registry that has a VM of its own.
             let (vm, at) = site.best()?;
-            let call = found.written.and_then(|written| handover::call(written, &vm.registry));
+            let call = found.call(&vm.registry);
             if call.is_none() {
                 crossing::demand(clock::now_ms());
             }
             let call = Rc::new(RefCell::new(call?));
             return Some(Flown { vm, at, call, number, is_written, now_ms: Cell::default() });
         };
-        if let Some(newer) = found.written.and_then(|written| handover::call(written, &live.vm.registry)) {
+        if let Some(newer) = found.call(&live.vm.registry) {
             live.call.borrow_mut().catch_up(newer);
         }
         let (vm, at) = if live.vm.identity == site.identity {

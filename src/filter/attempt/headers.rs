@@ -53,9 +53,9 @@ impl Flown {
         Authentication::Done(chosen.selection, chosen.secret)
     }
 
-    /// Addresses the request to the server, by `path`.
-    pub(super) fn address(&self, path: &str) {
-        Headers::Request.set(":path", path.as_bytes());
+    /// Addresses the request to the server: a path, and a query if there is one.
+    pub(super) fn address(&self, target: &str) {
+        Headers::Request.set(":path", target.as_bytes());
         Headers::Request.set(":authority", self.vm.authority(self.at).as_bytes());
     }
 

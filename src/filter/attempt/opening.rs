@@ -96,7 +96,7 @@ impl Attempt {
         let text = |value: Vec<u8>| String::from_utf8(value).ok();
         let mut headers = vec![
             (":method", method.to_owned()),
-            (":path", server.url.path.clone()),
+            (":path", server.target("", &flown.call.borrow().query).into_owned()),
             (":authority", flown.vm.authority(flown.at).to_owned()),
             (header::TO, server.id.as_str().to_owned()),
             (header::PROBE, self.site.probe_pass.to_string()),

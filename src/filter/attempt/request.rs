@@ -78,7 +78,7 @@ impl Attempt {
         let Some((flown, _)) = &self.flown else { return Action::Continue };
         match (kind, flown.server()) {
             (ServerKind::Mcp, Some(server)) => {
-                flown.address(&server.url.path);
+                flown.address(&server.target("", &flown.call.borrow().query));
                 flown.restore();
                 self.join_session()
             }

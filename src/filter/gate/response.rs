@@ -167,8 +167,8 @@ impl Gate {
             return;
         }
         let bytes = host::filter_state(state::PLAN).unwrap_or_default();
-        let written = handover::read(&bytes).and_then(|found| found.written);
-        match written.and_then(|written| handover::call(written, &self.vm.registry)) {
+        let written = handover::read(&bytes).filter(|found| found.written.is_some());
+        match written.and_then(|found| found.call(&self.vm.registry)) {
             Some(newer) => call.borrow_mut().catch_up(newer),
             None => crossing::demand(clock::now_ms()),
         }

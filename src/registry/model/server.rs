@@ -1,5 +1,6 @@
 //! An upstream server and how it is asked whether it is well.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::CredentialIndex;
@@ -46,6 +47,8 @@ pub struct Server {
     pub tier: Tier,
     /// Where it is.
     pub url: Url,
+    /// The query of its URL, which stands in every request for it; empty for none.
+    pub query: String,
     /// Whose words it uses beside those of HTTP and MCP.
     pub dialect: Dialect,
     /// Whether its tools' answers get the shape that every client of MCP reads.
@@ -71,6 +74,22 @@ pub struct Server {
     pub on: Overrides,
     /// Whether its tools' annotations count.
     pub trust_annotations: bool,
+}
+
+impl Server {
+    /// What a request asks it for: the path of its URL, what is `below` that, and its query with `more` at the end.
+    #[inline(never)]
+    pub fn target(&self, below: &str, more: &str) -> Cow<'_, str> {
+        let mut path = self.url.path.as_str();
+        if !below.is_empty() {
+            path = path.strip_suffix('/').unwrap_or(path);
+        } else if self.query.is_empty() && more.is_empty() {
+            return Cow::Borrowed(path);
+        }
+        let mark = if self.query.is_empty() && more.is_empty() { "" } else { "?" };
+        let and = if self.query.is_empty() || more.is_empty() { "" } else { "&" };
+        Cow::Owned([path, below, mark, &self.query, and, more].concat())
+    }
 }
 
 impl HasName for Server {

@@ -25,7 +25,7 @@ pub struct Listener {
     pub client_timeout: Option<Duration>,
     /// Which servers get the `Authorization` header that a client sends.
     pub client_authorization: ClientAuthorization,
-    /// What becomes of a query behind the path that a client asks for. No server gets it.
+    /// What becomes of a query behind the path that a client asks for.
     pub query: ClientQuery,
     /// How failures of requests travel.
     pub error_status: ErrorStatus,
@@ -59,6 +59,8 @@ pub enum ClientQuery {
     Refuse,
     /// It is left out.
     Drop,
+    /// MCP servers get it behind their own. It can't give another value to a parameter that stands in a server's URL.
+    Forward,
 }
 
 /// Settings of the rendered bootstrap that are not about MCP.

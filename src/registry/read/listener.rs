@@ -51,7 +51,8 @@ impl Listener {
             node.choose(&["jsonrpc", "http"], &[ErrorStatus::Jsonrpc, ErrorStatus::Http])
         });
         let query = or(table.optional("query"), default.query, |node| {
-            node.choose(&["refuse", "drop"], &[ClientQuery::Refuse, ClientQuery::Drop])
+            let policies = [ClientQuery::Refuse, ClientQuery::Drop, ClientQuery::Forward];
+            node.choose(&["refuse", "drop", "forward"], &policies)
         });
         table.done();
         let (address, port, mut allowed_origins) = (address?, port?, allowed_origins?);

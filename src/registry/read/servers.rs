@@ -8,7 +8,7 @@ use super::probe;
 use crate::breaker::Policy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::registry::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
-use crate::wire::{Id, Node, Table, or};
+use crate::wire::{Id, Node, Table, or, query};
 
 /// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
 /// with `dualpath` is taken as well.
@@ -25,6 +25,7 @@ pub(super) struct WireServer<'v> {
     /// Its tier; tools are linked by it.
     pub tier: Option<Tier>,
     url: Option<Url>,
+    query: &'v str,
     url_node: Option<Node<'v>>,
     dialect: Option<Dialect>,
     normalise: Option<bool>,
@@ -60,8 +61,9 @@ impl<'v> WireServer<'v> {
             let tiers = [Tier::Primary, Tier::Secondary, Tier::Tertiary];
             node.choose(&tiers.map(Tier::as_str), &tiers)
         });
-        let url_node = table.required("url");
-        let url = url_node.as_ref().and_then(read_url);
+        // A password or a token may stand before the @ or in the query, where the rules do not allow them.
+        let url_node = table.required("url").map(|node| if may_hold_secret(&node) { node.veiled() } else { node });
+        let (url, query) = url_node.as_ref().and_then(read_url).unzip();
         // What cannot be a name may be a secret.
         let credential = table.optional("credential").map(|node| if is_name(&node) { node } else { node.veiled() });
         let ca_file = or(table.optional("ca_file"), None, |node| read_ca_file(node, url.as_ref()).map(Some));
@@ -88,6 +90,7 @@ impl<'v> WireServer<'v> {
             kind,
             tier,
             url,
+            query: query.unwrap_or_default(),
             url_node,
             dialect,
             normalise,
@@ -131,6 +134,7 @@ impl<'v> WireServer<'v> {
             kind: self.kind?,
             tier: self.tier?,
             url: self.url?,
+            query: self.query.to_owned(),
             dialect: self.dialect?,
             normalise: self.normalise?,
             credential: credential?,
@@ -161,11 +165,19 @@ fn is_reserved(id: &Id, node: Option<&Node>) -> bool {
     reserved
 }
 
-fn read_url(node: &Node) -> Option<Url> {
+/// The URL and its query, which no other URL of a registry has.
+fn read_url<'v>(node: &Node<'v>) -> Option<(Url, &'v str)> {
     let text = node.string()?;
-    // A password or a token may stand before the @ or in the query, where the rules do not allow them.
-    let node = if text.contains(['@', '?', '#']) { node.veiled() } else { *node };
-    Url::parse(text).map_err(|violation| node.violates(violation)).ok()
+    let (bare, query) = text.split_once('?').unwrap_or((text, ""));
+    let url = Url::parse(bare).map_err(|violation| node.violates(violation)).ok()?;
+    let query = query::sendable(query.as_bytes()).map_err(|rule| {
+        node.refuse_with(rule, "a token goes into a header, by a credential; other characters are written as %XX");
+    });
+    Some((url, query.ok()?))
+}
+
+fn may_hold_secret(url: &Node) -> bool {
+    url.value().as_str().is_some_and(|text| text.contains(['@', '?', '#']))
 }
 
 fn read_normalise(node: &Node, kind: Option<ServerKind>) -> Option<bool> {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::registry::Url;
-use crate::wire::Violation;
+use crate::wire::{Violation, query};
 
 impl Url {
     /// Takes `scheme://host[:port][/path]` apart. Host names come out in lower case.
@@ -21,7 +21,7 @@ impl Url {
             return Err(Violation::of("must not have a fragment (#...)"));
         }
         if rest.contains('?') {
-            return Err(Violation::of("must not have a query (?...)").hint("a tool's rest mapping may add one"));
+            return Err(Violation::of("must not have a query (?...)"));
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
@@ -100,22 +100,13 @@ pub(super) fn check_path(path: &str) -> Result<(), Violation> {
     if path.contains(['?', '#']) {
         return Err(Violation::of("must be a path without query and fragment"));
     }
-    if !path.bytes().all(is_path_byte) || !path.split('%').skip(1).all(begins_with_hex_pair) {
+    if !query::is_legal(path) {
         return Err(Violation::of("must be a path of legal characters").hint("write others as %XX"));
     }
     if path.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(Violation::of("must be a path without . and .. segments"));
     }
     Ok(())
-}
-
-/// RFC 3986 `pchar`, `/`, and the `%` of an escape.
-fn is_path_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b)
-}
-
-fn begins_with_hex_pair(text: &str) -> bool {
-    text.get(..2).is_some_and(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

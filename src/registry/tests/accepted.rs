@@ -47,6 +47,22 @@ fn what_is_left_out_has_the_documented_default() {
 }
 
 #[test]
+fn a_servers_query_is_kept_and_a_clients_is_put_behind_it() {
+    let server = |url: &str| {
+        let server = json!({"id": "s", "kind": "mcp", "url": url});
+        read(json!({"version": 1, "servers": [server], "tools": []})).servers[0].clone()
+    };
+    let with = server("https://host.example/mcp?tenant=a&x=b@c/d?e");
+    assert_eq!((with.url.path.as_str(), with.query.as_str()), ("/mcp", "tenant=a&x=b@c/d?e"));
+    assert_eq!(with.target("", "y=1"), "/mcp?tenant=a&x=b@c/d?e&y=1");
+    assert_eq!(server("https://host.example/mcp/?a").target("/health", ""), "/mcp/health?a");
+    assert_eq!(server("https://host.example?a").target("", ""), "/?a");
+    for none in ["https://host.example/mcp", "https://host.example/mcp?"] {
+        assert_eq!((&*server(none).target("", ""), &*server(none).target("", "y")), ("/mcp", "/mcp?y"));
+    }
+}
+
+#[test]
 fn a_servers_dialect_is_its_hosts_unless_the_operator_says_otherwise() {
     let dialect = |url: &str, own: Option<&str>| {
         let mut server = json!({"id": "s", "kind": "rest", "url": url});

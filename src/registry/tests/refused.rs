@@ -391,6 +391,34 @@ fn problems_of_servers() {
             &["servers[0].tier: \"best\": must be one of primary, secondary, tertiary"],
         ),
         (
+            "/servers/2/url",
+            Some(json!("https://host.example/?api_key=hunter2")),
+            &[
+                "servers[2].url: (not shown): must have a query without a token\n    hint: a token goes into a header, by a credential; other characters are written as %XX",
+            ],
+        ),
+        (
+            "/servers/2/url",
+            Some(json!("https://host.example/?a b")),
+            &[
+                "servers[2].url: (not shown): must have a query of at most 2048 legal characters\n    hint: a token goes into a header, by a credential; other characters are written as %XX",
+            ],
+        ),
+        (
+            "/servers/2/url",
+            Some(json!("https://user@host.example/?a")),
+            &[
+                "servers[2].url: (not shown): must not have a user name or password\n    hint: name a credential instead",
+            ],
+        ),
+        (
+            "/servers/0/url",
+            Some(json!("http://host.example/?tenant=a")),
+            &[
+                "servers[0].url: (not shown): must be https, because a credential is sent there\n    hint: http is allowed only to this machine: 127.0.0.1, [::1] or localhost",
+            ],
+        ),
+        (
             "/servers/0/url",
             Some(json!("https://a_b.example/")),
             &[

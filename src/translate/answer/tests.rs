@@ -141,7 +141,7 @@ fn the_id_comes_back_byte_for_byte() {
 #[test]
 fn arguments_that_do_not_fit_become_a_failed_tool_call() {
     let mapping = mapping(&json!({"method": "POST", "path": "/", "body": "${arguments.sql}"}));
-    let refused = super::super::request(&mapping, "/", None, [0; 16]).unwrap_err();
+    let refused = super::super::request(&mapping, ("/", ""), None, [0; 16]).unwrap_err();
     let got = ToolAnswer::from(&refused);
     assert!(got.is_error());
     assert_eq!(text(&got), "invalid arguments: \"sql\" is required");

@@ -17,7 +17,7 @@ fn search() -> Mapping {
 }
 
 fn sent(mapping: &Mapping, arguments: Value) -> (RestRequest, Value) {
-    let made = request(mapping, "/", Some(&raw(&arguments.to_string())), UUID).unwrap();
+    let made = request(mapping, ("/", ""), Some(&raw(&arguments.to_string())), UUID).unwrap();
     let body = serde_json::from_slice(made.body.as_deref().unwrap()).unwrap();
     (made, body)
 }

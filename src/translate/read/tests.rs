@@ -147,7 +147,7 @@ fn a_constant_that_would_change_the_path_is_refused_where_it_stands() {
 fn constants_keep_their_type_and_may_be_optional() {
     let wire = json!({"method": "POST", "path": "/", "with": {"n": 5, "o": {"k": [1]}},
         "body": {"n": "${with.n}", "o": "${with.o}", "x": "${with.x?}", "d": "${with.d|7}", "t": "n=${with.n}"}});
-    let made = super::super::request(&super::super::tests::mapping(&wire), "/", None, [0; 16]).unwrap();
+    let made = super::super::request(&super::super::tests::mapping(&wire), ("/", ""), None, [0; 16]).unwrap();
     let body: Value = serde_json::from_slice(&made.body.unwrap()).unwrap();
     assert_eq!(body, json!({"n": 5, "o": {"k": [1]}, "d": 7, "t": "n=5"}));
 }

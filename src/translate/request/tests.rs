@@ -9,10 +9,23 @@ use super::*;
 fn the_base_path_of_the_server_comes_first_without_doubling_the_slash() {
     let wire = json!({"method": "GET", "path": "/items/${arguments.id}"});
     for (base, whole) in [("/", "/items/7"), ("", "/items/7"), ("/v2", "/v2/items/7"), ("/v2/", "/v2/items/7")] {
-        let made = request(&mapping(&wire), base, Some(&raw(r#"{"id": 7}"#)), UUID).unwrap();
+        let made = request(&mapping(&wire), (base, ""), Some(&raw(r#"{"id": 7}"#)), UUID).unwrap();
         assert_eq!(made.path_and_query, whole);
         assert_eq!(made.method, "GET");
         assert_eq!(made.body, None);
+    }
+}
+
+#[test]
+fn the_query_of_the_servers_url_comes_first_and_no_argument_changes_it() {
+    let wire = json!({"method": "GET", "path": "/items", "query": {"a": "${arguments.a?}", "b": "${arguments.b?}"}});
+    for (base, arguments, whole) in [
+        ("/v2", r#"{"a": "1", "b": "&tenant=y"}"#, "/v2/items?tenant=x&a=1&b=%26tenant%3Dy"),
+        ("/v2/", r#"{"b": "?"}"#, "/v2/items?tenant=x&b=%3F"),
+        ("/", "{}", "/items?tenant=x"),
+    ] {
+        let made = request(&mapping(&wire), (base, "tenant=x"), Some(&raw(arguments)), UUID).unwrap();
+        assert_eq!(made.path_and_query, whole);
     }
 }
 
@@ -30,7 +43,7 @@ fn a_call_without_arguments_has_an_empty_object_of_them() {
     let mapping = mapping(&json!({"method": "POST", "path": "/p", "body": "${arguments}"}));
     let null = raw("null");
     for arguments in [None, Some(&*null)] {
-        assert_eq!(request(&mapping, "/", arguments, UUID).unwrap().body.as_deref(), Some(b"{}".as_slice()));
+        assert_eq!(request(&mapping, ("/", ""), arguments, UUID).unwrap().body.as_deref(), Some(b"{}".as_slice()));
     }
 }
 
@@ -94,7 +107,7 @@ fn a_body_says_that_it_is_json_unless_the_mapping_says_more() {
     let made = call(("body", json!({})), "{}").unwrap();
     assert!(made.headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
     let wire = json!({"method": "PATCH", "path": "/", "body": [], "headers": {"content-type": "application/merge-patch+json"}});
-    let made = request(&mapping(&wire), "/", None, UUID).unwrap();
+    let made = request(&mapping(&wire), ("/", ""), None, UUID).unwrap();
     assert_eq!(made.headers.iter().filter(|(name, _)| name == "content-type").count(), 1);
 }
 
@@ -102,6 +115,6 @@ fn a_body_says_that_it_is_json_unless_the_mapping_says_more() {
 fn text_of_the_registry_is_encoded_like_a_value() {
     let wire = json!({"method": "GET", "path": "/db/${with.db}", "query": {"a b": "c&d", "n": 5, "t": true},
         "with": {"db": "My/DB"}});
-    let made = request(&mapping(&wire), "/", None, UUID).unwrap();
+    let made = request(&mapping(&wire), ("/", ""), None, UUID).unwrap();
     assert_eq!(made.path_and_query, "/db/My%2FDB?a%20b=c%26d&n=5&t=true");
 }

@@ -316,3 +316,35 @@ async fn a_call_whose_session_cannot_be_opened_now_fails_in_time_and_ends_no_ses
     world.secondary.set(Behaviour::Normal);
     assert_eq!(client.search("q").await.served_by().as_deref(), Some("secondary"));
 }
+
+#[tokio::test]
+async fn servers_get_the_query_of_their_url_and_behind_it_what_clients_may_add() {
+    let world = World::start_with(|options| {
+        options.primary = options.primary.clone().sessions(Sessions::NotFound);
+        options.secondary = options.secondary.clone().sessions(Sessions::NotFound);
+        options.query = "?tenant=a";
+        options.set("/listener/query", json!("forward"));
+    })
+    .await;
+    let all_have = |received: Vec<Received>, query: &str| {
+        assert!(!received.is_empty());
+        for request in received {
+            assert_eq!(request.path.split_once('?').map(|(_, query)| query), Some(query), "{}", request.path);
+        }
+    };
+    let (client, _) = initialized(&Client::new(world.envoy.addr(), "/mcp?toolsets=core")).await;
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("primary"));
+    all_have(world.primary.received(), "tenant=a&toolsets=core");
+
+    world.primary.stop().await.expect("stop");
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("secondary"));
+    assert_eq!(initializes(&world.secondary.received()), 1, "the session has moved");
+    all_have(world.secondary.received(), "tenant=a&toolsets=core");
+
+    world.secondary.stop().await.expect("stop");
+    assert_eq!(client.search("q").await.served_by().as_deref(), Some("rest"));
+    all_have(world.rest.received(), "tenant=a");
+
+    let refused = Client::new(world.envoy.addr(), "/mcp?tenant=b").search("q").await;
+    assert_eq!(refused.status(), 422, "{}", refused.answer.text());
+}

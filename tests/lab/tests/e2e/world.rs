@@ -49,6 +49,8 @@ pub struct Options {
     pub log_level: String,
     /// Whether [`World::update`] can be used.
     pub replaceable: bool,
+    /// What the URLs of the servers end with.
+    pub query: &'static str,
     changes: Vec<(String, Value)>,
 }
 
@@ -80,6 +82,7 @@ impl World {
             concurrency: Settings::default().concurrency,
             log_level: Settings::default().log_level,
             replaceable: false,
+            query: "",
             changes: Vec::new(),
         };
         change(&mut options);
@@ -89,7 +92,8 @@ impl World {
         let secret =
             scratch.write_secret("pat-secondary.json", "pat-secondary-a", SECONDARY_PAT).expect("a secret file");
 
-        let path = |name: &str| format!("/api/v2/databases/D/schemas/S/mcp-servers/{name}");
+        let query = options.query;
+        let path = |name: &str| format!("/api/v2/databases/D/schemas/S/mcp-servers/{name}{query}");
         let registry = Builder::new(&module())
             .set("/breaker", json!({"consecutive": 1000, "failure_rate": 0}))
             // So that a failure says by its status of which kind it is; `error_status` has the default.
@@ -99,7 +103,7 @@ impl World {
             .credential("pat-rest", json!({"a": {"env": "LAB_PAT_REST"}}))
             .mcp("primary", "primary", &primary.url(&path("one")), Some("pat-primary"))
             .mcp("secondary", "secondary", &secondary.url(&path("two")), Some("pat-secondary"))
-            .rest("rest", &rest.url(""), Some("pat-rest"))
+            .rest("rest", &rest.url(query), Some("pat-rest"))
             .stub_tools(Some("rest"));
         let change = |registry: Builder, (pointer, value): (String, Value)| registry.set(&pointer, value);
         let registry = options.changes.into_iter().fold(registry, change);
