@@ -75,7 +75,7 @@ pub const LABELS: [&str; 13] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 24] = [
+pub static FAMILIES: [&Family; 26] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -86,6 +86,8 @@ pub static FAMILIES: [&Family; 24] = [
     &PROBES,
     &ALERTS,
     &REPLAY_REFUSED,
+    &SESSIONS_OPENED,
+    &SESSIONS_MOVED,
     &HELD,
     &HELD_REFUSED,
     &PAT_DAYS,
@@ -211,6 +213,25 @@ pub static REPLAY_REFUSED: Family = Family {
     meaning: "failed calls that were not sent on because they may have been executed, or for want of tokens or time; \
               reason `budget`, `no_time`, `not_replayable`, `unknown_annotation`, `pinned`, `batch`, `unreadable`, `policy`",
     bound: "8 per task",
+};
+
+/// Sessions opened in a client's name.
+pub static SESSIONS_OPENED: Family = Family {
+    name: "dualpath_sessions_opened_total",
+    kind: Kind::Counter,
+    labels: &[SERVER],
+    meaning: "sessions opened at a server for clients that had lost their own there or elsewhere; it took the `initialize`, \
+              whether or not it gave the session an id",
+    bound: "1 per server",
+};
+
+/// Those of them that have left another server, or the gate.
+pub static SESSIONS_MOVED: Family = Family {
+    name: "dualpath_sessions_moved_total",
+    kind: Kind::Counter,
+    labels: &[SERVER],
+    meaning: "of these, sessions of clients whose own was another server's or the gate's: they have moved here",
+    bound: "1 per server",
 };
 
 /// How long a slot's token lives on.

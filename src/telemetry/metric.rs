@@ -85,6 +85,10 @@ pub enum Metric {
     Alerts(Name, Class),
     /// [`family::REPLAY_REFUSED`]: task, reason.
     ReplayRefused(Name, &'static str),
+    /// [`family::SESSIONS_OPENED`]: server.
+    SessionsOpened(Name),
+    /// [`family::SESSIONS_MOVED`]: server.
+    SessionsMoved(Name),
     /// [`family::HELD`].
     Held,
     /// [`family::HELD_REFUSED`]: what there was no room for.
@@ -133,6 +137,8 @@ impl Metric {
             Metric::Probes(..) => &family::PROBES,
             Metric::Alerts(..) => &family::ALERTS,
             Metric::ReplayRefused(..) => &family::REPLAY_REFUSED,
+            Metric::SessionsOpened(_) => &family::SESSIONS_OPENED,
+            Metric::SessionsMoved(_) => &family::SESSIONS_MOVED,
             Metric::Held => &family::HELD,
             Metric::HeldRefused(_) => &family::HELD_REFUSED,
             Metric::Transitions(..) => &family::TRANSITIONS,
@@ -160,6 +166,8 @@ impl Metric {
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name)
             | Metric::OpenPeriod(name)
+            | Metric::SessionsOpened(name)
+            | Metric::SessionsMoved(name)
             | Metric::PatAgeViolation(name)
             | Metric::PatQuoted(name) => [of(name), "", "", ""],
             Metric::Attempts(server, class)

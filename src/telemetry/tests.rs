@@ -19,6 +19,8 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Probes(name, Class::Success),
         Metric::Alerts(name, Class::Credential),
         Metric::ReplayRefused(name, "budget"),
+        Metric::SessionsOpened(name),
+        Metric::SessionsMoved(name),
         Metric::Held,
         Metric::HeldRefused(Holding::Answer),
         Metric::PatDays(name, Slot::A),

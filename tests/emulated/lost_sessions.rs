@@ -470,3 +470,27 @@ fn a_session_that_its_client_has_ended_is_not_opened_again_by_any_worker() {
     ask_after(&world);
     assert_eq!(served_by(&ask(&world, &other, forgotten())), "mcp-a", "what could not be ended goes on");
 }
+
+#[test]
+fn sessions_that_are_opened_for_clients_and_those_that_move_are_counted() {
+    let world = World::new();
+    let counted = |server: &str| {
+        ["opened", "moved"].map(|what| world.metric(&format!("dualpath_sessions_{what}_total.server.{server}")))
+    };
+    let session = initialize(&world, [UP, UP]);
+    ask(&world, &session, [UP, UP]);
+    assert_eq!((counted("mcp-a"), counted("mcp-b")), ([0, 0], [0, 0]), "a client's own session is not counted");
+    // Its owner is gone: one session is opened elsewhere, however many calls follow.
+    ask(&world, &session, [DOWN, UP]);
+    ask(&world, &session, [DOWN, UP]);
+    assert_eq!((counted("mcp-a"), counted("mcp-b")), ([0, 0], [1, 1]));
+    // A server that has forgotten a session gets another one: nobody moves.
+    let session = initialize(&world, [UP, UP]);
+    let (mark, _) = session.rsplit_once('~').unwrap();
+    ask(&world, &format!("{mark}~forgotten"), [UP, UP]);
+    assert_eq!((counted("mcp-a"), counted("mcp-b")), ([1, 0], [1, 1]));
+    // Where none can be opened, none is counted.
+    let refuses = json_answer(503, "{}");
+    ask(&world, &format!("{mark}~other"), [DOWN, refuses]);
+    assert_eq!((counted("mcp-a"), counted("mcp-b")), ([1, 0], [1, 1]));
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use proxy_wasm::types::Action;
 
 use super::super::host::{self, Body, Headers};
+use super::super::metrics::Metric;
 use super::{Attempt, Phase};
 use crate::call::session::{self, LONGEST_ID, enter};
 use crate::call::{Opening, Session};
@@ -160,6 +161,10 @@ impl Attempt {
         let server = flown.server()?.id.clone();
         if let Some(session_id) = &flown.call.borrow().session_id {
             flown.vm.note_moved(session_id, (server.as_str(), id.as_bytes()));
+        }
+        flown.vm.metrics.count(Metric::SessionsOpened(flown.vm.names.server(flown.at)));
+        if flown.call.borrow().session_is_elsewhere(Some(&server)) {
+            flown.vm.metrics.count(Metric::SessionsMoved(flown.vm.names.server(flown.at)));
         }
         let session = Session::Server { owner: server, id: id.clone().into_bytes() };
         flown.with_scene(|scene| enter(scene.call, session));
