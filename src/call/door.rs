@@ -84,7 +84,7 @@ pub enum Entry {
     /// It may come in.
     Admitted {
         /// Who it is.
-        client: Client,
+        client: Box<Client>,
         /// The length of its body, where it says so.
         declared_length: Option<u64>,
         /// The path, with its query, under which the endpoint's routes stand, where the request has a slash behind it.
@@ -165,7 +165,8 @@ fn enter(
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
     let (session, session_id) = session(headers, registry);
-    let mut client = Client { method, started_ms: now_ms, session, session_id, query, drill, ..Client::default() };
+    let known = Client { method, started_ms: now_ms, session, session_id, query, drill, ..Client::default() };
+    let mut client = Box::new(known);
     (client.mirror, client.is_other_text) = (mirror(headers), encoding::is_other_text(headers));
     if registry.listener.client_authorization != ClientAuthorization::Drop {
         client.authorization = only(headers, "authorization").and_then(Secret::new);

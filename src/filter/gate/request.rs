@@ -60,7 +60,7 @@ impl Gate {
         if !self.has_room(declared.unwrap_or_default()) {
             return self.refuse_for_want_of_room();
         }
-        self.phase = Phase::Reading(Box::new(client));
+        self.phase = Phase::Reading(client);
         if end_of_stream { self.message(b"") } else { Action::Pause }
     }
 
