@@ -62,6 +62,22 @@ fn an_answer_that_has_no_room_to_grow_passes_as_it_is_or_counts_as_too_long() {
 }
 
 #[test]
+fn a_list_of_tools_that_is_longer_than_any_message_may_be_comes_whole() {
+    let mut registry = crate::fixture::registry();
+    registry["limits"] = serde_json::json!({"request_body": "16KiB", "response_body": "16KiB"});
+    registry["tools"][0]["description"] = "x".repeat(300_000).into();
+    let mut world = World::under(&registry);
+    world.route.buffer_limit = (16 << 10) + (128 << 10);
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    for failure in [json_answer(500, "{}"), json_answer(503, ""), Behaviour::Reset, Behaviour::ConnectFailure] {
+        let played = world.play(exchange(list, all(&failure)));
+        assert_eq!(played.reply().status(), 200, "{failure:?}");
+        let tools = message(&played)["result"]["tools"].clone();
+        assert_eq!(tools[0]["description"].as_str().map(str::len), Some(300_000), "{failure:?}");
+    }
+}
+
+#[test]
 fn a_call_with_trailers_is_translated_for_rest_on_every_attempt() {
     for servers in [
         [Behaviour::ConnectFailure, Behaviour::ConnectFailure, rest_answer()],

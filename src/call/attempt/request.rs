@@ -50,10 +50,7 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
     let base = (scene.server.url.path.as_str(), scene.server.query.as_str());
     let request = translate::request(&direct.mapping, base, call.arguments, scene.call.uuid)
         .map_err(|error| ToolAnswer::from(&error))?;
-    let limits = &scene.registry.limits;
-    let longest = usize::try_from(limits.request_body.max(limits.response_body)).unwrap_or(usize::MAX);
-    match request.body.as_ref().is_some_and(|body| body.len() > longest) {
-        // Envoy has no room for it.
+    match request.body.as_ref().is_some_and(|body| body.len() > scene.registry.limits.room()) {
         true => Err(ToolAnswer::failure("the translated request is too long for the direct path")),
         false => Ok(request),
     }

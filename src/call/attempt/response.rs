@@ -317,8 +317,9 @@ impl Attempt {
     }
 }
 
-/// The longest answer that is held, and the longest that may be put in the place of one: for more Envoy has no room, and a
-/// body that it has no room for has it enter the filter a second time, which ends the process.
+/// The longest answer that is held, and the longest that is put in the place of one ([`Limits::room`] is no less).
+///
+/// [`Limits::room`]: crate::registry::Limits::room
 fn body_limit(scene: &Scene<'_>) -> usize {
     usize::try_from(scene.registry.limits.response_body).unwrap_or(usize::MAX)
 }

@@ -241,7 +241,7 @@ impl Gate {
         } else {
             Headers::Response.set("content-type", b"application/json");
         }
-        if end_of_stream || endless {
+        if end_of_stream || endless || body.len() > self.vm.registry.limits.room() {
             return self.reply_instead(&body);
         }
         self.rewrite = Rewrite::Replace(body);
@@ -288,7 +288,8 @@ impl Gate {
     }
 
     /// Sends `body` with what the client is to see of the held headers. Where no body came that could be replaced, only a
-    /// local reply can bring one; and only a local reply ends where the body that it replaces does not.
+    /// local reply can bring one; only a local reply ends where the body that it replaces does not; and for one that is longer
+    /// than what Envoy holds of a message there is no other room.
     fn reply_instead(&self, body: &[u8]) -> Action {
         const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
         let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));

@@ -125,6 +125,14 @@ pub struct Limits {
     pub held: u32,
 }
 
+impl Limits {
+    /// The longest body that may be put in the place of another, in bytes: Envoy's buffers are made for what is read here, and
+    /// a little more. Over that Envoy ends the stream while it is in the filter, enters the filter anew, and crashes.
+    pub fn room(&self) -> usize {
+        usize::try_from(self.request_body.max(self.response_body)).unwrap_or(usize::MAX)
+    }
+}
+
 /// What failures mean on all servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureSettings {
