@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::TIMEOUT_MS;
 use super::caller::Outcome;
 use super::calls::Sort;
 use super::servers::{Health, SERVERS, SLOTS, has_sessions, secret};
@@ -88,7 +89,10 @@ impl Evidence<'_> {
             replayable_failed: numbers(&|outcome| {
                 let excused = outcome.heard.fate.is_answered()
                     || matches!(outcome.heard.fate, Fate::CutOff | Fate::Abandoned)
-                    || outcome.call.sort == Sort::Once;
+                    || outcome.call.sort == Sort::Once
+                    || is_own_405(outcome)
+                    // Tens of MiB may take all the time there is on a machine that is busy.
+                    || outcome.call.padding > 0 && outcome.took.as_millis() >= u128::from(TIMEOUT_MS);
                 !excused && self.is_up(outcome)
             }),
             duplicated: self.duplicated(),
@@ -96,7 +100,7 @@ impl Evidence<'_> {
             strayed: self.strayed(),
             ended: numbers(&|outcome| outcome.client.is_some() && matches!(outcome.status, 400 | 404)),
             complaints: self.errands.complaints.clone(),
-            unanswered: numbers(&|outcome| matches!(outcome.heard.fate, Fate::Unanswered(_))),
+            unanswered: numbers(&|outcome| matches!(outcome.heard.fate, Fate::Unanswered(_)) && !is_own_405(outcome)),
             leaked: self.leaked(),
             traps: self.written.iter().map(|(_, text)| text.matches(" critical wasm ").count()).sum(),
         }
@@ -108,7 +112,8 @@ impl Evidence<'_> {
     /// force at the server, or only one that leaves every call an answer within half of its time limit.
     ///
     /// For a call in a session an MCP server that was well is a path only if none of the others that have sessions was ill
-    /// without being dead: the session may have been there, and a server that lives keeps it.
+    /// without being dead: the session may have been there, and a server that lives keeps it. And what it says is the
+    /// answer to the protocol's methods too, so the gate is no path for these.
     pub fn is_up(&self, outcome: &Outcome) -> bool {
         let (from, to) = span(outcome);
         let admits = |name: &str| self.closed.get(name).is_none_or(|times| times.cover(from, to));
@@ -116,9 +121,11 @@ impl Evidence<'_> {
         let keeps_none = |name: &str| self.is_well(name, outcome) || is_dead(name);
         let is_open_to =
             |name: &str| outcome.client.is_none() || !has_sessions(name) || with_sessions().all(keeps_none);
-        outcome.call.sort == Sort::Protocol
-            || SERVERS.iter().any(|(name, kind)| {
-                self.is_well(name, outcome) && (*kind == Kind::Rest || admits(name) && is_open_to(name))
+        let is_protocol = outcome.call.sort == Sort::Protocol;
+        is_protocol && outcome.client.is_none()
+            || SERVERS.iter().any(|(name, kind)| match kind {
+                Kind::Rest => self.is_well(name, outcome) && !is_protocol,
+                Kind::Mcp => self.is_well(name, outcome) && admits(name) && is_open_to(name),
             })
     }
 
@@ -192,6 +199,11 @@ impl Evidence<'_> {
 /// From before a call was sent until after its answer was there.
 fn span(outcome: &Outcome) -> (u64, u64) {
     (outcome.sent_ms.saturating_sub(LOG_LAG_MS), outcome.done_ms.saturating_add(LOG_LAG_MS))
+}
+
+/// Whether the server of the client's own session says 405, which is its word to the client.
+fn is_own_405(outcome: &Outcome) -> bool {
+    outcome.client.is_some() && outcome.status == 405
 }
 
 /// The servers that have sessions.

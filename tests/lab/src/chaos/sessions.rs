@@ -177,7 +177,8 @@ impl Clients {
             session.id = answer.header("mcp-session-id").map(str::to_owned);
         }
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string();
-        self.send(Errand::Initialized, &session, initialized, |status| matches!(status, 200..=299 | 429 | 500..)).await;
+        self.send(Errand::Initialized, &session, initialized, |status| matches!(status, 200..=299 | 405 | 429 | 500..))
+            .await;
         session
     }
 

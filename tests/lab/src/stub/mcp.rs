@@ -14,6 +14,7 @@ pub(super) fn answer(
     received: &Received,
     message: Option<&Message<'_>>,
     behaviour: &Behaviour,
+    refusal: Option<Answer>,
 ) -> Answer {
     let path = received.path.split('?').next().unwrap_or_default();
     if !path.ends_with("/mcp") && !path.contains("/mcp-servers/") {
@@ -26,7 +27,7 @@ pub(super) fn answer(
     }
     let offered = matches!(shared.config.sessions, Sessions::Offered | Sessions::OfferedBadRequest);
     if received.method == "GET" && offered && session.is_some() {
-        return session_refusal(shared, received, "null").unwrap_or_else(|| listen(shared, session));
+        return refusal.unwrap_or_else(|| listen(shared, session));
     }
     if received.method != "POST" {
         return Answer::empty(405).header("allow", "POST");
@@ -34,7 +35,7 @@ pub(super) fn answer(
     let Some(message) = message else { return error(400, "null", -32700, "Parse error") };
     let Some(method) = message.method.as_deref() else { return Answer::empty(202) };
     if method != "initialize"
-        && let Some(refusal) = session_refusal(shared, received, message.id.map_or("null", |id| id.get()))
+        && let Some(refusal) = refusal
     {
         return refusal;
     }
@@ -57,12 +58,9 @@ pub(super) fn answer(
     }
 }
 
-/// Whether a request is not in the session that it must be in.
-pub(super) fn refuses_session(shared: &Shared, received: &Received) -> bool {
-    session_refusal(shared, received, "null").is_some()
-}
-
-fn session_refusal(shared: &Shared, received: &Received, id: &str) -> Option<Answer> {
+/// What a request is refused with that is not in the session that it must be in.
+pub(super) fn session_refusal(shared: &Shared, received: &Received) -> Option<Answer> {
+    let id = received.rpc_id.as_deref().unwrap_or("null");
     let known = |session| shared.state.lock().unwrap().sessions.contains_key(session);
     match (shared.config.sessions, received.header("mcp-session-id")) {
         (Sessions::None, _) => None,

@@ -99,8 +99,10 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
         return respond_with(Answer::empty(400), None, cut);
     }
     let behaviour = shared.next_behaviour(&text);
+    // What a server makes of a session it knows when the request arrives.
+    let refusal = mcp::session_refusal(shared, &received);
     if let Some(journal) = &shared.journal {
-        let admitted = shared.admits(&received) && !mcp::refuses_session(shared, &received);
+        let admitted = shared.admits(&received) && refusal.is_none();
         journal.note(shared.config.kind, &received, &behaviour, admitted);
     }
     match behaviour {
@@ -120,12 +122,16 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
         snowflake::invalid_token()
     } else {
         let answer = match shared.config.kind {
-            Kind::Mcp => mcp::answer(shared, &received, message.as_ref(), &behaviour),
+            Kind::Mcp => mcp::answer(shared, &received, message.as_ref(), &behaviour, refusal),
             Kind::Rest => snowflake::answer(shared, &received, &behaviour),
         };
         match behaviour {
             Behaviour::Drip { bytes, every_ms } => answer.drip(bytes, every_ms),
-            Behaviour::Gzip if received.rpc_method.as_deref().is_some_and(|method| method.starts_with("tools/")) => {
+            // Refusals are too short to be worth it.
+            Behaviour::Gzip
+                if answer.status == 200
+                    && received.rpc_method.as_deref().is_some_and(|method| method.starts_with("tools/")) =>
+            {
                 answer.gzip()
             }
             _ => answer,
