@@ -186,6 +186,18 @@ pub mod cluster {
     /// Envoy's own admin interface, for the listener with the metrics.
     pub const ADMIN: &str = "dualpath-admin";
 
+    /// The forward proxy of a server; the listeners that lead there have this name and a number.
+    #[must_use]
+    pub fn proxy(server: &str) -> String {
+        format!("dualpath-proxy-{server}")
+    }
+
+    /// The secret with the certificate that is shown to a server.
+    #[must_use]
+    pub fn client_certificate(server: &str) -> String {
+        format!("{server}-client")
+    }
+
     /// Where the secret of a slot comes from: a secret server or a token endpoint.
     #[must_use]
     pub fn secret(credential: &str, slot: Slot) -> String {

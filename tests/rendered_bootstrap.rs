@@ -27,7 +27,7 @@ const SECRET_FILE: &str = r#"resources:
 /// YAML would take for something else if they were not quoted.
 const EVERY_KIND: &str = r#"
 version: 1
-envoy: {wasm_file: DIR/dualpath.wasm}
+envoy: {wasm_file: DIR/dualpath.wasm, region: eu}
 credentials:
   - {id: pat, slots: {a: {sds_file: DIR/pat-a.yaml}, b: {env: DUALPATH_TEST_PAT}}}
   - {id: served, slots: {a: {sds_grpc: "https://sds.example.com:8443"}, b: {sds_grpc: "http://127.0.0.1:8081"}}}
@@ -42,7 +42,34 @@ servers:
   - {id: "1e3", kind: mcp, tier: tertiary, url: "http://localhost:8082/mcp"}
   - {id: "null", kind: mcp, tier: tertiary, url: "http://localhost:8083/mcp"}
   - {id: "007", kind: mcp, tier: tertiary, url: "http://localhost:8084/mcp"}
+  - {id: h2c, kind: mcp, tier: tertiary, url: "http://localhost:8085/mcp", http: http2}
+  - id: regions
+    kind: mcp
+    tier: tertiary
+    url: "https://mcp.internal/mcp"
+    http: http2
+    endpoints:
+      - {address: 192.0.2.10, weight: 3, region: eu}
+      - {address: "192.0.2.11:8443", region: eu}
+      - {address: "[2001:db8::12]", region: us}
+      - {address: mcp.us.internal, region: us, priority: 3}
+    balance: {policy: round_robin, slow_start: 30s, eject_after: 2, eject_for: 1s}
+    tls:
+      server_name: other.internal
+      names: [other.internal, 192.0.2.10, "spiffe://internal/mcp"]
+      client_certificate: {sds_file: DIR/client.yaml}
+    pool: {connections: 8, pending: 9, requests: 10, retries: 11, idle: 250ms, lifetime: 0s, requests_per_connection: 12, preconnect: 1.5, keepalive: 0s}
+  - {id: addresses, kind: mcp, tier: tertiary, url: "http://192.0.2.13/mcp", http: http1, endpoints: [{address: 192.0.2.13}, {address: 192.0.2.14}]}
+  - {id: tunnelled, kind: mcp, tier: tertiary, url: "https://far.example.com/mcp", credential: pat, proxy: "http://proxy.internal:3128", endpoints: [{address: far.example.com}, {address: "[2001:db8::15]:8443"}]}
+  - {id: tunnelled-in-tls, kind: rest, url: "https://far.example.com", proxy: "https://192.0.2.16", pool: {keepalive: 0s}}
 tools: []
+"#;
+
+/// The certificate that Envoy shows to a server; the secret is named by the server.
+const CLIENT_FILE: &str = r#"resources:
+- "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+  name: regions-client
+  tls_certificate: {certificate_chain: {filename: DIR/client.pem}, private_key: {filename: DIR/client.key}}
 "#;
 
 fn project(path: &str) -> PathBuf {
@@ -128,6 +155,10 @@ fn envoy_accepts_the_rendered_example() {
 #[test]
 fn envoy_accepts_every_kind_of_server_and_credential() {
     let directory = scratch("every-kind");
+    for part in ["client.pem", "client.key"] {
+        fs::copy(project("tests/lab/tests/e2e/certificates").join(part), directory.join(part)).unwrap();
+    }
+    fs::write(directory.join("client.yaml"), CLIENT_FILE.replace("DIR", directory.to_str().unwrap())).unwrap();
     let registry = directory.join("registry.yaml");
     fs::write(&registry, EVERY_KIND.replace("DIR", directory.to_str().unwrap())).unwrap();
     validate(&directory, &render(&registry, "registry.yaml"));
@@ -145,6 +176,26 @@ fn envoy_accepts_the_sidecar_of_kubernetes() {
     assert!(text.contains("unix:///run/dualpath/admin.sock"), "{text}");
     let registry = directory.join("registry.yaml");
     fs::write(&registry, text).unwrap();
+    validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+/// It is right, there is nothing to warn of, and Envoy takes it.
+#[test]
+fn the_example_of_two_regions_is_as_good_as_it_looks() {
+    let directory = scratch("two-regions");
+    let place = directory.to_str().unwrap();
+    for secret in ["eu-pat-a", "eu-pat-b", "us-pat-a", "us-pat-b"] {
+        fs::write(directory.join(format!("{secret}.yaml")), SECRET_FILE.replace("pat-a", secret)).unwrap();
+    }
+    let text = fs::read_to_string(project("envoy/two-regions.yaml")).unwrap();
+    let registry = directory.join("registry.yaml");
+    fs::write(&registry, text.replace("/etc/dualpath/", &format!("{place}/"))).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+    let run = command.args(["check", "--strict"]).arg(&registry).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}");
+    assert!(said.contains(", at 10.20.0.7:443 and 10.20.1.7:443 and 10.40.0.7:443, credential eu-pat"), "{said}");
+    assert!(said.contains(", through proxy.example.com:3128, credential us-pat"), "{said}");
     validate(&directory, &render(&registry, "registry.yaml"));
 }
 

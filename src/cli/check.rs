@@ -9,7 +9,7 @@ use super::here::Here;
 use super::load::{Loaded, load_all, load_one};
 use super::warnings::{former_names, path, warnings};
 use super::{Environment, Format, PROBLEMS, now_s, print, printed, report};
-use crate::registry::{Admin, Registry, Replayable, Server, ServerIndex, ServerKind, Tool};
+use crate::registry::{Admin, Registry, Replayable, Server, ServerEndpoint, ServerIndex, ServerKind, Tool, Upstream};
 
 /// Check a registry and say what was read.
 ///
@@ -120,7 +120,17 @@ fn server_line(registry: &Registry, server: &Server) -> String {
     let (kind, tier) = (kind_name(server.kind), server.tier.as_str());
     // Somebody may have put into it what is nobody's business.
     let query = if server.query.is_empty() { "" } else { "?(not shown)" };
-    format!("{}: {kind}, {tier}, {scheme}://{}{}{query}, {credential}", server.id, url.authority(), url.path)
+    let way = way(&server.upstream);
+    format!("{}: {kind}, {tier}, {scheme}://{}{}{query}{way}, {credential}", server.id, url.authority(), url.path)
+}
+
+/// How the server is reached, where that is not simply at its URL.
+fn way(upstream: &Upstream) -> String {
+    let at = |endpoint: &ServerEndpoint| socket(&endpoint.host, endpoint.port);
+    let endpoints = upstream.endpoints.iter().map(at).collect::<Vec<_>>().join(" and ");
+    let at = if endpoints.is_empty() { endpoints } else { format!(", at {endpoints}") };
+    let proxy = upstream.proxy.as_ref().map(|proxy| format!(", through {}", socket(&proxy.host, proxy.port)));
+    at + &proxy.unwrap_or_default()
 }
 
 fn kind_name(kind: ServerKind) -> &'static str {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::here::Here;
 use super::load::parse;
 use super::pat::sds;
@@ -71,14 +73,18 @@ pub(super) fn source_warnings(credential: &Credential, here: &Here) -> Vec<Strin
         }
         if let Source::SdsFile(file) = &slot.source {
             let secret = format!("{}-{name}", credential.id);
-            found.extend(sds_warning(file, &secret, here).map(|what| format!("{place}: {what}")));
+            let told = sds_warning(file, here, |tree| sds::only(tree, &secret).map(drop));
+            let hint = "; `dualpath pat check` says what it should be";
+            let told = told.map(|what| if what.ends_with("refuses it") { what + hint } else { what });
+            found.extend(told.map(|what| format!("{place}: {what}")));
         }
     }
     found
 }
 
-/// What is wrong with an SDS file, as far as that is seen here. A path that is not absolute may be a token, so it is not shown.
-fn sds_warning(file: &str, secret: &str, here: &Here) -> Option<String> {
+/// What is wrong with an SDS file, as far as that is seen here; `judge` says why Envoy refuses what is in it. A path that is
+/// not absolute may be a token, so it is not shown.
+pub(super) fn sds_warning(file: &str, here: &Here, judge: impl FnOnce(&Value) -> Result<(), String>) -> Option<String> {
     if !file.starts_with('/') {
         return Some("sds_file is no absolute path, so it depends on where Envoy is started".to_owned());
     }
@@ -92,9 +98,9 @@ fn sds_warning(file: &str, secret: &str, here: &Here) -> Option<String> {
     let told = match parse(file, text.trim_start_matches('\u{feff}')) {
         Err(_) => "is no YAML".to_owned(),
         Ok(tree) if !tree.is_object() => "holds something else, such as a bare token".to_owned(),
-        Ok(tree) => sds::only(&tree, secret).err()?,
+        Ok(tree) => judge(&tree).err()?,
     };
-    Some(format!("SDS file {file} {told}, so Envoy refuses it; `dualpath pat check` says what it should be"))
+    Some(format!("SDS file {file} {told}, so Envoy refuses it"))
 }
 
 /// What the registry's own dates say, which are those of the token that was there when they were written. That the end of a

@@ -1,14 +1,18 @@
 //! What about a registry is legal but unwise.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::credentials::{life_warnings, source_warnings};
+use super::credentials::{life_warnings, sds_warning, source_warnings};
 use super::here::Here;
+use super::pat::sds;
 use crate::call::route::{Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
-use crate::registry::{Admin, ClientAuthorization, Registry, Replayable, Server, ServerKind, Tool};
+use crate::registry::{Admin, ClientAuthorization, HttpVersion, Pool, Registry, Replayable, Server, ServerKind, Tool};
 use crate::wire::{query, show_duration};
+use crate::wiring::cluster::client_certificate;
 
 /// The servers that answer a tool, in the order in which they are tried.
 pub(super) fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
@@ -58,6 +62,7 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
     }
     found.extend(one_url(&registry.servers));
     found.extend(doubled_parameters(registry));
+    found.extend(way_warnings(registry));
     found.extend(client_leaves_first(registry));
     for server in &registry.servers {
         found.extend(policy_warnings(&format!("server {}", server.id), &server.on));
@@ -114,6 +119,22 @@ fn file_warnings(registry: &Registry, here: &Here) -> Vec<String> {
             found.push(format!("server {}: ca_file {file} cannot be read here: {error}", server.id));
         }
     }
+    for server in &registry.servers {
+        let Some(file) = &server.upstream.tls.client_certificate else { continue };
+        let place = format!("server {}: tls.client_certificate", server.id);
+        let secret = client_certificate(server.id.as_str());
+        let unreadable = |file: &str| {
+            let error = (here.file)(file).err()?;
+            Some(format!("{place}: {file} cannot be read here: {error}"))
+        };
+        let mut parts = Vec::new();
+        let told = sds_warning(file, here, |tree| {
+            parts.extend(sds::certificate(tree, &secret)?.into_iter().filter_map(unreadable));
+            Ok(())
+        });
+        found.extend(told.map(|what| format!("{place}: {what}")));
+        found.append(&mut parts);
+    }
     found
 }
 
@@ -121,7 +142,7 @@ fn file_warnings(registry: &Registry, here: &Here) -> Vec<String> {
 fn one_url(servers: &[Server]) -> Vec<String> {
     let mut found = Vec::new();
     for (at, server) in servers.iter().enumerate() {
-        let of = |server: &Server| (server.url.clone(), server.query.clone(), server.kind);
+        let of = |server: &Server| (server.url.clone(), server.query.clone(), server.kind, server.endpoints());
         let same = |other: &&Server| of(other) == of(server);
         if let Some(first) = servers.iter().take(at).find(same) {
             let (first, second) = (&first.id, &server.id);
@@ -142,6 +163,35 @@ fn doubled_parameters(registry: &Registry) -> Vec<String> {
             let (tool, server) = (&tool.name, &server.id);
             format!("tool {tool}: rest.query sets {name}, which the url of server {server} sets as well")
         }));
+    }
+    found
+}
+
+/// Ways to servers that lose or hold up calls.
+fn way_warnings(registry: &Registry) -> Vec<String> {
+    /// After so long uvicorn and Node close a connection that nobody uses.
+    const CLOSED_BY_SERVERS: Duration = Duration::from_secs(5);
+    let mut found = Vec::new();
+    for Server { id, kind, upstream, .. } in &registry.servers {
+        let pool = &upstream.pool;
+        let one_call_each = upstream.http != HttpVersion::Http2;
+        if one_call_each && pool.idle >= CLOSED_BY_SERVERS {
+            let idle = show_duration(pool.idle);
+            found.push(format!(
+                "server {id}: pool.idle is {idle}, but uvicorn and Node close an idle connection after 5s: a call that meets that is lost"
+            ));
+        }
+        if one_call_each && pool.connections < Pool::of(*kind, HttpVersion::Http1).connections {
+            found.push(format!(
+                "server {id}: over HTTP/1.1 pool.connections is the most calls and streams at once; the next waits, and no timeout ends that"
+            ));
+        }
+        let places = upstream.endpoints.iter().any(|endpoint| endpoint.region.is_some());
+        if places && registry.envoy.region.is_none() {
+            found.push(format!(
+                "server {id}: its endpoints have regions, but envoy.region is not set: none is preferred"
+            ));
+        }
     }
     found
 }

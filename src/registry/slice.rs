@@ -19,6 +19,9 @@ pub fn identity(wire: &Value) -> u64 {
 /// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
 
+/// What a server says for Envoy alone. The module passes it over.
+pub const RENDERED: [&str; 6] = ["endpoints", "balance", "http", "tls", "proxy", "pool"];
+
 /// What a tool says of outcomes, as it is called and as it was called before.
 const OUTCOMES: [&str; 2] = ["outcomes", "on"];
 
@@ -82,13 +85,18 @@ fn common(wire: &Value) -> Map<String, Value> {
 /// The servers that are wanted, each with the lease that the whole registry gives it: the slowest of all tools decides.
 fn servers(registry: &Registry, wire: &Value, wanted: impl Fn(ServerIndex) -> bool) -> Value {
     let all = registry.indexed_servers().zip(entries(wire, "servers"));
-    all.filter(|((at, _), _)| wanted(*at)).map(|((_, server), wire)| with_lease(server, wire)).collect()
+    all.filter(|((at, _), _)| wanted(*at)).map(|((_, server), wire)| for_module(server, wire)).collect()
 }
 
-fn with_lease(server: &Server, wire: &Value) -> Value {
+/// A server without what is said of it for Envoy alone, with its lease.
+fn for_module(server: &Server, wire: &Value) -> Value {
     let lease = show_duration(std::time::Duration::from_millis(server.breaker.lease_ms));
     let breaker = wire.get("breaker").cloned().unwrap_or_else(|| json!({}));
-    with(wire.clone(), "breaker", with(breaker, "lease", lease.into()))
+    let mut wire = wire.clone();
+    if let Some(map) = wire.as_object_mut() {
+        map.retain(|key, _| !RENDERED.contains(&key.as_str()));
+    }
+    with(wire, "breaker", with(breaker, "lease", lease.into()))
 }
 
 fn credential(wire: &Value, own: Option<CredentialIndex>) -> Value {

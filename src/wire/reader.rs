@@ -337,6 +337,12 @@ impl<'v> Table<'v> {
         found
     }
 
+    /// Takes it that the values under `keys` are right: the command line has read them, before it rendered them for Envoy.
+    #[cfg(not(feature = "cli"))]
+    pub fn pass_over(&self, keys: &[&'static str]) {
+        self.read.borrow_mut().extend(keys.iter().copied().map(Cow::Borrowed));
+    }
+
     /// Whether `key` is missing and one that nobody asked for, up to now, is nearly the same. [`Table::done`] notes that
     /// one, so what follows from the missing key need not be noted as well.
     pub fn is_misspelt(&self, key: &str) -> bool {

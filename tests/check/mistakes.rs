@@ -234,6 +234,59 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("96-bad-environment", &[("environment: stg", "environment: STG")]),
     ("97-key-near-two", &[("  expose_headers: true\n", "  Expose_Headers: true\n")]),
+    (
+        "98-endpoint-elsewhere",
+        &[("    tier: secondary\n", "    tier: secondary\n    endpoints: [{address: 10.0.0.7}]\n")],
+    ),
+    (
+        "99-endpoint-is-a-url",
+        &[("    tier: secondary\n", "    tier: secondary\n    endpoints: [{address: \"https://localhost:19444\"}]\n")],
+    ),
+    ("100-pool-size", &[("    tier: secondary\n", "    tier: secondary\n    pool: {size: 20, idle: 5}\n")]),
+    (
+        "101-idle-for-too-long",
+        &[("    tier: secondary\n", "    tier: secondary\n    pool: {idle: 60s, connections: 20}\n")],
+    ),
+    (
+        "102-region-of-nowhere",
+        &[(
+            "    tier: secondary\n",
+            "    tier: secondary\n    endpoints: [{address: localhost, region: eu}, {address: 127.0.0.1, region: us}]\n",
+        )],
+    ),
+    (
+        "103-missing-client-certificate",
+        &[("    tier: secondary\n", "    tier: secondary\n    tls: {client_certificate: {sds_file: @DIR@/no.yaml}}\n")],
+    ),
+    (
+        "104-client-certificate-is-a-token",
+        &[(
+            "    tier: secondary\n",
+            "    tier: secondary\n    tls: {client_certificate: {sds_file: @DIR@/client-token.yaml}}\n",
+        )],
+    ),
+    (
+        "105-client-certificate-without-key",
+        &[(
+            "    tier: secondary\n",
+            "    tier: secondary\n    tls: {client_certificate: {sds_file: @DIR@/client.yaml}}\n",
+        )],
+    ),
+    (
+        "106-client-certificate-in-place",
+        &[(
+            "    tier: secondary\n",
+            "    tier: secondary\n    tls: {client_certificate: {sds_file: @DIR@/client.yaml, key: SECRETSECRET}}\n",
+        )],
+    ),
+    (
+        "107-proxy-with-password",
+        &[("    tier: secondary\n", "    tier: secondary\n    proxy: http://me:SECRETSECRET@proxy.example:3128\n")],
+    ),
+    (
+        "108-tls-version",
+        &[("    tier: secondary\n", "    tier: secondary\n    http: h2\n    tls: {server_name: 127.0.0.1}\n")],
+    ),
 ];
 
 /// The bytes of a mistaken registry.
@@ -266,6 +319,13 @@ fn secret(name: &str) -> String {
     )
 }
 
+fn certificate(name: &str, folder: &str) -> String {
+    format!(
+        "resources:\n- \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {name}\n  \
+         tls_certificate: {{certificate_chain: {{filename: {folder}/ca.pem}}, private_key: {{filename: {folder}/no.key}}}}\n"
+    )
+}
+
 #[test]
 fn each_mistake_is_told_as_it_was_agreed() {
     let place = Place::new("mistakes");
@@ -276,6 +336,8 @@ fn each_mistake_is_told_as_it_was_agreed() {
         place.write(&format!("{file}.yaml"), &secret(name));
     }
     place.write("bare-token", "SECRETSECRET\n");
+    place.write("client-token.yaml", &secret("mcp-us-client"));
+    place.write("client.yaml", &certificate("mcp-us-client", folder));
     place.write("ca.pem", "");
     place.write("dualpath.wasm", "");
     let mut told = String::new();

@@ -23,6 +23,7 @@ const NOT_RUN: [(&str, &str); 7] = [
         "dualpath pat status envoy/registry.yaml --admin http://127.0.0.1:9901   # as a running Envoy sees them",
         "needs an Envoy with this registry and a new token; tests/pat.rs runs both",
     ),
+    ("resources:", "an SDS file, no registry; the end-to-end tests of endpoints have Envoy show such a certificate"),
     (
         "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",
         "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",

@@ -34,9 +34,12 @@ pub enum Text<'v> {
 /// # Errors
 /// Why this is no such file.
 pub fn resources(tree: &Value) -> Result<Vec<Resource<'_>>, &'static str> {
+    Ok(list(tree)?.iter().map(unwrapped).map(resource).collect())
+}
+
+fn list(tree: &Value) -> Result<&Vec<Value>, &'static str> {
     let list = tree.get("resources").ok_or("has no list named resources, as an SDS file must")?;
-    let list = list.as_array().ok_or("has something else than a list under resources")?;
-    Ok(list.iter().map(resource).collect())
+    list.as_array().ok_or("has something else than a list under resources")
 }
 
 /// The only secret in a file, which must have this name.
@@ -44,14 +47,36 @@ pub fn resources(tree: &Value) -> Result<Vec<Resource<'_>>, &'static str> {
 /// # Errors
 /// Why Envoy would not take the file for it.
 pub fn only<'v>(tree: &'v Value, name: &str) -> Result<Text<'v>, String> {
-    let found = resources(tree)?;
-    let [resource] = found.as_slice() else {
+    Ok(resource(the_only(tree, name)?).text?)
+}
+
+/// The files that the only secret of a file leads to, which must be a certificate with its key and have this name.
+///
+/// # Errors
+/// Why Envoy would not take the file for it.
+pub fn certificate<'v>(tree: &'v Value, name: &str) -> Result<Vec<&'v str>, String> {
+    let entry = the_only(tree, name)?;
+    if entry.get("@type").and_then(Value::as_str).and_then(|kind| kind.rsplit('/').next()) != Some(SECRET) {
+        return Err("has a resource of another type than Secret".to_owned());
+    }
+    let pair = either(entry, "tls_certificate", "tlsCertificate").ok_or("has a secret that is no tls_certificate")?;
+    let chain = either(pair, "certificate_chain", "certificateChain").ok_or("has no certificate_chain")?;
+    let key = either(pair, "private_key", "privateKey").ok_or("has no private_key")?;
+    Ok([chain, key].into_iter().filter_map(|part| part.get("filename")?.as_str()).collect())
+}
+
+/// The only entry of a file, which must have this name.
+fn the_only<'v>(tree: &'v Value, name: &str) -> Result<&'v Value, String> {
+    let found = list(tree)?;
+    let [entry] = found.as_slice() else {
         return Err(format!("has {} resources, and Envoy takes exactly one", found.len()));
     };
-    if resource.name != name {
-        return Err(format!("names its secret {}, but Envoy asks for {name}", shown(resource.name)));
+    let entry = unwrapped(entry);
+    let own = named(entry);
+    if own != name {
+        return Err(format!("names its secret {}, but Envoy asks for {name}", shown(own)));
     }
-    Ok(resource.text?)
+    Ok(entry)
 }
 
 /// A name, if it is one: what stands there instead may be a secret.
@@ -59,11 +84,17 @@ pub fn shown(name: &str) -> String {
     if Id::new(name).is_some() { name.to_owned() } else { "otherwise (not shown)".to_owned() }
 }
 
+/// The secret itself: a file may wrap each to give it a version.
+fn unwrapped(entry: &Value) -> &Value {
+    entry.get("resource").unwrap_or(entry)
+}
+
+fn named(entry: &Value) -> &str {
+    entry.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
 fn resource(entry: &Value) -> Resource<'_> {
-    // A file may wrap each secret to give it a version.
-    let entry = entry.get("resource").unwrap_or(entry);
-    let name = entry.get("name").and_then(Value::as_str).unwrap_or_default();
-    Resource { name, text: text(entry) }
+    Resource { name: named(entry), text: text(entry) }
 }
 
 fn text(entry: &Value) -> Result<Text<'_>, &'static str> {
@@ -126,6 +157,26 @@ mod tests {
         let wrapped =
             json!({"resources": [{"version": "1", "resource": file(json!({"filename": "/x"}))["resources"][0]}]});
         assert_eq!(only(&wrapped, "pat-a"), Ok(Text::File("/x")));
+    }
+
+    #[test]
+    fn a_certificate_is_told_from_other_secrets_and_names_its_files() {
+        let pair = json!({"certificate_chain": {"filename": "/c.pem"}, "privateKey": {"filename": "/k.pem"}});
+        let with = |pair: Value| {
+            let mut tree = file(json!({"filename": "/x"}));
+            let entry = tree["resources"][0].as_object_mut().unwrap();
+            entry.remove("generic_secret");
+            entry.insert("tls_certificate".to_owned(), pair);
+            tree
+        };
+        assert_eq!(certificate(&with(pair.clone()), "pat-a"), Ok(vec!["/c.pem", "/k.pem"]));
+        let inline = json!({"certificate_chain": {"inline_string": "x"}, "private_key": {"inline_string": "y"}});
+        assert_eq!(certificate(&with(inline), "pat-a"), Ok(Vec::new()));
+        let told = |tree: Value| certificate(&tree, "pat-a").unwrap_err();
+        assert_eq!(told(file(json!({"filename": "/x"}))), "has a secret that is no tls_certificate");
+        assert_eq!(told(with(json!({"private_key": {}}))), "has no certificate_chain");
+        assert_eq!(told(with(json!({"certificate_chain": {}}))), "has no private_key");
+        assert!(certificate(&with(pair), "other").unwrap_err().contains("but Envoy asks for other"));
     }
 
     #[test]

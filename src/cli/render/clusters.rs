@@ -2,86 +2,50 @@
 
 use serde_json::{Map, Value, json};
 
-use super::upstream::{REFUSES, by_name, http_options, ip, tls};
+use super::upstream::{http_options, tls};
 use super::wasm_plugin::{self, Placement};
-use super::{credentials, discovery, drill, duration, metrics, sessions, size, socket_address};
+use super::{credentials, discovery, drill, duration, endpoints, metrics, pool, proxy, sessions, size};
 use crate::registry::{Registry, Server};
 use crate::wiring::cluster as name;
 
-/// Concurrent connections, requests and retries that a server may have. Envoy's defaults (1024, and 3 retries) would
-/// refuse failover just when many calls need it, and such a refusal is not retried. Lower it only to protect a server.
-const CONCURRENCY: u32 = 16_384;
-
 /// The clusters of all servers, in file order, each named by its server's id; and those of OAuth's discovery, the drill and sessions.
 pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
-    let servers = registry
-        .servers
-        .iter()
-        .map(|server| cluster(server, server.id.as_str(), protocol_options(registry, wire, server)));
-    let discovery = discovery::server(registry)
-        .map(|server| cluster(server, name::DISCOVERY, http_options(Vec::new(), server.url.tls)));
+    let of = |server: &Server, name: &str, filters| cluster(registry, server, name, filters);
+    let servers = registry.servers.iter().map(|server| of(server, server.id.as_str(), filters(registry, wire, server)));
+    let discovery = discovery::server(registry).map(|server| of(server, name::DISCOVERY, Vec::new()));
     let secrets = credentials::keepers(registry, wire).into_iter().chain(credentials::clusters(registry));
     servers
         .chain(discovery)
         .chain(drill::cluster(registry, wire))
         .chain(sessions::cluster(registry))
         .chain(metrics::cluster(&registry.envoy))
+        .chain(proxy::clusters(registry))
         .chain(secrets)
         .collect()
 }
 
-fn cluster(server: &Server, name: &str, protocol_options: Value) -> Value {
+fn cluster(registry: &Registry, server: &Server, name: &str, filters: Vec<Value>) -> Value {
+    let upstream = &server.upstream;
     let mut cluster = Map::new();
-    let mut put = |key: &str, value: Value| cluster.insert(key.to_owned(), value);
-    put("name", json!(name));
-    if ip(&server.url).is_some() {
-        put("type", json!("STATIC"));
-    } else {
-        put("cluster_type", by_name());
-    }
-    put("connect_timeout", duration(server.connect_timeout));
-    put("per_connection_buffer_limit_bytes", json!(size::CONNECTION));
-    put("load_assignment", endpoints(server, name));
+    cluster.insert("name".to_owned(), json!(name));
+    endpoints::put(&mut cluster, registry, server, name);
+    cluster.insert("connect_timeout".to_owned(), duration(server.connect_timeout));
+    cluster.insert("per_connection_buffer_limit_bytes".to_owned(), json!(size::CONNECTION));
     if server.url.tls {
-        put("transport_socket", tls(&server.url, server.ca_file.as_deref()));
+        let own = name::client_certificate(server.id.as_str());
+        let tls = tls(&server.url, server.ca_file.as_deref(), &upstream.tls, Some(&own));
+        cluster.insert("transport_socket".to_owned(), tls);
     }
-    put("circuit_breakers", circuit_breakers());
-    // A server's health is the breaker's business: Envoy must neither guess nor spread calls over unhealthy hosts.
-    put("common_lb_config", json!({"healthy_panic_threshold": {"value": 0}}));
-    put(
-        "upstream_connection_options",
-        json!({"tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 30, "keepalive_interval": 10}}),
-    );
-    put("typed_extension_protocol_options", protocol_options);
+    pool::put(&mut cluster, server);
+    let options = http_options(filters, upstream.http, server.url.tls, pool::http(&upstream.pool));
+    cluster.insert("typed_extension_protocol_options".to_owned(), options);
     Value::Object(cluster)
 }
 
-/// The server, and for a name one address more, which is used only while the name has none: Envoy answers a request to
-/// a cluster without hosts itself and never retries it, whereas a refused connection is failed over.
-fn endpoints(server: &Server, name: &str) -> Value {
-    let only = |host: &str, port| json!([{"endpoint": {"address": socket_address(host, port)}}]);
-    let mut endpoints = vec![json!({"lb_endpoints": only(&server.url.host, server.url.port)})];
-    if ip(&server.url).is_none() {
-        endpoints.push(json!({"priority": 1, "lb_endpoints": only(REFUSES.0, REFUSES.1)}));
-    }
-    json!({"cluster_name": name, "endpoints": endpoints})
-}
-
-fn circuit_breakers() -> Value {
-    json!({
-        "thresholds": [{
-            "max_connections": CONCURRENCY,
-            "max_pending_requests": CONCURRENCY,
-            "max_requests": CONCURRENCY,
-            "max_retries": CONCURRENCY,
-        }],
-    })
-}
-
-/// Protocol and upstream filters: the secrets of both slots, the attempt, the codec.
-fn protocol_options(registry: &Registry, wire: &Value, server: &Server) -> Value {
+/// Upstream filters: the secrets of both slots, the attempt.
+fn filters(registry: &Registry, wire: &Value, server: &Server) -> Vec<Value> {
     let mut filters =
         server.credential.and_then(|at| registry.credential(at)).map(credentials::injectors).unwrap_or_default();
     filters.push(wasm_plugin::filter(registry, wire, Placement::Attempt(&server.id)));
-    http_options(filters, server.url.tls)
+    filters
 }

@@ -2,8 +2,6 @@
 //! request header, where the attempt filter finds it. The module itself cannot read files, and this way a replaced file
 //! takes effect at once. Also the clusters of the places that secrets come from.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::extension::extension;
@@ -19,7 +17,7 @@ pub(super) fn injectors(credential: &Credential) -> Vec<Value> {
     slots
         .filter_map(|((slot, header), source)| {
             let config = match &source.as_ref()?.source {
-                Source::SdsFile(file) => sds_file(file),
+                Source::SdsFile(file) => upstream::sds_file(file),
                 Source::SdsGrpc(_) => sds_grpc(&cluster::secret(credential.id.as_str(), slot)),
                 Source::Environment(_) | Source::Endpoint(_) | Source::Inline(_) => return None,
             };
@@ -73,18 +71,6 @@ fn injector(credential: &Credential, slot: Slot, header: &str, config: &Value) -
             ),
         }),
     )
-}
-
-/// The file, watched together with its directory: a mounted Kubernetes secret changes by a symbolic link beside it.
-fn sds_file(file: &str) -> Value {
-    let directory = match Path::new(file).parent().and_then(Path::to_str) {
-        None | Some("") => ".",
-        Some(directory) => directory,
-    };
-    json!({
-        "path_config_source": {"path": file, "watched_directory": {"path": directory}},
-        "resource_api_version": "V3",
-    })
 }
 
 /// The secret server behind the cluster of this name.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::upstream::http_options;
+use crate::registry::HttpVersion;
 
 /// A listener inside this Envoy with one virtual host for everything.
 pub(super) fn listener(name: &str, virtual_host: Value) -> Value {
@@ -37,7 +38,7 @@ pub(super) fn cluster(name: &str, filters: Vec<Value>) -> Value {
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
         },
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "typed_extension_protocol_options": http_options(filters, false),
+        "typed_extension_protocol_options": http_options(filters, HttpVersion::Http1, false, json!({"idle_timeout": "60s"})),
     })
 }
 

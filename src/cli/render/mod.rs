@@ -5,11 +5,14 @@ mod clusters;
 mod credentials;
 mod discovery;
 mod drill;
+mod endpoints;
 mod extension;
 mod internal;
 mod json_text;
 mod listener;
 mod metrics;
+mod pool;
+mod proxy;
 mod routes;
 mod runtime;
 mod sessions;
@@ -86,15 +89,20 @@ pub fn run(args: &Args) -> ExitCode {
 /// `wire` is the registry as it was written; it travels unchanged in every plugin configuration. Secrets are in
 /// neither, but for those that are inline: the file names environment variables and secret files.
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
-    let inside = drill::listener(registry).into_iter().chain(sessions::listener(registry));
+    let inside =
+        drill::listener(registry).into_iter().chain(sessions::listener(registry)).chain(proxy::listeners(registry));
     let others = inside.chain(metrics::listener(&registry.envoy));
     let listeners: Vec<_> = std::iter::once(listener::listener(registry, wire)).chain(others).collect();
     let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
-    if registry.drill.is_some() || sessions::are_kept(registry) {
+    if registry.drill.is_some() || sessions::are_kept(registry) || proxy::are_used(registry) {
         extensions.push(internal::bootstrap_extension());
     }
+    let mut node = json!({"id": "dualpath", "cluster": "dualpath"});
+    if let (Some(node), Some(region)) = (node.as_object_mut(), &registry.envoy.region) {
+        node.insert("locality".to_owned(), json!({"region": region}));
+    }
     json!({
-        "node": {"id": "dualpath", "cluster": "dualpath"},
+        "node": node,
         "admin": {"address": metrics::admin(&registry.envoy.admin)},
         "layered_runtime": runtime::layers(),
         "static_resources": {

@@ -154,6 +154,18 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
         "refresh_cluster_on_retry": true,
         "retry_back_off": {"base_interval": duration(base), "max_interval": duration(max)},
     });
+    if let (Some(policy), true) =
+        (policy.as_object_mut(), servers.iter().any(|server| server.upstream.endpoints.len() > 1))
+    {
+        // What comes back to the same server goes to another of its endpoints.
+        let previous = extension(
+            "envoy.retry_host_predicates.previous_hosts",
+            "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            json!({}),
+        );
+        policy.insert("retry_host_predicate".to_owned(), json!([previous]));
+        policy.insert("host_selection_retry_max_attempts".to_owned(), json!(3));
+    }
     if let (Some(policy), true) = (policy.as_object_mut(), servers.iter().any(|server| server.attempts > 1)) {
         // What the attempt filter asks to wait for a server that has asked for fewer calls.
         policy.insert(

@@ -1,5 +1,7 @@
 //! What the rendered bootstrap must say, rule by rule; that Envoy takes it is checked in `tests/rendered_bootstrap.rs`.
 
+mod ways;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::network::Network;
 use crate::registry::{
     Audit, ClientAuthorization, Credential, CredentialIndex, DrillSettings, Endpoint, EnvoySettings, ErrorStatus,
     FailoverSettings, FailureSettings, Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex,
-    ServerKind, SlotSource, Source, Tier, Url, slice,
+    ServerKind, SlotSource, Source, Tier, Upstream, Url, slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -43,6 +45,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         rules: Vec::new(),
         on: Overrides::default(),
         trust_annotations: false,
+        upstream: Upstream::of(kind),
     }
 }
 

@@ -5,11 +5,15 @@ mod credential;
 mod server;
 mod settings;
 mod tool;
+#[cfg(feature = "cli")]
+mod upstream;
 
 pub use credential::*;
 pub use server::*;
 pub use settings::*;
 pub use tool::*;
+#[cfg(feature = "cli")]
+pub use upstream::*;
 
 use super::named::Named;
 use crate::failure::ServerKind;

@@ -74,6 +74,20 @@ pub struct Server {
     pub on: Overrides,
     /// Whether its tools' annotations count.
     pub trust_annotations: bool,
+    /// How Envoy reaches it.
+    #[cfg(feature = "cli")]
+    pub upstream: super::Upstream,
+}
+
+#[cfg(feature = "cli")]
+impl Server {
+    /// The addresses that answer for it, one at least.
+    pub fn endpoints(&self) -> Vec<super::ServerEndpoint> {
+        let Url { host, port, .. } = &self.url;
+        let only = || super::ServerEndpoint { host: host.clone(), port: *port, weight: 1, priority: 0, region: None };
+        let listed = &self.upstream.endpoints;
+        if listed.is_empty() { vec![only()] } else { listed.clone() }
+    }
 }
 
 impl Server {

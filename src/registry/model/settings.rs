@@ -74,6 +74,9 @@ pub struct EnvoySettings {
     pub metrics: Option<(String, u16)>,
     /// Where the prober runs.
     pub prober: ProberPlacement,
+    /// Where Envoy runs, as the endpoints of servers say it.
+    #[cfg(feature = "cli")]
+    pub region: Option<String>,
 }
 
 /// Where Envoy's admin interface is. It has no protection of its own.

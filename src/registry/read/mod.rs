@@ -8,11 +8,15 @@ mod failure;
 mod headers;
 mod listener;
 mod names;
+#[cfg(feature = "cli")]
+mod pool;
 mod probe;
 mod servers;
 mod settings;
 mod slots;
 mod tools;
+#[cfg(feature = "cli")]
+mod upstream;
 mod url;
 
 use std::time::Duration;

@@ -5,8 +5,14 @@ use std::time::Duration;
 use super::failure::{Owner, read_outcomes, read_rules};
 use super::names::Names;
 use super::probe;
+#[cfg(feature = "cli")]
+use super::upstream;
 use crate::breaker::Policy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
+#[cfg(feature = "cli")]
+use crate::registry::Upstream;
+#[cfg(not(feature = "cli"))]
+use crate::registry::slice::RENDERED;
 use crate::registry::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
 use crate::wire::{Id, Node, Table, or, query};
 
@@ -42,6 +48,8 @@ pub(super) struct WireServer<'v> {
     /// Whether its annotations count; tools are linked by it.
     pub trust_annotations: Option<bool>,
     attempts: Option<u8>,
+    #[cfg(feature = "cli")]
+    upstream: Option<Upstream>,
 }
 
 impl<'v> WireServer<'v> {
@@ -84,6 +92,10 @@ impl<'v> WireServer<'v> {
         let is_theirs = dialect == Some(Dialect::Snowflake) && kind == Some(ServerKind::Mcp);
         let normalise = or(table.optional("normalise"), is_theirs, |node| read_normalise(node, kind));
         let breaker = table.optional("breaker");
+        #[cfg(feature = "cli")]
+        let upstream = upstream::read(&table, kind, url.as_ref());
+        #[cfg(not(feature = "cli"))]
+        table.pass_over(&RENDERED);
         table.done();
         Some(WireServer {
             id,
@@ -104,6 +116,8 @@ impl<'v> WireServer<'v> {
             on,
             trust_annotations,
             breaker,
+            #[cfg(feature = "cli")]
+            upstream,
         })
     }
 
@@ -147,6 +161,8 @@ impl<'v> WireServer<'v> {
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,
             trust_annotations: self.trust_annotations?,
+            #[cfg(feature = "cli")]
+            upstream: self.upstream?,
         })
     }
 }

@@ -13,6 +13,8 @@ impl Default for EnvoySettings {
             admin: Admin::Port("127.0.0.1".to_owned(), 9901),
             metrics: None,
             prober: ProberPlacement::Bootstrap,
+            #[cfg(feature = "cli")]
+            region: None,
         }
     }
 }
@@ -29,8 +31,19 @@ impl EnvoySettings {
             let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
             node.choose(&["bootstrap", "listener", "off"], &placements)
         });
+        #[cfg(feature = "cli")]
+        let region = or(table.optional("region"), None, |node| super::upstream::read_region(node).map(Some));
+        #[cfg(not(feature = "cli"))]
+        table.pass_over(&["region"]);
         table.done();
-        Some(EnvoySettings { wasm_file: wasm_file?, admin: admin?, metrics: metrics?, prober: prober? })
+        Some(EnvoySettings {
+            wasm_file: wasm_file?,
+            admin: admin?,
+            metrics: metrics?,
+            prober: prober?,
+            #[cfg(feature = "cli")]
+            region: region?,
+        })
     }
 }
 

@@ -71,7 +71,7 @@ fn read_source(node: &Node, table: &Table) -> Option<Source> {
 }
 
 /// A token is what is most likely put here by mistake, and an opaque one has no look: a path is one plainly.
-fn read_sds_file(node: &Node) -> Option<String> {
+pub(super) fn read_sds_file(node: &Node) -> Option<String> {
     let file = node.file_name()?;
     let is_path = file.contains('/') || [".yaml", ".yml", ".json"].iter().any(|end| file.ends_with(end));
     if !is_path {

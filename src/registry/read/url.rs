@@ -39,6 +39,16 @@ impl Url {
     }
 }
 
+/// Takes `host[:port]` apart, as in a URL.
+///
+/// # Errors
+/// The first rule that `text` breaks, in the words for a URL.
+#[cfg(feature = "cli")]
+pub(super) fn parse_authority(text: &str) -> Result<(String, Option<u16>), Violation> {
+    let (host, port) = split_port(text)?;
+    Ok((parse_host(host)?, port.map(parse_port).transpose()?))
+}
+
 /// Splits `host:port`; an IPv6 address keeps its brackets.
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), Violation> {
     if !authority.starts_with('[') {

@@ -8,6 +8,8 @@ mod mutation;
 mod refused;
 mod secrets;
 mod slice;
+#[cfg(feature = "cli")]
+mod upstream;
 
 // The command line's tests change the example file in the same ways.
 #[cfg(feature = "cli")]
@@ -76,6 +78,28 @@ pub(super) fn full() -> Value {
             {"name": "sql", "task": "sql"}
         ]
     })
+}
+
+/// The same, with a server that says all that can be said of the way to it.
+pub(super) fn reached_in_every_way() -> Value {
+    let mut registry = full();
+    for (key, value) in [
+        (
+            "endpoints",
+            json!([{"address": "10.0.0.7", "region": "eu"}, {"address": "b.example:8443", "weight": 2, "priority": 1}]),
+        ),
+        ("balance", json!({"policy": "round_robin", "slow_start": "30s", "eject_after": 1, "eject_for": "5s"})),
+        ("http", json!("http2")),
+        (
+            "tls",
+            json!({"server_name": "h.example", "names": ["h.example"], "client_certificate": {"sds_file": "/etc/client.yaml"}}),
+        ),
+        ("proxy", json!("http://proxy.example:3128")),
+        ("pool", json!({"connections": 5, "pending": 6, "idle": "4s", "preconnect": 1.5, "keepalive": "0s"})),
+    ] {
+        registry["servers"][1][key] = value;
+    }
+    registry
 }
 
 /// Puts `value` where the JSON pointer says; the parent must exist.

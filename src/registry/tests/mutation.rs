@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::Registry;
-use super::full;
+use super::reached_in_every_way;
 
 /// One thing done to one node.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ proptest! {
     fn any_change_gives_a_registry_or_problems_that_say_where(
         changes in prop::collection::vec((any::<Index>(), change()), 1..4),
     ) {
-        let tree = changes.into_iter().fold(full(), |tree, (at, change)| changed(tree, &at, change));
+        let tree = changes.into_iter().fold(reached_in_every_way(), |tree, (at, change)| changed(tree, &at, change));
         assert_answered(&tree);
     }
 }

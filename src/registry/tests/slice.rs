@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::*;
-use super::{full, with};
+use super::{full, reached_in_every_way, with};
 
 /// 64 servers with 1000 tools; `rest`: half of the servers are REST servers, and every tool has a direct path.
 fn large(rest: bool) -> Value {
@@ -58,7 +58,8 @@ pub(crate) fn assert_slices_say_the_same(wire: &Value) {
         }
     }
     let all = read(&slice::for_prober(&registry, wire));
-    assert_eq!(all.servers, registry.servers);
+    let known = |registry: &Registry| registry.servers.iter().map(as_the_module_knows_it).collect::<Vec<_>>();
+    assert_eq!(known(&all), known(&registry));
     assert_eq!(all.credentials, registry.credentials);
     same_settings(&registry, &all);
     for (at, credential) in (0..).map(CredentialIndex).zip(&registry.credentials) {
@@ -73,12 +74,22 @@ fn read(wire: &Value) -> Registry {
     Registry::from_wire(wire).unwrap_or_else(|problems| panic!("{}", problems[0]))
 }
 
+/// Without what is said of it for Envoy alone.
+fn as_the_module_knows_it(server: &Server) -> Server {
+    Server {
+        #[cfg(feature = "cli")]
+        upstream: Upstream::of(server.kind),
+        ..server.clone()
+    }
+}
+
 fn same_server(whole: &Registry, part: &Registry, server: &Server) {
     let found = &part.servers[0];
     let credential =
         |registry: &Registry, server: &Server| server.credential.and_then(|at| registry.credential(at).cloned());
     assert_eq!(credential(part, found), credential(whole, server));
-    assert_eq!(Server { credential: server.credential, ..found.clone() }, *server);
+    let moved = Server { credential: server.credential, ..found.clone() };
+    assert_eq!(as_the_module_knows_it(&moved), as_the_module_knows_it(server));
     assert_eq!(part.gets_client_authorization(found), whole.gets_client_authorization(server));
     assert_eq!(part.knows_only_clients(found), whole.knows_only_clients(server));
 }
@@ -93,6 +104,18 @@ fn same_settings(whole: &Registry, part: &Registry) {
 }
 
 #[test]
+fn no_slice_has_what_is_said_for_envoy_alone() {
+    let (wire, registry) = (full(), read(&full()));
+    let (_, first) =
+        registry.server_by_id("first").map(|(at, _)| (at, slice::for_attempt(&registry, &wire, at))).unwrap();
+    for slice in [first, slice::for_prober(&registry, &wire)] {
+        for server in slice["servers"].as_array().unwrap() {
+            assert!(slice::RENDERED.iter().all(|key| server.get(key).is_none()), "{server}");
+        }
+    }
+}
+
+#[test]
 fn registries_are_told_apart_by_their_text() {
     assert_eq!(slice::identity(&full()), slice::identity(&full()));
     assert_ne!(slice::identity(&full()), slice::identity(&large(false)));
@@ -100,7 +123,7 @@ fn registries_are_told_apart_by_their_text() {
 
 #[test]
 fn every_place_gets_what_the_whole_registry_says_of_it() {
-    for wire in [full(), large(false), large(true)] {
+    for wire in [full(), reached_in_every_way(), large(false), large(true)] {
         assert_slices_say_the_same(&wire);
     }
 }
