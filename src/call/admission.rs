@@ -10,6 +10,8 @@ pub trait Breakers {
     fn usable(&mut self, server: ServerIndex) -> bool;
     /// Whether a call that goes there is translated.
     fn translates(&mut self, server: ServerIndex) -> bool;
+    /// Whether as many calls are under way there as may be.
+    fn is_full(&mut self, server: ServerIndex) -> bool;
     /// Admits a call that will be sent now; this may make it the probe of a half-open breaker.
     fn admit(&mut self, server: ServerIndex) -> Look;
     /// Looks without changing anything.
@@ -25,7 +27,7 @@ pub trait Breakers {
 pub struct AdmissionTerms {
     /// Whether its first hop may be a breaker's probe. A stream that may stay silent for minutes must not be.
     pub may_probe: bool,
-    /// Whether it may go past a server that has only just come back. A call within a server's session must not.
+    /// Whether it may go past a server that has only just come back, or is full. A call within a server's session must not.
     pub may_divert: bool,
     /// Whether the last server is asked even if its breaker refuses, because nobody else could answer: refusing for
     /// certain is no better than probably failing.
@@ -47,7 +49,8 @@ pub struct Admitted {
 /// nothing can reroute an attempt that has begun.
 ///
 /// A server that has only just come back gets its share of the calls first; the others go to the next server that admits
-/// them, and to this one if that fails, so that no call is lost for the ramp. A translation comes last where it can.
+/// them, and to this one if that fails, so that no call is lost for the ramp. A full server is gone past in the same way; if no
+/// other admits the call, it waits for a connection there. A translation comes last where it can.
 pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Admitted {
     let mut skipped = Vec::new();
     let usable: Vec<_> = chain.iter().copied().filter(|server| breakers.usable(*server)).collect();
@@ -60,14 +63,19 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
         if !hops.is_empty() && breakers.translates(*server) {
             return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
         }
-        let first = hops.is_empty() && passed_over.is_empty();
+        let may_divert = terms.may_divert && hops.is_empty();
+        let full = may_divert && breakers.is_full(*server);
+        let first = hops.is_empty() && passed_over.is_empty() && !full;
         let look = if first && terms.may_probe { breakers.admit(*server) } else { breakers.look(*server) };
         if !look.admits {
             skipped.push(Skipped { server: *server, why: Skip::Open, at: hops.len() });
             continue;
         }
-        let pass_over = look.pass_over && terms.may_divert && hops.is_empty();
-        if pass_over { &mut passed_over } else { &mut hops }.push((*server, look.ticket));
+        match full {
+            true => passed_over.push((*server, look.ticket, Skip::Full)),
+            false if look.pass_over && may_divert => passed_over.push((*server, look.ticket, Skip::Ramp)),
+            false => hops.push((*server, look.ticket)),
+        }
     }
     skipped.extend(rest.map(|server| Skipped { server: *server, why: Skip::Unusable, at: hops.len() }));
     return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
@@ -91,17 +99,19 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
 /// Puts the servers that were passed over behind those that were not.
 fn return_to(
     hops: &mut Vec<(ServerIndex, Ticket)>,
-    passed_over: &mut Vec<(ServerIndex, Ticket)>,
+    passed_over: &mut Vec<(ServerIndex, Ticket, Skip)>,
     skipped: &mut Vec<Skipped>,
     breakers: &mut impl Breakers,
 ) {
     if !hops.is_empty() {
-        for (server, _) in passed_over.iter() {
-            breakers.diverted(*server);
-            skipped.insert(0, Skipped { server: *server, why: Skip::Ramp, at: 0 });
+        for (server, _, why) in passed_over.iter() {
+            if *why == Skip::Ramp {
+                breakers.diverted(*server);
+            }
+            skipped.insert(0, Skipped { server: *server, why: *why, at: 0 });
         }
     }
-    hops.append(passed_over);
+    hops.extend(passed_over.drain(..).map(|(server, ticket, _)| (server, ticket)));
 }
 
 #[cfg(test)]
@@ -111,8 +121,8 @@ mod tests {
 
     use super::*;
 
-    /// Servers 0.. are closed, open, due for a probe, just back with this call to go past them (`b`), REST and closed
-    /// (`r`) or open (`R`), or unusable; `S` is open and sheds calls of last resort.
+    /// Servers 0.. are closed, open, due for a probe, just back with this call to go past them (`b`), full and closed (`f`)
+    /// or due for a probe (`F`), REST and closed (`r`) or open (`R`), or unusable; `S` is open and sheds calls of last resort.
     struct Fake {
         states: Vec<char>,
         probes: usize,
@@ -132,8 +142,11 @@ mod tests {
         fn translates(&mut self, server: ServerIndex) -> bool {
             matches!(self.state(server), 'r' | 'R')
         }
+        fn is_full(&mut self, server: ServerIndex) -> bool {
+            matches!(self.state(server), 'f' | 'F')
+        }
         fn admit(&mut self, server: ServerIndex) -> Look {
-            let due = self.state(server) == 'd';
+            let due = matches!(self.state(server), 'd' | 'F');
             self.probes += usize::from(due);
             let look = self.look(server);
             Look { admits: look.admits || due, ..look }
@@ -141,7 +154,7 @@ mod tests {
         fn look(&mut self, server: ServerIndex) -> Look {
             let state = self.state(server);
             let pass_over = state == 'b';
-            Look { admits: pass_over || matches!(state, 'c' | 'r'), pass_over, ticket: Ticket::default() }
+            Look { admits: pass_over || matches!(state, 'c' | 'f' | 'r'), pass_over, ticket: Ticket::default() }
         }
         fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
             (self.state(server) != 'S').then(Ticket::default)
@@ -212,13 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn a_full_server_is_gone_past_and_kept_for_when_the_others_fail() {
+        assert_eq!(hops("fc", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("ffr", CALL), (vec![2, 0, 1], 0));
+        assert_eq!(hops("bfc", CALL), (vec![2, 0, 1], 0));
+        assert_eq!(hops("cf", CALL), (vec![0, 1], 0), "what it will be like as a later hop is not known");
+        assert_eq!(hops("fo", CALL), (vec![0, 1], 0), "if nobody else admits the call, it waits there");
+        assert_eq!(hops("Fc", CALL), (vec![1], 0), "and it gets no probe that would have to wait");
+        assert_eq!(hops("fc", AdmissionTerms { may_divert: false, ..CALL }), (vec![0, 1], 0));
+    }
+
+    #[test]
     fn a_call_within_a_session_stays_with_its_returning_server() {
         assert_eq!(hops("bc", AdmissionTerms { may_divert: false, ..CALL }), (vec![0, 1], 0));
     }
 
     #[test]
     fn a_diversion_is_told_only_if_it_happens() {
-        for (states, diverted) in [("bc", 1), ("bcr", 1), ("br", 1), ("cb", 0), ("bo", 0)] {
+        for (states, diverted) in [("bc", 1), ("bcr", 1), ("br", 1), ("cb", 0), ("bo", 0), ("fc", 0)] {
             let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
             let chain: Vec<_> = (0..).take(states.len()).map(ServerIndex).collect();
             admit(&chain, CALL, &mut fake);
@@ -245,6 +269,8 @@ mod tests {
         assert_eq!(skipped("coor"), [(1, Skip::Open, 1), (2, Skip::Open, 1)]);
         assert_eq!(skipped("uocu"), [(0, Skip::Unusable, 0), (1, Skip::Open, 0), (3, Skip::Unusable, 1)]);
         assert_eq!(skipped("bc"), [(0, Skip::Ramp, 0)]);
+        assert_eq!(skipped("fc"), [(0, Skip::Full, 0)]);
+        assert_eq!(skipped("fo"), []);
         assert_eq!(skipped("oo"), [(0, Skip::Open, 0)], "the last one is asked as the last resort");
         assert_eq!(skipped("oS"), [(0, Skip::Open, 0), (1, Skip::Open, 0)]);
         assert_eq!(skipped("uu"), [(0, Skip::Unusable, 0), (1, Skip::Unusable, 0)]);

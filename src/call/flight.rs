@@ -271,6 +271,12 @@ impl Flight {
         self.hop(self.ahead.or(self.if_not_sent)?)
     }
 
+    /// The server that has the call now, or gets it next; none once its client has been answered.
+    pub fn place(&self) -> Option<ServerIndex> {
+        let leg = self.ahead.or_else(|| Some(self.made.last()?.leg)).filter(|_| !self.over)?;
+        self.hop(leg)?.index
+    }
+
     /// The last attempt with its hop.
     pub fn last(&self) -> Option<(&Hop, &Made)> {
         let made = self.made.last()?;

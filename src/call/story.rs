@@ -20,6 +20,8 @@ pub enum Skip {
     Open,
     /// It has only just come back, and this call is not of its share yet.
     Ramp,
+    /// As many calls are under way there as may be.
+    Full,
 }
 
 /// A server that a call goes past.
@@ -147,6 +149,7 @@ impl<'c> Told<'c> {
             Skip::Unusable => "no_credential",
             Skip::Open => "open",
             Skip::Ramp => "ramp",
+            Skip::Full => "full",
         };
         hops.push(Stretch { server: server.id.as_str(), reason, class: None });
     }

@@ -172,7 +172,7 @@ fn way_warnings(registry: &Registry) -> Vec<String> {
     /// After so long uvicorn and Node close a connection that nobody uses.
     const CLOSED_BY_SERVERS: Duration = Duration::from_secs(5);
     let mut found = Vec::new();
-    for Server { id, kind, upstream, .. } in &registry.servers {
+    for Server { id, kind, upstream, most_calls, .. } in &registry.servers {
         let pool = &upstream.pool;
         let one_call_each = upstream.http != HttpVersion::Http2;
         if one_call_each && pool.idle >= CLOSED_BY_SERVERS {
@@ -181,9 +181,10 @@ fn way_warnings(registry: &Registry) -> Vec<String> {
                 "server {id}: pool.idle is {idle}, but uvicorn and Node close an idle connection after 5s: a call that meets that is lost"
             ));
         }
-        if one_call_each && pool.connections < Pool::of(*kind, HttpVersion::Http1).connections {
+        let is_limited = pool.connections < Pool::of(*kind, HttpVersion::Http1).connections;
+        if one_call_each && is_limited && most_calls.is_none() {
             found.push(format!(
-                "server {id}: over HTTP/1.1 pool.connections is the most calls and streams at once; the next waits, and no timeout ends that"
+                "server {id}: over HTTP/1.1 pool.connections is the most calls and streams at once; the next waits, and no timeout ends that: pool.calls has it go elsewhere"
             ));
         }
         let places = upstream.endpoints.iter().any(|endpoint| endpoint.region.is_some());

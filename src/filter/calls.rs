@@ -8,6 +8,7 @@ use super::host;
 use super::vm::Vm;
 use crate::call::{Call, Session, handover};
 use crate::jsonrpc::OwnedId;
+use crate::registry::ServerIndex;
 use crate::wiring::state;
 
 /// A live call.
@@ -71,6 +72,15 @@ pub fn cancel(session: &Session, id: &OwnedId) {
             }
         }
     });
+}
+
+/// How many calls and streams are under way at this server, or about to be, under this registry.
+pub fn at(vm: &Vm, server: ServerIndex) -> usize {
+    let is_there = |live: &&Live| {
+        std::ptr::eq(&raw const *live.vm, vm)
+            && live.call.try_borrow().is_ok_and(|call| call.flight.place() == Some(server))
+    };
+    CALLS.with_borrow(|calls| calls.entries.iter().filter_map(|entry| entry.live.as_ref()).filter(is_there).count())
 }
 
 /// Takes a call out.

@@ -19,7 +19,7 @@ pub fn identity(wire: &Value) -> u64 {
 /// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
 
-/// What a server says for Envoy alone. The module passes it over.
+/// What a server says for Envoy, and for the gate alone: which calls its pool has no room for.
 pub const RENDERED: [&str; 6] = ["endpoints", "balance", "http", "tls", "proxy", "pool"];
 
 /// What a tool says of outcomes, as it is called and as it was called before.

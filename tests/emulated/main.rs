@@ -15,6 +15,7 @@ mod failure_answers;
 mod failure_policy;
 mod fixture;
 mod framing;
+mod full_pool;
 mod header_isolation;
 mod held;
 mod host;

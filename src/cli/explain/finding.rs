@@ -106,6 +106,9 @@ impl Breakers for AllClosed<'_> {
     fn translates(&mut self, server: ServerIndex) -> bool {
         self.0.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
     }
+    fn is_full(&mut self, _server: ServerIndex) -> bool {
+        false
+    }
     fn admit(&mut self, server: ServerIndex) -> Look {
         self.look(server)
     }

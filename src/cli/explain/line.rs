@@ -75,6 +75,7 @@ impl Hop {
             "open" => "its breaker refused",
             "forced_open" => "its breaker is held open by the registry",
             "ramp" => "it has only just come back, and gets a share of the calls",
+            "full" => "as many calls were under way there as its pool allows",
             "no_credential" => "there is no token that may be sent to it",
             other => other,
         }

@@ -40,6 +40,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         connect_timeout: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
         attempts: 1,
+        most_calls: None,
         breaker: Policy::default(),
         probe: None,
         rules: Vec::new(),

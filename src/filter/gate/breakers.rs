@@ -1,5 +1,6 @@
 //! The breakers as planning asks them: which server may get a call now.
 
+use super::super::calls;
 use super::super::shared_data::EnvoySharedData;
 use super::super::vm::Vm;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
@@ -47,6 +48,11 @@ impl Breakers for BreakersAt<'_> {
 
     fn translates(&mut self, server: ServerIndex) -> bool {
         self.vm.registry.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
+    }
+
+    fn is_full(&mut self, server: ServerIndex) -> bool {
+        let most = self.vm.registry.server(server).and_then(|server| server.most_calls);
+        most.is_some_and(|most| calls::at(self.vm, server) >= most as usize)
     }
 
     fn admit(&mut self, server: ServerIndex) -> Look {

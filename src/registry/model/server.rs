@@ -64,6 +64,9 @@ pub struct Server {
     /// How often it may be sent a call that it has certainly not executed, the first time included, where no other
     /// server is left. 1 = not again.
     pub attempts: u8,
+    /// The most calls and streams that are under way there at once, per worker, before others go to the next server; `None` =
+    /// any number.
+    pub most_calls: Option<u32>,
     /// When its breaker trips and how it recovers.
     pub breaker: Policy,
     /// How it is probed when its breaker wants to know whether it is well again; `None` leaves that to calls.

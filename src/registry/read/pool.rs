@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::registry::Pool;
 use crate::wire::{Node, Table, or};
 
@@ -10,7 +12,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Reads a pool; what is left out is as in `default`.
 pub(super) fn read(node: &Node, default: Pool) -> Option<Pool> {
+    let Value::Object(_) = node.value() else { return None };
     let table = node.table()?;
+    // Read where the module reads it.
+    table.optional("calls");
     let connections = whole(&table, "connections", 1, default.connections);
     let pending = whole(&table, "pending", 1, default.pending);
     let requests = whole(&table, "requests", 1, default.requests);

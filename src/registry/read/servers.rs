@@ -48,6 +48,7 @@ pub(super) struct WireServer<'v> {
     /// Whether its annotations count; tools are linked by it.
     pub trust_annotations: Option<bool>,
     attempts: Option<u8>,
+    most_calls: Option<Option<u32>>,
     #[cfg(feature = "cli")]
     upstream: Option<Upstream>,
 }
@@ -92,8 +93,10 @@ impl<'v> WireServer<'v> {
         let is_theirs = dialect == Some(Dialect::Snowflake) && kind == Some(ServerKind::Mcp);
         let normalise = or(table.optional("normalise"), is_theirs, |node| read_normalise(node, kind));
         let breaker = table.optional("breaker");
+        let pool = table.optional("pool");
+        let most_calls = or(pool.as_ref(), None, |node| read_most_calls(node));
         #[cfg(feature = "cli")]
-        let upstream = upstream::read(&table, kind, url.as_ref());
+        let upstream = upstream::read(&table, kind, url.as_ref(), pool.as_ref());
         #[cfg(not(feature = "cli"))]
         table.pass_over(&RENDERED);
         table.done();
@@ -112,6 +115,7 @@ impl<'v> WireServer<'v> {
             timeout,
             probe,
             attempts,
+            most_calls,
             rules,
             on,
             trust_annotations,
@@ -156,6 +160,7 @@ impl<'v> WireServer<'v> {
             connect_timeout: self.connect_timeout?,
             timeout: self.timeout?,
             attempts: self.attempts?,
+            most_calls: self.most_calls?,
             breaker: breaker?,
             probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),
@@ -212,6 +217,12 @@ fn read_trust(node: &Node, kind: Option<ServerKind>) -> Option<bool> {
         return None;
     }
     Some(trusted)
+}
+
+/// All of `pool` that is not for Envoy alone. The command line reads the rest.
+fn read_most_calls(pool: &Node) -> Option<Option<u32>> {
+    let table = pool.table()?;
+    or(table.optional("calls"), None, |node| Some(Some(u32::try_from(node.integer(1, 100_000)?).ok()?)))
 }
 
 fn read_ca_file(node: &Node, url: Option<&Url>) -> Option<String> {

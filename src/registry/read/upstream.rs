@@ -15,7 +15,12 @@ const MAX_ENDPOINTS: usize = 64;
 const MAX_NAMES: usize = 16;
 
 /// Reads the keys of a server that [`crate::registry::slice::RENDERED`] names.
-pub(super) fn read(table: &Table, kind: Option<ServerKind>, url: Option<&Url>) -> Option<Upstream> {
+pub(super) fn read(
+    table: &Table,
+    kind: Option<ServerKind>,
+    url: Option<&Url>,
+    pool: Option<&Node>,
+) -> Option<Upstream> {
     let endpoints = or(table.optional("endpoints"), Vec::new(), |node| read_endpoints(node, url));
     let balance = or(table.optional("balance"), Balance::default(), read_balance);
     let http = or(table.optional("http"), HttpVersion::Auto, |node| {
@@ -23,7 +28,6 @@ pub(super) fn read(table: &Table, kind: Option<ServerKind>, url: Option<&Url>) -
     });
     let tls = or(table.optional("tls"), TlsSettings::default(), |node| read_tls(node, url));
     let proxy = or(table.optional("proxy"), None, |node| read_proxy(node, url).map(Some));
-    let pool = table.optional("pool");
     let default = Pool::of(kind.unwrap_or(ServerKind::Mcp), http.unwrap_or(HttpVersion::Auto));
     let pool = or(pool, default, |node| pool::read(node, default));
     Some(Upstream { endpoints: endpoints?, balance: balance?, http: http?, tls: tls?, proxy: proxy?, pool: pool? })

@@ -95,7 +95,10 @@ pub(super) fn reached_in_every_way() -> Value {
             json!({"server_name": "h.example", "names": ["h.example"], "client_certificate": {"sds_file": "/etc/client.yaml"}}),
         ),
         ("proxy", json!("http://proxy.example:3128")),
-        ("pool", json!({"connections": 5, "pending": 6, "idle": "4s", "preconnect": 1.5, "keepalive": "0s"})),
+        (
+            "pool",
+            json!({"calls": 3, "connections": 5, "pending": 6, "idle": "4s", "preconnect": 1.5, "keepalive": "0s"}),
+        ),
     ] {
         registry["servers"][1][key] = value;
     }

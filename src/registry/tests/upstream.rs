@@ -161,14 +161,15 @@ fn problems_of_pools_and_of_balancing() {
     assert_refused(
         SERVER,
         "pool",
-        json!({"connections": 0, "idle": "10ms", "lifetime": "2d", "preconnect": 4, "keepalive": "1500ms", "size": 20}),
+        json!({"calls": 0, "connections": 0, "idle": "10ms", "lifetime": "2d", "preconnect": 4, "keepalive": "1500ms", "size": 20}),
         &[
+            "servers[1].pool.calls: 0: must be a whole number from 1 to 100000",
             "servers[1].pool.connections: 0: must be a whole number from 1 to 1000000",
             "servers[1].pool.idle: \"10ms\": must be a duration from 100ms to 1d",
             "servers[1].pool.lifetime: \"2d\": must be a duration from 0ms to 1d",
             "servers[1].pool.preconnect: 4: must be a number from 1 to 3",
             "servers[1].pool.keepalive: \"1500ms\": must be a duration of whole seconds",
-            "servers[1].pool.size: 20: is not a known key\n    hint: known here: connections, pending, requests, retries, idle, lifetime, requests_per_connection, preconnect, keepalive",
+            "servers[1].pool.size: 20: is not a known key\n    hint: known here: calls, connections, pending, requests, retries, idle, lifetime, requests_per_connection, preconnect, keepalive",
         ],
     );
     assert_refused(

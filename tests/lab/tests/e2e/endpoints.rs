@@ -178,3 +178,70 @@ async fn a_forward_proxy_resolves_the_name_and_a_refusal_of_it_sends_the_call_on
     assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{}", reply.response_text());
     assert_eq!(since(before, world.calls()), [0, 1, 0]);
 }
+
+/// The first server hangs: what it has room for waits for it, and what it has none for is answered at once.
+#[tokio::test]
+async fn a_full_pool_sends_the_call_to_the_next_server_at_once() {
+    let world = World::start_with(|options| {
+        options.concurrency = 1;
+        options.set("/servers/0/pool", json!({"calls": 2, "connections": 2}));
+        options.set("/servers/0/timeout", json!("20s"));
+    })
+    .await;
+    world.primary.set(Behaviour::Delay { ms: 3000 });
+    let client = world.client.clone();
+    let slow = [1, 2].map(|_| {
+        tokio::spawn({
+            let client = client.clone();
+            async move { client.call("sql", json!({"sql": "select 1"})).await }
+        })
+    });
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while world.calls()[0] < 2 {
+        assert!(Instant::now() < deadline, "two calls reach the first server");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..5 {
+        let reply = client.call("sql", json!({"sql": "select 1"})).await;
+        assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{}", reply.response_text());
+        assert!(reply.took < Duration::from_millis(1000), "{:?}", reply.took);
+    }
+    for call in slow {
+        assert_eq!(call.await.expect("a call").served_by().as_deref(), Some("primary"));
+    }
+    assert_eq!(world.calls(), [2, 5, 0]);
+}
+
+/// Without `calls`, Envoy's own limits answer: the client is told that nothing was sent, and the breaker nothing.
+#[tokio::test]
+async fn what_envoy_itself_has_no_room_for_is_told_as_not_sent_and_is_no_fault_of_the_server() {
+    let world = World::start_with(|options| {
+        options.concurrency = 1;
+        options.set("/breaker", json!({"consecutive": 1}));
+        options.set("/servers/0/pool", json!({"connections": 1, "pending": 1}));
+        options.set("/servers/0/timeout", json!("20s"));
+    })
+    .await;
+    world.primary.set(Behaviour::Delay { ms: 2000 });
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let client = world.client.clone();
+            tokio::spawn(async move { client.call("sql", json!({"sql": "select 1"})).await })
+        })
+        .collect();
+    let queued = |metrics: &dualpath_lab::metrics::Metrics| {
+        let of = |name: &str| metrics.sum(name, &[("envoy_cluster_name", "primary")]);
+        of("envoy_cluster_upstream_rq_pending_active") == 1.0 && of("envoy_cluster_upstream_rq_active") == 1.0
+    };
+    let (metrics, held) = world.envoy.metrics_until(queued).await.expect("metrics");
+    assert!(held, "{metrics:?}");
+    let refused = world.client.call("sql", json!({"sql": "select 1"})).await;
+    assert_eq!(refused.error()["data"]["reason"], "UPSTREAM_FAILED", "{}", refused.response_text());
+    for call in waiting {
+        assert_eq!(
+            call.await.expect("a call").served_by().as_deref(),
+            Some("primary"),
+            "its breaker has stayed closed"
+        );
+    }
+}
