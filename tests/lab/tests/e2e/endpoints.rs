@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use dualpath_lab::envoy::free_ports;
+use dualpath_lab::metrics::Metrics;
 use dualpath_lab::stub::{Behaviour, Stub};
 use serde_json::json;
 
@@ -223,21 +224,25 @@ async fn what_envoy_itself_has_no_room_for_is_told_as_not_sent_and_is_no_fault_o
     })
     .await;
     world.primary.set(Behaviour::Delay { ms: 2000 });
-    let waiting: Vec<_> = (0..2)
-        .map(|_| {
-            let client = world.client.clone();
-            tokio::spawn(async move { client.call("sql", json!({"sql": "select 1"})).await })
-        })
-        .collect();
-    let queued = |metrics: &dualpath_lab::metrics::Metrics| {
-        let of = |name: &str| metrics.sum(name, &[("envoy_cluster_name", "primary")]);
-        of("envoy_cluster_upstream_rq_pending_active") == 1.0 && of("envoy_cluster_upstream_rq_active") == 1.0
+    let call = || {
+        let client = world.client.clone();
+        tokio::spawn(async move { client.call("sql", json!({"sql": "select 1"})).await })
     };
-    let (metrics, held) = world.envoy.metrics_until(queued).await.expect("metrics");
-    assert!(held, "{metrics:?}");
+    // One after the other: a call that has no connection yet waits as well.
+    let answered = call();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while world.calls()[0] < 1 {
+        assert!(Instant::now() < deadline, "a call reaches the first server");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let queued = call();
+    let waits = "envoy_cluster_upstream_rq_pending_active";
+    let is_queued = |metrics: &Metrics| metrics.sum(waits, &[("envoy_cluster_name", "primary")]) == 1.0;
+    let (_, held) = world.envoy.metrics_until(is_queued).await.expect("metrics");
+    assert!(held, "the second call waits for the connection");
     let refused = world.client.call("sql", json!({"sql": "select 1"})).await;
-    assert_eq!(refused.error()["data"]["reason"], "UPSTREAM_FAILED", "{}", refused.response_text());
-    for call in waiting {
+    assert_eq!(refused.error()["data"]["reason"], "NO_PATH", "{}", refused.response_text());
+    for call in [answered, queued] {
         assert_eq!(
             call.await.expect("a call").served_by().as_deref(),
             Some("primary"),
