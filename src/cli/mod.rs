@@ -14,6 +14,7 @@ mod migrate;
 mod output;
 mod pat;
 pub mod render;
+pub mod rules;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ enum Command {
     Keys(keys::Args),
     Migrate(migrate::Args),
     Render(render::Args),
+    Rules(rules::Args),
     Pat(pat::Args),
 }
 
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Pat(args) => pat::run(&args),
     }
 }

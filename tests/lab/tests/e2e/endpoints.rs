@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use dualpath::cli::rules::groups;
+use dualpath::registry::Registry;
 use dualpath_lab::envoy::free_ports;
 use dualpath_lab::metrics::Metrics;
 use dualpath_lab::stub::{Behaviour, Stub};
@@ -180,6 +182,28 @@ async fn a_forward_proxy_resolves_the_name_and_a_refusal_of_it_sends_the_call_on
     assert_eq!(since(before, world.calls()), [0, 1, 0]);
 }
 
+/// What the recording rules read is what Envoy has, for each server; and this one has so many connections in use.
+async fn rules_find(world: &World, server: &str, in_use: f64) {
+    let registry = Registry::from_wire(world.registry.tree()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let rules = groups(&registry)["groups"][0]["rules"].to_string().replace('\\', "");
+    let metrics = world.envoy.metrics().await.expect("metrics");
+    let mut stats = 0;
+    for part in rules.split("envoy_cluster_upstream_").skip(1) {
+        let (stat, rest) = part.split_once("{envoy_cluster_name=~\"").expect("a choice of clusters");
+        let (clusters, _) = rest.split_once('"').expect("its end");
+        for cluster in clusters.split('|') {
+            let name = format!("envoy_cluster_upstream_{stat}");
+            assert!(metrics.value(&name, &[("envoy_cluster_name", cluster)]).is_some(), "{name} of {cluster}");
+            stats += 1;
+        }
+    }
+    assert!(stats > 0, "{rules}");
+    for stat in ["cx_active", "rq_active"] {
+        let name = format!("envoy_cluster_upstream_{stat}");
+        assert_eq!(metrics.value(&name, &[("envoy_cluster_name", server)]), Some(in_use), "{stat}");
+    }
+}
+
 /// The first server hangs: what it has room for waits for it, and what it has none for is answered at once.
 #[tokio::test]
 async fn a_full_pool_sends_the_call_to_the_next_server_at_once() {
@@ -202,6 +226,7 @@ async fn a_full_pool_sends_the_call_to_the_next_server_at_once() {
         assert!(Instant::now() < deadline, "two calls reach the first server");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    rules_find(&world, "primary", 2.0).await;
     for _ in 0..5 {
         let reply = client.call("sql", json!({"sql": "select 1"})).await;
         assert_eq!(reply.served_by().as_deref(), Some("secondary"), "{}", reply.response_text());
