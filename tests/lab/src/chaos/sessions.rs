@@ -114,9 +114,10 @@ impl Clients {
                 let left = session
                     .left
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(1)));
-                if left.unwrap_or_default() % LISTENS_EVERY == 1 && session.id.is_some() {
+                let listens = left.unwrap_or_default() % LISTENS_EVERY == 1 && session.id.is_some();
+                // Whoever waits for this behind one who wants to write would wait for ever: that one waits for us.
+                if let Some(Ok(stays)) = listens.then(|| Arc::clone(place).try_read_owned()) {
                     let this = Arc::clone(self);
-                    let stays = Arc::clone(place).read_owned().await;
                     self.streams.lock().unwrap().push(tokio::spawn(async move { this.listen(stays).await }));
                 }
                 return entered;
