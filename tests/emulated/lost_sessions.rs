@@ -154,6 +154,18 @@ fn another_worker_finds_the_session_where_it_has_moved() {
 }
 
 #[test]
+fn a_session_that_a_call_joins_and_that_is_lost_too_is_opened_there_again() {
+    let process = Process::new();
+    let world = World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    let session = initialize(&world, [UP, UP]);
+    ask(&world, &session, [DOWN, UP]);
+    drop(world);
+    let other = World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    let played = ask(&other, &session, [DOWN, Behaviour::Reply(restarted)]);
+    assert_eq!((served_by(&played).as_str(), opened(&played).len()), ("mcp-b", 2));
+}
+
+#[test]
 fn another_envoy_opens_a_session_of_its_own() {
     let one = World::new();
     let session = initialize(&one, [UP, UP]);

@@ -70,7 +70,6 @@ pub fn enter(call: &mut Call, session: Session) {
     {
         call.session = session;
     }
-    call.opening = Opening::Opened;
 }
 
 /// How the client of this session id has introduced itself, in short.
