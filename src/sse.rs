@@ -8,6 +8,8 @@
 pub struct Event {
     /// Its `data` lines, joined by LF.
     pub data: Vec<u8>,
+    /// Its type, where that is another than `message`; empty else.
+    pub kind: Vec<u8>,
     /// Whether its type is `message`, as it is where none is named. Every client of MCP passes over the others, which
     /// servers send to show that they are alive.
     pub is_message: bool,
@@ -30,8 +32,8 @@ pub struct Scanner {
     in_event: bool,
     /// Data of the unfinished event; `None` while it has no data line.
     data: Option<Vec<u8>>,
-    /// Whether the unfinished event names another type than `message`.
-    is_other: bool,
+    /// The type that the unfinished event names, where it is another than `message`.
+    kind: Vec<u8>,
     /// Whether the unfinished event has an id.
     has_id: bool,
     /// Whether an event had an id.
@@ -61,9 +63,9 @@ impl Scanner {
             if line.is_empty() {
                 self.in_event = false;
                 self.resumable |= std::mem::take(&mut self.has_id);
-                let is_message = !std::mem::take(&mut self.is_other);
+                let kind = std::mem::take(&mut self.kind);
                 if let Some(data) = self.data.take() {
-                    return Some(Event { data, is_message });
+                    return Some(Event { data, is_message: kind.is_empty(), kind });
                 }
                 continue;
             }
@@ -79,7 +81,8 @@ impl Scanner {
                     data.extend_from_slice(value);
                 }
                 (b"data", data) => *data = Some(value.to_vec()),
-                (b"event", _) => self.is_other = !matches!(value, b"" | b"message"),
+                (b"event", _) if value == b"message" => self.kind.clear(),
+                (b"event", _) => self.kind = value.to_vec(),
                 (b"id", _) => self.has_id = !value.is_empty(),
                 _ => {}
             }
@@ -273,7 +276,9 @@ mod tests {
                 if line.is_empty() {
                     if !data.is_empty() {
                         let data = std::mem::take(&mut data).join("\n").into_bytes();
-                        found.push(Event { data, is_message: matches!(kind, "" | "message") });
+                        let is_message = matches!(kind, "" | "message");
+                        let kind = if is_message { Vec::new() } else { kind.as_bytes().to_vec() };
+                        found.push(Event { data, kind, is_message });
                     }
                     kind = "";
                 } else if name == "data" {

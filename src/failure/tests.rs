@@ -212,7 +212,7 @@ fn a_text_of_the_callers_own_does_not_have_the_call_sent_again() {
 }
 
 fn message(data: &str) -> Event {
-    Event { data: data.as_bytes().to_vec(), is_message: true }
+    Event { data: data.as_bytes().to_vec(), kind: Vec::new(), is_message: true }
 }
 
 /// Servers and gateways keep streams alive by events of their own, with `{}` or a time as data. No client reads them.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::events::{self, Run, is_stream};
 use super::place::json_string;
 use super::render::Unfilled;
 use super::request::CallerError;
@@ -110,7 +111,14 @@ pub fn answer(mapping: &Mapping, status: u16, body: &[u8]) -> Result<ToolAnswer,
             status,
             body,
         )),
-        200..=299 => success(mapping, body),
+        200..=299 => {
+            let run = if is_stream(body) { events::read(body) } else { Run::Document(body.into()) };
+            match run {
+                Run::Document(document) => success(mapping, &document),
+                Run::Failed(error) => Ok(failure(&mapping.answer.error, "the API's run failed", status, &error)),
+                Run::Broken => Err(AnswerError::Unreadable("its stream ended before its last event".to_owned())),
+            }
+        }
         401 | 407 | 429 => Err(AnswerError::Status(status)),
         400..=499 => Ok(failure(&mapping.answer.error, "the API refused the call", status, body)),
         _ => Err(AnswerError::Status(status)),

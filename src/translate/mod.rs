@@ -22,10 +22,14 @@
 //!
 //! `{"$first": [a, b, ...]}` is the first of the templates that is present.
 //!
+//! An answer that is a stream of events, as agents give, is the document `{"text": ..., "response": ...}`: the text of its
+//! `response.text` events, and the data of its last, `response`.
+//!
 //! Request templates know `arguments`, `with` and `call.uuid`; answer templates know `response` and `with`. In a path a
 //! value is always exactly one segment (or part of one), in a query exactly one value, in a header one line.
 
 mod answer;
+mod events;
 mod place;
 mod preset;
 mod read;

@@ -2,6 +2,8 @@
 //!
 //! `snowflake.sql` sends the statement as it is. The managed MCP server's own `read_only` setting does not exist in the
 //! SQL API: what a statement may do is decided by the role of the credential, or by `with: {role: ...}`.
+//!
+//! `snowflake.agent` asks for a stream, as an agent works for minutes and a silent connection is cut by somebody on the way.
 
 use std::sync::LazyLock;
 
@@ -14,14 +16,17 @@ use crate::wire::Node;
 use crate::wire::Problems;
 
 /// Names, and what follows `rest:` after `server` in a tool that would spell the preset out.
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 6] = [
+    ("snowflake.agent", include_str!("presets/snowflake.agent.json")),
+    ("snowflake.analyst", include_str!("presets/snowflake.analyst.json")),
     ("snowflake.complete", include_str!("presets/snowflake.complete.json")),
+    ("snowflake.embed", include_str!("presets/snowflake.embed.json")),
     ("snowflake.search", include_str!("presets/snowflake.search.json")),
     ("snowflake.sql", include_str!("presets/snowflake.sql.json")),
 ];
 
 /// The same, as trees: a thousand tools may name one of them.
-static TREES: LazyLock<[Value; 3]> =
+static TREES: LazyLock<[Value; 6]> =
     LazyLock::new(|| PRESETS.map(|(_, json)| serde_json::from_str(json).unwrap_or_default()));
 
 /// The preset that `node` names.

@@ -30,8 +30,10 @@ fn received(mapping: &Mapping, body: Value) -> Value {
 fn every_preset_is_a_sound_mapping() {
     for (name, json) in PRESETS {
         let mut wire: Value = serde_json::from_str(json).unwrap();
-        if name == "snowflake.search" {
-            wire["with"] = json!({"database": "D", "schema": "S", "service": "V"});
+        match name {
+            "snowflake.search" => wire["with"] = json!({"database": "D", "schema": "S", "service": "V"}),
+            "snowflake.agent" => wire["with"] = json!({"database": "D", "schema": "S", "agent": "A"}),
+            _ => {}
         }
         // Spelled out in a registry, a preset means the same as named.
         let named = preset(name, wire.get("with").cloned().unwrap_or(json!({})));
@@ -140,10 +142,74 @@ fn a_completion_is_its_first_choices_text_with_the_usage_beside_it() {
 }
 
 #[test]
+fn a_question_to_the_analyst_is_its_interpretation_and_the_statement() {
+    let analyst = preset("snowflake.analyst", json!({"semantic_view": "DB.S.SALES"}));
+    let (made, body) = sent(&analyst, json!({"message": "How much?"}));
+    assert_eq!(made.path_and_query, "/api/v2/cortex/analyst/message");
+    let asked = json!([{"role": "user", "content": [{"type": "text", "text": "How much?"}]}]);
+    assert_eq!(body, json!({"messages": asked, "semantic_view": "DB.S.SALES", "stream": false}));
+    let statement = json!({"type": "sql", "statement": "SELECT 1", "confidence": {"verified_query_used": null}});
+    let suggestions = json!({"type": "suggestions", "suggestions": ["a", "b"]});
+    for (item, text) in [(statement, "SELECT 1"), (suggestions, r#"["a","b"]"#)] {
+        let content = json!([{"type": "text", "text": "This is about sales"}, item]);
+        let message = json!({"role": "analyst", "content": content});
+        let got = received(&analyst, json!({"message": message, "request_id": "r", "warnings": []}));
+        assert_eq!(got["content"][0]["text"], "This is about sales");
+        assert_eq!(got["content"][1]["text"], text);
+        assert_eq!(got["structuredContent"], json!({"content": content}));
+        assert_eq!(got["_meta"], json!({"request_id": "r"}));
+    }
+}
+
+#[test]
+fn an_agents_run_is_one_result() {
+    let agent = preset("snowflake.agent", json!({"database": "D", "schema": "S", "agent": "A"}));
+    let (made, body) = sent(&agent, json!({"message": "Why?", "thread_id": 7}));
+    assert_eq!(made.path_and_query, "/api/v2/databases/D/schemas/S/agents/A:run");
+    assert!(made.headers.contains(&("accept".to_owned(), "application/json, text/event-stream".to_owned())));
+    assert_eq!((&body["stream"], &body["thread_id"]), (&json!(true), &json!(7)));
+    let usage = json!({"tokens_consumed": [{"model_name": "m", "input_tokens": {"total": 90071992547409931u64}}]});
+    let last = json!({"role": "assistant", "content": [{"type": "text", "text": "Because."}],
+        "metadata": {"usage": usage}, "run_id": "run-1"});
+    let stream = format!(
+        "event: response.status\ndata: {{\"status\":\"planning\"}}\n\nevent: response.text\ndata: {{\"text\":\"Because.\"}}\n\nevent: response\ndata: {last}\n\n"
+    );
+    let read = |body: &str| answer(&agent, 200, body.as_bytes());
+    for body in [stream.as_str(), &last.to_string()] {
+        let got: Value = serde_json::from_str(read(body).unwrap().result()).unwrap();
+        assert!(got["content"][0]["text"].as_str().unwrap().contains("Because."), "{got}");
+        assert_eq!(got["_meta"], json!({"usage": usage, "run_id": "run-1"}));
+    }
+    let failed =
+        read("event: error\ndata: {\"code\":\"399504\",\"message\":\"no warehouse\",\"request_id\":\"r\"}\n\n")
+            .unwrap();
+    assert!(failed.is_error());
+    assert!(failed.result().contains("code 399504): no warehouse\\nrequest-id: r"), "{}", failed.result());
+    assert!(read("event: response.text\ndata: {\"text\":\"Bec\"}\n\n").is_err(), "it has ended too early");
+}
+
+#[test]
+fn texts_are_embedded_one_or_many() {
+    let embed = preset("snowflake.embed", json!({"model": "e5-base-v2"}));
+    let (made, body) = sent(&embed, json!({"text": "a"}));
+    assert_eq!(made.path_and_query, "/api/v2/cortex/inference:embed");
+    assert_eq!(body, json!({"model": "e5-base-v2", "text": ["a"]}));
+    assert_eq!(sent(&embed, json!({"texts": ["a", "b"]})).1["text"], json!(["a", "b"]));
+    let data = json!([{"object": "embedding", "embedding": [[0.25, -1e-7]], "index": 0}]);
+    let answer = json!({"object": "list", "data": data, "model": "e5-base-v2", "usage": {"total_tokens": 2}});
+    let got = received(&embed, answer);
+    assert_eq!(got["structuredContent"], json!({"data": data}));
+    assert_eq!(got["_meta"], json!({"model": "e5-base-v2", "usage": {"total_tokens": 2}}));
+}
+
+#[test]
 fn an_unknown_preset_or_constant_is_refused_with_the_known_ones() {
     let (mapping, problems) = read_mapping(&json!({"preset": "snowflake.serch", "method": "GET"}));
     assert_eq!(mapping, None);
-    assert_eq!(problems[0].rule, "must be one of snowflake.complete, snowflake.search, snowflake.sql");
+    assert_eq!(
+        problems[0].rule,
+        "must be one of snowflake.agent, snowflake.analyst, snowflake.complete, snowflake.embed, snowflake.search, snowflake.sql"
+    );
     assert_eq!(problems[1].path, "method");
     let (_, problems) =
         read_mapping(&json!({"preset": "snowflake.search", "with": {"database": "..", "servise": "x", "schema": "S"}}));

@@ -1,4 +1,5 @@
-//! Snowflake's REST API, as far as the direct path uses it: Cortex search, SQL statements, `inference:complete`.
+//! Snowflake's REST API, as far as the direct path uses it: Cortex search, SQL statements, completions, embeddings,
+//! the analyst and agents.
 
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub(super) fn answer(shared: &Shared, received: &Received, behaviour: &Behaviour
         ("POST", "/api/v2/statements") => statement(shared, &body),
         ("GET", path) if path.starts_with("/api/v2/statements/") => poll(shared, path),
         ("POST", "/api/v2/cortex/inference:complete") => complete(name, &body),
+        ("POST", "/api/v2/cortex/inference:embed") => embed(&body),
+        ("POST", "/api/v2/cortex/analyst/message") => analyst(name, &body),
+        ("POST", path) if path.contains("/agents/") && path.ends_with(":run") => agent(name, &body),
         _ => error(404, "390404", "no such path"),
     };
     let answer = answer.header("x-snowflake-request-id", REQUEST_ID);
@@ -111,6 +115,68 @@ pub(super) fn result_set(server: &str, statement: &str) -> Value {
         },
         "data": [[selected.unwrap_or("1"), server]],
     })
+}
+
+/// The text of the last message, as analyst and agents take it.
+fn question(body: &Value) -> Option<&str> {
+    body.get("messages")?.as_array()?.last()?.pointer("/content/0/text")?.as_str()
+}
+
+/// The interpretation, then the statement.
+fn analyst(name: &str, body: &Value) -> Answer {
+    let models = ["semantic_view", "semantic_model_file", "semantic_model", "semantic_models"];
+    let (Some(question), true) = (question(body), models.iter().any(|model| body.get(model).is_some())) else {
+        return error(400, "392700", "messages and a semantic model are required");
+    };
+    let content = json!([
+        { "type": "text", "text": format!("{name} takes this for: {question}") },
+        { "type": "sql", "statement": "SELECT 1", "confidence": { "verified_query_used": null } },
+    ]);
+    let message = json!({ "role": "analyst", "content": content });
+    let metadata = json!({ "model_names": ["m"], "question_category": "CLEAR_SQL" });
+    Answer::json(
+        200,
+        json!({ "message": message, "request_id": REQUEST_ID, "warnings": [], "response_metadata": metadata }),
+    )
+}
+
+/// Streams unless told not to. A question that says `fail` ends with an error.
+fn agent(name: &str, body: &Value) -> Answer {
+    let Some(question) = question(body) else { return error(400, "399504", "messages are required") };
+    let text = format!("{name} says: {question}");
+    let usage = json!({ "tokens_consumed": [{ "model_name": "m", "input_tokens": { "total": 7 }, "output_tokens": { "total": 5 } }] });
+    let whole = json!({
+        "role": "assistant", "run_id": REQUEST_ID, "metadata": { "usage": usage },
+        "content": [{ "type": "thinking", "thinking": { "text": "hm" } }, { "type": "text", "text": text }],
+    });
+    if body.get("stream") == Some(&Value::Bool(false)) {
+        return Answer::json(200, whole);
+    }
+    let typed = |kind: &str, data: Value| format!("event: {kind}\ndata: {data}\n\n");
+    let begun = Answer::stream()
+        .send(typed("response.status", json!({ "status": "planning", "message": "Planning the next steps" })))
+        .send(typed("response.thinking.delta", json!({ "content_index": 0, "text": "hm" })));
+    if question.contains("fail") {
+        let error = json!({ "code": "399504", "message": "No tool result received", "request_id": REQUEST_ID });
+        return begun.send(typed("error", error));
+    }
+    begun
+        .send(typed("response.text.delta", json!({ "content_index": 1, "text": text })))
+        .send(typed("response.text", json!({ "content_index": 1, "text": text })))
+        .send(typed("response", whole))
+}
+
+fn embed(body: &Value) -> Answer {
+    let (Some(model), Some(texts)) = (body.get("model"), body.get("text").and_then(Value::as_array)) else {
+        return error(400, "390142", "model and text are required");
+    };
+    let data: Vec<_> = (0..texts.len())
+        .map(|index| json!({ "object": "embedding", "embedding": [[0.25, -0.5]], "index": index }))
+        .collect();
+    Answer::json(
+        200,
+        json!({ "object": "list", "data": data, "model": model, "usage": { "total_tokens": texts.len() } }),
+    )
 }
 
 /// Streams unless told not to, which is the endpoint's default.
