@@ -29,6 +29,7 @@ pub mod call;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod credential;
+pub mod discovery;
 pub mod drill;
 pub mod failure;
 pub mod held;

@@ -9,7 +9,7 @@
 //! A tool vouches for itself by `readOnlyHint: true` or `idempotentHint: true`. No other hint helps, and a tool without
 //! annotations is not vouched for.
 //!
-//! The answers to `tools/list` that clients ask for are the only source. A first page replaces what was known of its
+//! The answers to `tools/list` that clients and the prober ask for are the only source. A first page replaces what was known of its
 //! server, later pages add to it. What is known lies in the host's shared data under one key per server, so that all
 //! workers know it, and is forgotten after a time.
 

@@ -6,6 +6,6 @@ pub(super) fn fnv1a_32(bytes: &[u8]) -> u32 {
 }
 
 /// The same with more bits, for keys that must not meet.
-pub(super) fn fnv1a_64(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn fnv1a_64(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }

@@ -28,6 +28,7 @@ mod window;
 pub use cached_view::{CachedView, VIEW_MS};
 pub use counters::{Counters, Event};
 pub use driver::{Admission, Breaker, FLUSH_AFTER_MS, Look};
+pub(crate) use fingerprint::fnv1a_64;
 pub use policy::{LastResort, Mode, Policy, Ramp, Slow};
 pub use record::{Lease, Reason, Record, State, Ticket};
 pub use results::{CallResult, Delta, Outcome, ProbeResult};

@@ -28,6 +28,10 @@ pub enum Question {
     Ping,
     /// A request of a version without a handshake that is not as it has to be.
     Faulty(Fault),
+    /// A call of a tool that is not allowed (`listener.allowed_tools`), or that names none.
+    NotAllowed(Option<Box<str>>),
+    /// What can't be looked into, where not every tool is allowed.
+    Opaque,
     /// One of these, with parameters that can't be read.
     Unreadable(InvalidParams),
     /// A notification, which wants no answer.
@@ -36,6 +40,9 @@ pub enum Question {
         initialized: bool,
     },
 }
+
+/// So much is said again of the name of a tool that is not allowed, in characters.
+const LONGEST_NAME: usize = 128;
 
 /// The gate's own answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +97,12 @@ impl Question {
 
     /// Whether it is one that no server needs to be asked, as each would have to refuse it.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Question::Faulty(fault) if fault.is_certain())
+        self.is_about_tools() || matches!(self, Question::Faulty(fault) if fault.is_certain())
+    }
+
+    /// Whether it is refused for the tools that are allowed.
+    pub fn is_about_tools(&self) -> bool {
+        matches!(self, Question::NotAllowed(_) | Question::Opaque)
     }
 
     /// Whether only an MCP server may act on the request, if it knows better.
@@ -112,7 +124,15 @@ impl Question {
     /// The answer to request `id`, which a message that wants none need not have. `tools` are the MCP `Tool` objects to
     /// list.
     pub fn answer(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item: Serialize>) -> LocalAnswer {
-        let Some(id) = id else { return LocalAnswer::Accepted };
+        let Some(id) = id else {
+            if self != Question::Opaque {
+                return LocalAnswer::Accepted;
+            }
+            let why =
+                "not every tool is allowed here (listener.allowed_tools), so a body must be one plain JSON-RPC message";
+            let body = jsonrpc::error(None, ErrorCode::InvalidParams, why, &Details::default());
+            return LocalAnswer::Reply { status: 400, body, opens_session: false };
+        };
         let mut status = 200;
         let body = match &self {
             Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(*version)),
@@ -123,6 +143,12 @@ impl Question {
             }
             Question::ForeignCursor => refusal(id, "the cursor is not known here; list from the beginning"),
             Question::Unreadable(why) => refusal(id, &why.to_string()),
+            // As every SDK's server words it.
+            Question::NotAllowed(Some(name)) => {
+                let shown: String = name.chars().take(LONGEST_NAME).collect();
+                refusal(id, &["Unknown tool: ", &shown].concat())
+            }
+            Question::NotAllowed(None) | Question::Opaque => refusal(id, &InvalidParams::NoName.to_string()),
             Question::Ping | Question::Notification { .. } => jsonrpc::result(id, &Empty {}),
             Question::Faulty(fault) => {
                 let code = code_of(fault);

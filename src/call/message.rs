@@ -3,6 +3,7 @@
 use super::Session;
 use super::local::Question;
 use super::route::Route;
+use crate::discovery::Called;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
 use crate::mcp::{
@@ -48,7 +49,10 @@ pub struct Message<'r> {
     pub route: Route<'r>,
     /// Whether it may be executed twice.
     pub replay: Replay,
-    /// Which part of a list of tools it asks for, where any server is trusted to teach us by it.
+    /// The tool that it calls, where the registry doesn't know it and any server that does can answer.
+    pub unknown_tool: Option<Box<str>>,
+    /// Which part of a list of tools it asks for, where the answer is read: a server is trusted to teach us by it, or not
+    /// every tool is allowed.
     pub tools_page: Option<Page>,
     /// Of `initialize`: how the client introduces itself, in short; empty if that can't be carried.
     pub introduction: Option<Box<str>>,
@@ -70,6 +74,13 @@ impl<'r> Message<'r> {
         let incoming = parse(body);
         let mut message = match &incoming {
             Incoming::Request(request) => Self::request(request, mirror, registry, vouch),
+            Incoming::Notification(method, _)
+                if method == "tools/call" && registry.listener.allowed_tools.restricts() =>
+            {
+                // Not even a server that takes it for a call is to see it.
+                let question = Some(Question::NotAllowed(None));
+                Message { question, ..Message::bare(Kind::Notification, Task::Protocol) }
+            }
             Incoming::Notification(method, params) => {
                 let route = if is_for_one_server(method) { Route::Issuer(None) } else { Route::AnyMcp };
                 let cancels = cancelled(method, *params);
@@ -78,7 +89,7 @@ impl<'r> Message<'r> {
             Incoming::Response => {
                 Message { route: Route::Issuer(None), ..Message::bare(Kind::Notification, Task::Protocol) }
             }
-            Incoming::Batch | Incoming::Invalid(_) => Message::opaque(),
+            Incoming::Batch | Incoming::Invalid(_) => Message::opaque(registry),
         };
         if message.question.is_none() && !matches!(message.task, Task::Tool(_)) {
             message.question = Question::of(&incoming);
@@ -87,8 +98,9 @@ impl<'r> Message<'r> {
     }
 
     /// A body that is not looked into.
-    pub fn opaque() -> Self {
-        Message::bare(Kind::Opaque, Task::Other)
+    pub fn opaque(registry: &Registry) -> Self {
+        let question = registry.listener.allowed_tools.restricts().then_some(Question::Opaque);
+        Message { question, ..Message::bare(Kind::Opaque, Task::Other) }
     }
 
     /// A GET or DELETE, which concerns the session of one server. `listens`: it is a GET.
@@ -102,6 +114,14 @@ impl<'r> Message<'r> {
         self
     }
 
+    /// The tool that it calls, if any server that has it may answer.
+    pub fn called(&self) -> Option<Called<'_>> {
+        match (self.route, self.task) {
+            (Route::Tool(_), Task::Tool(position)) => Some(Called::At(position)),
+            _ => self.unknown_tool.as_deref().map(Called::Named),
+        }
+    }
+
     fn bare(kind: Kind, task: Task) -> Self {
         Message {
             kind,
@@ -109,6 +129,7 @@ impl<'r> Message<'r> {
             task,
             route: Route::AnyMcp,
             replay: Replay::Batch,
+            unknown_tool: None,
             tools_page: None,
             introduction: None,
             question: None,
@@ -137,7 +158,14 @@ impl<'r> Message<'r> {
         };
         let has_cursor = params.as_ref().is_ok_and(|params| params.has_cursor);
         let page = if has_cursor { Page::Later } else { Page::First };
-        let teaches = || registry.servers.iter().any(|server| server.trust_annotations);
+        let allowed = &registry.listener.allowed_tools;
+        // Of a list somebody learns, or something is taken out.
+        let is_read = || allowed.restricts() || registry.servers.iter().any(|server| server.trust_annotations);
+        let is_allowed = match tool {
+            Some((_, tool)) => tool.is_allowed,
+            None => !allowed.restricts() || name.is_some_and(|name| allowed.allows(name)),
+        };
+        let refused = (method == Method::ToolsCall && !is_allowed).then(|| Question::NotAllowed(name.map(Into::into)));
         Message {
             id: Some(request.id.to_owned()),
             route: match tool {
@@ -147,11 +175,12 @@ impl<'r> Message<'r> {
                 _ => Route::AnyMcp,
             },
             replay,
+            unknown_tool: name.filter(|_| task == Task::Other && !is_bound).map(Into::into),
             listens: request.method == "subscriptions/listen",
-            tools_page: (method == Method::ToolsList && teaches()).then_some(page),
+            tools_page: (method == Method::ToolsList && is_read()).then_some(page),
             introduction: (method == Method::Initialize)
                 .then(|| introduction::shorten(request.params).unwrap_or_default().into()),
-            question: fault(mirror, &request.method, params.as_ref().ok()).map(Question::Faulty),
+            question: refused.or_else(|| fault(mirror, &request.method, params.as_ref().ok()).map(Question::Faulty)),
             ..Message::bare(Kind::Request, task)
         }
     }

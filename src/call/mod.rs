@@ -125,7 +125,7 @@ pub struct Call {
     pub tool: Option<Called>,
     /// Whether it may be sent again after it may have been executed.
     pub replay: Replay,
-    /// Which part of a list of tools it asks for, where a server is trusted to teach us by it.
+    /// Which part of a list of tools it asks for, where the answer is read.
     pub tools_page: Option<Page>,
     /// Of `initialize`, whose answer alone may bring its client a session: how the client introduces itself, in short; empty
     /// if that can't be carried.
@@ -205,6 +205,16 @@ impl Call {
             Session::Gate => true,
             Session::Server { owner, .. } => server.is_some_and(|server| server != owner),
         }
+    }
+
+    /// The first server of the operator's order that can have the tool: `first`, unless it is known not to.
+    pub fn first_choice_of(&self, first: Option<ServerIndex>) -> Option<ServerIndex> {
+        let lacks = |skipped: &&story::Skipped| skipped.why == story::Skip::NotListed;
+        if !self.skipped.iter().filter(lacks).any(|skipped| Some(skipped.server) == first) {
+            return first;
+        }
+        let next = self.skipped.iter().find(|skipped| !lacks(skipped) && skipped.at == 0);
+        next.map(|skipped| skipped.server).or(self.flight.hops().first()?.index)
     }
 
     /// The hops' servers, in order.

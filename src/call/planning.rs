@@ -12,6 +12,7 @@ use super::story::{Skip, Skipped};
 use super::time::{ClientTime, Time};
 use super::{Call, Called, Kind, Opening, Question, Task};
 use crate::breaker::Ticket;
+use crate::discovery;
 use crate::drill::Orders;
 use crate::failure::may_follow_loss;
 use crate::registry::{Registry, Server, ServerIndex, ServerKind, Tool};
@@ -50,6 +51,9 @@ pub struct Surroundings<'s, B> {
     pub breakers: B,
     /// The servers that are to fail for the call.
     pub drill: &'s Orders,
+    /// Whether a server is known not to have the tool that is called. Asked only of calls that any server may answer which
+    /// has it. The last word: the client is in a session of the server's.
+    pub lacks: &'s dyn Fn(ServerIndex, discovery::Called<'_>, bool) -> bool,
     /// Whether MCP servers may be used at all.
     pub mcp_enabled: bool,
     /// The monotonic clock.
@@ -75,6 +79,20 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     if message.question.as_ref().is_some_and(Question::is_faulty) {
         servers.retain(|at| registry.server(*at).is_some_and(|server| server.kind == ServerKind::Mcp));
     }
+    let mut unlisted = Vec::new();
+    if let Some(called) = message.called() {
+        let has = |server: &ServerIndex| !(around.lacks)(*server, called, owner == Some(*server));
+        // If all lack it the first says so itself, in its own words.
+        if servers.iter().any(has) {
+            servers.retain(|server| {
+                let has = has(server);
+                if !has {
+                    unlisted.push(Skipped { server: *server, why: Skip::NotListed, at: 0 });
+                }
+                has
+            });
+        }
+    }
     let tool = message.route.tool();
     let waits = client_time(registry, client, tool);
     if message.kind != Kind::Session && waits.is_over(around.now_ms) {
@@ -86,6 +104,10 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         last_resort: message.question.is_none() && message.kind != Kind::Session,
     };
     let Admitted { hops: admitted, mut skipped } = admit(&servers, terms, &mut around.breakers);
+    if !unlisted.is_empty() {
+        unlisted.append(&mut skipped);
+        skipped = unlisted;
+    }
     if !around.mcp_enabled {
         let off = chain(registry, message.route, owner, true).into_iter().filter(|server| !servers.contains(server));
         skipped.splice(0..0, off.map(|server| Skipped { server, why: Skip::KillSwitch, at: 0 }));

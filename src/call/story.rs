@@ -16,6 +16,8 @@ pub enum Skip {
     KillSwitch,
     /// It has no credential that may be sent, or its breaker is held open by hand.
     Unusable,
+    /// It is known not to have the tool.
+    NotListed,
     /// Its breaker refuses.
     Open,
     /// It has only just come back, and this call is not of its share yet.
@@ -147,6 +149,7 @@ impl<'c> Told<'c> {
             Skip::KillSwitch => "kill_switch",
             Skip::Unusable if server.breaker.mode == Mode::ForcedOpen => "forced_open",
             Skip::Unusable => "no_credential",
+            Skip::NotListed => "not_listed",
             Skip::Open => "open",
             Skip::Ramp => "ramp",
             Skip::Full => "full",

@@ -8,6 +8,7 @@ mod attempt;
 mod calls;
 mod clock;
 mod crossing;
+mod discoverer;
 mod endpoints;
 mod gate;
 mod header_map;

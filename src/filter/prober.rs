@@ -11,6 +11,7 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext};
 
 use super::clock;
+use super::discoverer::Discoverer;
 use super::host::{self, Body, Headers, NotDispatched};
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
@@ -45,6 +46,7 @@ pub struct Prober {
     schedules: Vec<Schedule>,
     under_way: Vec<UnderWay>,
     credentials: CredentialWatch,
+    discoverer: Discoverer,
     /// How many more looks may follow each other quickly.
     quick: u8,
 }
@@ -66,9 +68,11 @@ impl Prober {
         });
         let schedules = vec![Schedule::default(); vm.registry.servers.len()];
         let credentials = CredentialWatch::new(Rc::clone(&vm));
+        let pass = vm::probe_pass();
         Prober {
+            discoverer: Discoverer::new(Rc::clone(&vm), pass.clone()),
             vm,
-            pass: vm::probe_pass(),
+            pass,
             candidate,
             schedules,
             under_way: Vec::new(),
@@ -109,6 +113,11 @@ impl Prober {
                 self.probe(index, server, probe, &view, now);
             }
         }
+        let mut is_well = |index| {
+            let view = vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now));
+            view.is_some_and(|view| view.state == State::Closed)
+        };
+        self.discoverer.tick(&mut is_well, now);
         vm.flush_breakers(now);
         if self.credentials.tick(clock::now_with(now)) {
             self.quick = 0;
@@ -161,7 +170,9 @@ impl Prober {
 
     /// Takes the answer to a probe. `any`: there is one, if only headers.
     pub fn answer(&mut self, token: u32, any: bool, size: usize, now: u64) {
-        let Some(at) = self.under_way.iter().position(|probe| probe.token == token) else { return };
+        let Some(at) = self.under_way.iter().position(|probe| probe.token == token) else {
+            return self.discoverer.answer(token, any, size, now);
+        };
         let UnderWay { server: index, ticket, began_ms, .. } = self.under_way.swap_remove(at);
         let vm = Rc::clone(&self.vm);
         let Some(server) = vm.registry.server(index) else { return };

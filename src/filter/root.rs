@@ -148,6 +148,7 @@ impl RootContext for Root {
                 vm.crossing.tick(now);
                 vm.credentials.tell(&EnvoySharedData, now);
                 vm.look_for_moved_sessions();
+                vm.look_for_lists(now);
                 vm::flush_all(now);
                 endpoints.tick(now);
                 vm.tell_held(now);

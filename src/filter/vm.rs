@@ -16,6 +16,7 @@ use crate::call::credentials::{Credentials, World};
 use crate::call::session;
 use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
+use crate::discovery::Seen;
 use crate::held::{Held, Holding, Total};
 use crate::registry::{Problem, Registry, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
@@ -44,6 +45,8 @@ pub struct Vm {
     pub mcp_enabled: bool,
     /// What trusted servers have said of their tools.
     annotations: RefCell<Annotations>,
+    /// Which server lists which tool.
+    pub tools: RefCell<Seen>,
     /// What this worker may still spend on sending calls again.
     pub budget: RefCell<Budget>,
     /// A breaker per server, in the registry's order.
@@ -151,6 +154,7 @@ impl Vm {
             held: HELD.with(|(held, _)| Rc::clone(held)),
             mcp_enabled: !off,
             annotations: RefCell::new(Annotations::new(&registry)),
+            tools: RefCell::new(Seen::new(&registry)),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
             breakers: RefCell::new(breakers),
             is_gates: Cell::new(false),
@@ -171,6 +175,11 @@ impl Vm {
     pub fn with_annotations<T>(&self, work: impl FnOnce(&mut Annotations, &EnvoySharedData) -> T) -> Option<T> {
         let mut annotations = self.annotations.borrow_mut();
         annotations.are_in_use().then(|| work(&mut annotations, &EnvoySharedData))
+    }
+
+    /// Looks whether what servers list has changed.
+    pub fn look_for_lists(&self, now_ms: u64) {
+        self.tools.borrow_mut().look(&EnvoySharedData, &self.registry, now_ms);
     }
 
     /// Works on a server's breaker. `None` only for an index of another registry.

@@ -26,5 +26,5 @@ mod tests;
 pub use begun::{has_begun, note_begun};
 pub use duty::Candidate;
 pub use judge::{FirstAnswer, Reply, judge};
-pub use request::{Message, farewell, request};
+pub use request::{Message, farewell, is_answer, list, notification, request};
 pub use schedule::Schedule;

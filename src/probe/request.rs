@@ -1,5 +1,7 @@
 //! What a probe sends. It goes through the server's own cluster, where the attempt filter adds the credential.
 
+use serde_json::Value;
+
 use crate::mcp::ProtocolVersion;
 use crate::registry::{HttpProbe, ProbeRequest, Server};
 
@@ -28,17 +30,7 @@ pub fn request(server: &Server, request: &ProbeRequest) -> Message {
                 format!(r#","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{INFO}}}"#);
             rpc(server, "initialize", &params)
         }
-        ProbeRequest::Discover => {
-            let version = ProtocolVersion::V2026_07_28.as_str();
-            let prefix = "io.modelcontextprotocol/";
-            let params = format!(
-                r#","params":{{"_meta":{{"{prefix}protocolVersion":"{version}","{prefix}clientInfo":{INFO},"{prefix}clientCapabilities":{{}}}}}}"#
-            );
-            let mut message = rpc(server, "server/discover", &params);
-            message.headers.push(("mcp-protocol-version", version.to_owned()));
-            message.headers.push(("mcp-method", "server/discover".to_owned()));
-            message
-        }
+        ProbeRequest::Discover => stateless(server, "server/discover", ""),
         ProbeRequest::Http(HttpProbe { method, path, body, .. }) => {
             let mut headers = head(server, method, path);
             headers.push(("accept", "application/json, */*".to_owned()));
@@ -50,6 +42,31 @@ pub fn request(server: &Server, request: &ProbeRequest) -> Message {
     }
 }
 
+/// The request that has `server` list its tools, from its beginning or from `cursor` on. `is_stateless`: in a version
+/// without a handshake.
+pub fn list(server: &Server, is_stateless: bool, cursor: Option<&str>) -> Message {
+    let cursor = cursor.map(|cursor| Value::from(cursor).to_string());
+    match (is_stateless, cursor) {
+        (true, Some(cursor)) => stateless(server, LIST, &[r#""cursor":"#, &cursor, ","].concat()),
+        (true, None) => stateless(server, LIST, ""),
+        (false, Some(cursor)) => rpc(server, LIST, &[r#","params":{"cursor":"#, &cursor, "}"].concat()),
+        (false, None) => rpc(server, LIST, ""),
+    }
+}
+
+const LIST: &str = "tools/list";
+
+/// A notification, which wants no answer.
+pub fn notification(server: &Server, method: &str) -> Message {
+    let body = [r#"{"jsonrpc":"2.0","method":""#, method, r#""}"#].concat();
+    Message { body, ..rpc(server, method, "") }
+}
+
+/// Whether this is the answer to a request of the prober's.
+pub fn is_answer(message: &Value) -> bool {
+    message.get("id").and_then(Value::as_str) == ID.get(1..ID.len().saturating_sub(1))
+}
+
 /// The request that closes the session which a probe has opened.
 pub fn farewell(server: &Server, session: String) -> Message {
     let mut headers = head(server, "DELETE", "");
@@ -59,6 +76,19 @@ pub fn farewell(server: &Server, session: String) -> Message {
 
 /// MCP's `Implementation` of the prober.
 const INFO: &str = concat!(r#"{"name":"dualpath-prober","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+
+/// A request of a version without a handshake, which says in itself and in headers who asks. `params`: what comes before.
+fn stateless(server: &Server, method: &str, params: &str) -> Message {
+    let version = ProtocolVersion::V2026_07_28.as_str();
+    let prefix = "io.modelcontextprotocol/";
+    let params = format!(
+        r#","params":{{{params}"_meta":{{"{prefix}protocolVersion":"{version}","{prefix}clientInfo":{INFO},"{prefix}clientCapabilities":{{}}}}}}"#
+    );
+    let mut message = rpc(server, method, &params);
+    message.headers.push(("mcp-protocol-version", version.to_owned()));
+    message.headers.push(("mcp-method", method.to_owned()));
+    message
+}
 
 fn rpc(server: &Server, method: &str, params: &str) -> Message {
     let mut headers = head(server, "POST", "");

@@ -4,6 +4,7 @@
 //! its references to others still text; then the references are resolved and the rules that span entities are checked. What
 //! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
+mod allowed;
 mod model;
 mod named;
 mod read;
@@ -13,6 +14,7 @@ pub(crate) mod tests;
 
 pub use crate::failure::ServerKind;
 pub use crate::wire::{Id, Problem};
+pub use allowed::AllowedTools;
 pub use model::*;
 pub use named::{HasName, Named};
 #[cfg(feature = "cli")]

@@ -16,7 +16,8 @@ pub fn identity(wire: &Value) -> u64 {
     wire.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// The sections that every attempt reads, besides the listener's word on what clients authenticate with.
+/// The sections that every attempt reads, besides what the listener says of clients' authorization
+/// and of their tools.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
 
 /// What a server says for Envoy, and for the gate alone: which calls its pool has no room for.
@@ -53,6 +54,7 @@ pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Va
 pub fn for_prober(registry: &Registry, wire: &Value) -> Value {
     let mut slice = common(wire);
     copy(wire, &mut slice, "credentials");
+    copy(wire, &mut slice, "discovery");
     slice.insert("servers".to_owned(), servers(registry, wire, |_| true));
     slice.into()
 }
@@ -76,8 +78,9 @@ fn common(wire: &Value) -> Map<String, Value> {
     for section in COMMON {
         copy(wire, &mut slice, section);
     }
-    if let Some(authorization) = wire.get("listener").and_then(|listener| listener.get("client_authorization")) {
-        slice.insert("listener".to_owned(), json!({"client_authorization": authorization}));
+    let listener = wire.get("listener").map(|listener| picked(listener, &["client_authorization", "allowed_tools"]));
+    if let Some(listener) = listener.filter(|listener| *listener != json!({})) {
+        slice.insert("listener".to_owned(), listener);
     }
     slice
 }

@@ -38,6 +38,11 @@ pub struct Family {
     pub bound: &'static str,
 }
 
+/// What only the documentation says; the module does without it.
+const fn words(text: &'static str) -> &'static str {
+    if cfg!(any(feature = "cli", test)) { text } else { "" }
+}
+
 /// The names of labels.
 pub mod label {
     /// The path that a call's answer came by.
@@ -75,7 +80,7 @@ pub const LABELS: [&str; 13] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 26] = [
+pub static FAMILIES: [&Family; 30] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -84,6 +89,10 @@ pub static FAMILIES: [&Family; 26] = [
     &DRILLS,
     &DRILL_IGNORED,
     &PROBES,
+    &TOOLS_LISTED,
+    &TOOL_DRIFT,
+    &TOOL_LISTS,
+    &TOOLS_REFUSED,
     &ALERTS,
     &REPLAY_REFUSED,
     &SESSIONS_OPENED,
@@ -109,9 +118,11 @@ pub static CALLS: Family = Family {
     name: "cortex_calls_total",
     kind: Kind::Counter,
     labels: &[MODE, TASK, STATUS],
-    meaning: "calls; mode `mcp`, `direct` or `gate`; task `protocol` for the protocol's own methods, `other` for tools \
+    meaning: words(
+        "calls; mode `mcp`, `direct` or `gate`; task `protocol` for the protocol's own methods, `other` for tools \
               that the registry doesn't name; status `success`, `fallback`, `error`, `failed`, `refused`, `cancelled`",
-    bound: "18 per task",
+    ),
+    bound: words("18 per task"),
 };
 
 /// How long calls take.
@@ -119,8 +130,10 @@ pub static LATENCY: Family = Family {
     name: "cortex_latency_ms",
     kind: Kind::Histogram,
     labels: &[MODE, TASK],
-    meaning: "how long a call takes, from the request's headers to its end; streams that last as long as a client listens are no calls",
-    bound: "3 per task",
+    meaning: words(
+        "how long a call takes, from the request's headers to its end; streams that last as long as a client listens are no calls",
+    ),
+    bound: words("3 per task"),
 };
 
 /// Calls that another server than the first choice has answered.
@@ -128,8 +141,8 @@ pub static FALLBACK: Family = Family {
     name: "cortex_fallback_total",
     kind: Kind::Counter,
     labels: &[],
-    meaning: "calls answered by another server than the operator's first choice",
-    bound: "1",
+    meaning: words("calls answered by another server than the operator's first choice"),
+    bound: words("1"),
 };
 
 /// What is held of requests and answers.
@@ -137,8 +150,8 @@ pub static HELD: Family = Family {
     name: "dualpath_held_bytes",
     kind: Kind::Gauge,
     labels: &[],
-    meaning: "bytes of requests and answers that all workers hold now; each may hold `limits.held`",
-    bound: "1",
+    meaning: words("bytes of requests and answers that all workers hold now; each may hold `limits.held`"),
+    bound: words("1"),
 };
 
 /// Messages that there was no room for.
@@ -146,9 +159,11 @@ pub static HELD_REFUSED: Family = Family {
     name: "dualpath_held_refused_total",
     kind: Kind::Counter,
     labels: &[REASON],
-    meaning: "messages beyond `limits.held`: reason `request`, refused with 503, or `answer`, passed on unjudged, or of a \
+    meaning: words(
+        "messages beyond `limits.held`: reason `request`, refused with 503, or `answer`, passed on unjudged, or of a \
               REST server given up",
-    bound: "2",
+    ),
+    bound: words("2"),
 };
 
 /// The state of a server's breaker.
@@ -156,8 +171,8 @@ pub static BREAKER_STATE: Family = Family {
     name: "cortex_circuit_breaker_state",
     kind: Kind::Gauge,
     labels: &[SERVER],
-    meaning: "0 closed, 1 open, 2 half-open",
-    bound: "1 per server",
+    meaning: words("0 closed, 1 open, 2 half-open"),
+    bound: words("1 per server"),
 };
 
 /// Attempts at servers.
@@ -165,8 +180,8 @@ pub static ATTEMPTS: Family = Family {
     name: "dualpath_attempts_total",
     kind: Kind::Counter,
     labels: &[SERVER, OUTCOME],
-    meaning: "attempts by failure class",
-    bound: "12 per server",
+    meaning: words("attempts by failure class"),
+    bound: words("12 per server"),
 };
 
 /// Attempts that were made to fail.
@@ -174,8 +189,8 @@ pub static DRILLS: Family = Family {
     name: "dualpath_drill_total",
     kind: Kind::Counter,
     labels: &[SERVER, CLASS],
-    meaning: "drilled attempts",
-    bound: "6 per server",
+    meaning: words("drilled attempts"),
+    bound: words("6 per server"),
 };
 
 /// Orders for a drill that were not followed.
@@ -183,8 +198,8 @@ pub static DRILL_IGNORED: Family = Family {
     name: "dualpath_drill_ignored_total",
     kind: Kind::Counter,
     labels: &[REASON],
-    meaning: "orders for a drill from a `source` that may not give any, or with the drill `off`",
-    bound: "2",
+    meaning: words("orders for a drill from a `source` that may not give any, or with the drill `off`"),
+    bound: words("2"),
 };
 
 /// The prober's probes.
@@ -192,8 +207,53 @@ pub static PROBES: Family = Family {
     name: "dualpath_probes_total",
     kind: Kind::Counter,
     labels: &[SERVER, OUTCOME],
-    meaning: "the prober's probes by failure class",
-    bound: "12 per server",
+    meaning: words("the prober's probes by failure class"),
+    bound: words("12 per server"),
+};
+
+/// How many tools a server lists.
+pub static TOOLS_LISTED: Family = Family {
+    name: "dualpath_tools_listed",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: words(
+        "tools in a server's list, as long as that counts; 0 while there is none, so that calls go there whatever \
+              their tool",
+    ),
+    bound: words("1 per server"),
+};
+
+/// In how many tools servers differ.
+pub static TOOL_DRIFT: Family = Family {
+    name: "dualpath_tool_drift",
+    kind: Kind::Gauge,
+    labels: &[SERVER, REASON],
+    meaning: words(
+        "tools in which a server differs from the first MCP server whose list counts: `missing` here, `extra` here, \
+              another input `schema`, other `annotations`; the log names them",
+    ),
+    bound: words("4 per server"),
+};
+
+/// Lists that were asked for.
+pub static TOOL_LISTS: Family = Family {
+    name: "dualpath_tool_lists_total",
+    kind: Kind::Counter,
+    labels: &[SERVER, REASON],
+    meaning: words("lists of tools that the prober has asked for: `whole`, or `failed`, which changes nothing"),
+    bound: words("2 per server"),
+};
+
+/// Calls of tools that are not allowed.
+pub static TOOLS_REFUSED: Family = Family {
+    name: "dualpath_tools_refused_total",
+    kind: Kind::Counter,
+    labels: &[],
+    meaning: words(
+        "messages refused by `listener.allowed_tools`: calls of tools that it does not name, and what can't be read as \
+              one message",
+    ),
+    bound: words("1"),
 };
 
 /// Attempts and probes that somebody wants to hear of.
@@ -201,8 +261,8 @@ pub static ALERTS: Family = Family {
     name: "dualpath_alerts_total",
     kind: Kind::Counter,
     labels: &[SERVER, CLASS],
-    meaning: "attempts of a class whose policy says `alert`; by default refused credentials",
-    bound: "12 per server",
+    meaning: words("attempts of a class whose policy says `alert`; by default refused credentials"),
+    bound: words("12 per server"),
 };
 
 /// Failed calls that were not sent on.
@@ -210,9 +270,11 @@ pub static REPLAY_REFUSED: Family = Family {
     name: "dualpath_replay_refused_total",
     kind: Kind::Counter,
     labels: &[TASK, REASON],
-    meaning: "failed calls that were not sent on because they may have been executed, or for want of tokens or time; \
+    meaning: words(
+        "failed calls that were not sent on because they may have been executed, or for want of tokens or time; \
               reason `budget`, `no_time`, `not_replayable`, `unknown_annotation`, `pinned`, `batch`, `unreadable`, `policy`",
-    bound: "8 per task",
+    ),
+    bound: words("8 per task"),
 };
 
 /// Sessions opened in a client's name.
@@ -220,9 +282,11 @@ pub static SESSIONS_OPENED: Family = Family {
     name: "dualpath_sessions_opened_total",
     kind: Kind::Counter,
     labels: &[SERVER],
-    meaning: "sessions opened at a server for clients that had lost their own there or elsewhere; it took the `initialize`, \
+    meaning: words(
+        "sessions opened at a server for clients that had lost their own there or elsewhere; it took the `initialize`, \
               whether or not it gave the session an id",
-    bound: "1 per server",
+    ),
+    bound: words("1 per server"),
 };
 
 /// Those of them that have left another server, or the gate.
@@ -230,8 +294,8 @@ pub static SESSIONS_MOVED: Family = Family {
     name: "dualpath_sessions_moved_total",
     kind: Kind::Counter,
     labels: &[SERVER],
-    meaning: "of these, sessions of clients whose own was another server's or the gate's: they have moved here",
-    bound: "1 per server",
+    meaning: words("of these, sessions of clients whose own was another server's or the gate's: they have moved here"),
+    bound: words("1 per server"),
 };
 
 /// How long a slot's token lives on.
@@ -239,9 +303,11 @@ pub static PAT_DAYS: Family = Family {
     name: "snowflake_pat_days_until_expiry",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "whole days until a token ends, or is as old as `max_age`, if its end is not known; only where either is known; 0 once the slot is emptied, so alert where \
+    meaning: words(
+        "whole days until a token ends, or is as old as `max_age`, if its end is not known; only where either is known; 0 once the slot is emptied, so alert where \
               `dualpath_pat_present` is 1, or on `snowflake_pat_rotation_alerts`",
-    bound: "2 per credential",
+    ),
+    bound: words("2 per credential"),
 };
 
 /// Whether a slot has a token.
@@ -249,8 +315,8 @@ pub static PAT_PRESENT: Family = Family {
     name: "dualpath_pat_present",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "1 if the slot has a token that a header can carry, 0 if it is empty or has something else",
-    bound: "2 per credential",
+    meaning: words("1 if the slot has a token that a header can carry, 0 if it is empty or has something else"),
+    bound: words("2 per credential"),
 };
 
 /// Whether a slot's token is sent.
@@ -258,9 +324,11 @@ pub static PAT_SENT: Family = Family {
     name: "dualpath_pat_sent",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "1 if the slot's token may be sent; 0 if there is none, if it has ended or not begun, or if a server has refused \
+    meaning: words(
+        "1 if the slot's token may be sent; 0 if there is none, if it has ended or not begun, or if a server has refused \
               it for certain",
-    bound: "2 per credential",
+    ),
+    bound: words("2 per credential"),
 };
 
 /// Whether it is known how long a slot's token lives on.
@@ -268,8 +336,8 @@ pub static PAT_EXPIRY_KNOWN: Family = Family {
     name: "dualpath_pat_expiry_known",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "1 if it is known when the slot's token has to be replaced, 0 if not",
-    bound: "2 per credential",
+    meaning: words("1 if it is known when the slot's token has to be replaced, 0 if not"),
+    bound: words("2 per credential"),
 };
 
 /// How urgently a credential needs a new token.
@@ -277,9 +345,11 @@ pub static PAT_ALERT: Family = Family {
     name: "snowflake_pat_rotation_alerts",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL, SEVERITY],
-    meaning: "1 while a new token is needed: `alert`, or `critical`, also when a server has none that may be sent, for \
+    meaning: words(
+        "1 while a new token is needed: `alert`, or `critical`, also when a server has none that may be sent, for \
               whatever reason",
-    bound: "2 per credential",
+    ),
+    bound: words("2 per credential"),
 };
 
 /// Whether a token lives for too long.
@@ -287,8 +357,8 @@ pub static PAT_AGE_VIOLATION: Family = Family {
     name: "dualpath_pat_age_violation",
     kind: Kind::Gauge,
     labels: &[CREDENTIAL],
-    meaning: "1 while a token lives for longer than the policy's `max_age`",
-    bound: "1 per credential",
+    meaning: words("1 while a token lives for longer than the policy's `max_age`"),
+    bound: words("1 per credential"),
 };
 
 /// Refused tokens.
@@ -296,8 +366,8 @@ pub static PAT_REJECTED: Family = Family {
     name: "dualpath_pat_rejected_total",
     kind: Kind::Counter,
     labels: &[CREDENTIAL, SLOT],
-    meaning: "tokens that a server refused",
-    bound: "2 per credential",
+    meaning: words("tokens that a server refused"),
+    bound: words("2 per credential"),
 };
 
 /// Calls that changed slots.
@@ -305,8 +375,8 @@ pub static PAT_SWITCH: Family = Family {
     name: "dualpath_pat_switch_total",
     kind: Kind::Counter,
     labels: &[CREDENTIAL, FROM, TO, REASON],
-    meaning: "calls that changed slots: `newer`, `rejected`, `expired`, `emptied`",
-    bound: "8 per credential",
+    meaning: words("calls that changed slots: `newer`, `rejected`, `expired`, `emptied`"),
+    bound: words("8 per credential"),
 };
 
 /// Answers that quote the token.
@@ -314,8 +384,8 @@ pub static PAT_QUOTED: Family = Family {
     name: "dualpath_pat_quoted_total",
     kind: Kind::Counter,
     labels: &[SERVER],
-    meaning: "answers that quoted the token which they were asked with; it was made unreadable: alert on any",
-    bound: "1 per server",
+    meaning: words("answers that quoted the token which they were asked with; it was made unreadable: alert on any"),
+    bound: words("1 per server"),
 };
 
 /// Transitions of a breaker.
@@ -323,8 +393,8 @@ pub static TRANSITIONS: Family = Family {
     name: "dualpath_breaker_transitions_total",
     kind: Kind::Counter,
     labels: &[SERVER, FROM, TO],
-    meaning: "transitions, each counted once per process",
-    bound: "9 per server",
+    meaning: words("transitions, each counted once per process"),
+    bound: words("9 per server"),
 };
 
 /// How long breakers open for.
@@ -332,8 +402,8 @@ pub static OPEN_PERIOD: Family = Family {
     name: "dualpath_breaker_open_ms",
     kind: Kind::Histogram,
     labels: &[SERVER],
-    meaning: "open periods, as they begin",
-    bound: "1 per server",
+    meaning: words("open periods, as they begin"),
+    bound: words("1 per server"),
 };
 
 /// What happens inside a breaker.
@@ -341,7 +411,9 @@ pub static BREAKER_EVENTS: Family = Family {
     name: "dualpath_breaker_events_total",
     kind: Kind::Counter,
     labels: &[SERVER, EVENT],
-    meaning: "inside the breaker: refusals by reason (`refused_open`, ...), probes (`probe_granted`, `probe_ok`, ...), \
+    meaning: words(
+        "inside the breaker: refusals by reason (`refused_open`, ...), probes (`probe_granted`, `probe_ok`, ...), \
               `last_resort`, `ramp_diverted`, `not_enforced`, stale results, write conflicts and the like",
-    bound: "22 per server",
+    ),
+    bound: words("22 per server"),
 };

@@ -81,6 +81,14 @@ pub enum Metric {
     DrillIgnored(&'static str),
     /// [`family::PROBES`]: server, outcome.
     Probes(Name, Class),
+    /// [`family::TOOLS_LISTED`]: server.
+    ToolsListed(Name),
+    /// [`family::TOOL_DRIFT`]: server, kind of difference.
+    ToolDrift(Name, &'static str),
+    /// [`family::TOOL_LISTS`]: server, what came of it.
+    ToolLists(Name, &'static str),
+    /// [`family::TOOLS_REFUSED`].
+    ToolsRefused,
     /// [`family::ALERTS`]: server, class.
     Alerts(Name, Class),
     /// [`family::REPLAY_REFUSED`]: task, reason.
@@ -135,6 +143,10 @@ impl Metric {
             Metric::Drills(..) => &family::DRILLS,
             Metric::DrillIgnored(_) => &family::DRILL_IGNORED,
             Metric::Probes(..) => &family::PROBES,
+            Metric::ToolsListed(_) => &family::TOOLS_LISTED,
+            Metric::ToolDrift(..) => &family::TOOL_DRIFT,
+            Metric::ToolLists(..) => &family::TOOL_LISTS,
+            Metric::ToolsRefused => &family::TOOLS_REFUSED,
             Metric::Alerts(..) => &family::ALERTS,
             Metric::ReplayRefused(..) => &family::REPLAY_REFUSED,
             Metric::SessionsOpened(_) => &family::SESSIONS_OPENED,
@@ -162,12 +174,13 @@ impl Metric {
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback | Metric::Held => ["", "", "", ""],
+            Metric::Fallback | Metric::Held | Metric::ToolsRefused => ["", "", "", ""],
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name)
             | Metric::OpenPeriod(name)
             | Metric::SessionsOpened(name)
             | Metric::SessionsMoved(name)
+            | Metric::ToolsListed(name)
             | Metric::PatAgeViolation(name)
             | Metric::PatQuoted(name) => [of(name), "", "", ""],
             Metric::Attempts(server, class)
@@ -175,7 +188,10 @@ impl Metric {
             | Metric::Probes(server, class)
             | Metric::Alerts(server, class) => [of(server), class.as_str(), "", ""],
             Metric::DrillIgnored(reason) => [reason, "", "", ""],
-            Metric::ReplayRefused(name, word) | Metric::BreakerEvents(name, word) => [of(name), word, "", ""],
+            Metric::ReplayRefused(name, word)
+            | Metric::BreakerEvents(name, word)
+            | Metric::ToolDrift(name, word)
+            | Metric::ToolLists(name, word) => [of(name), word, "", ""],
             Metric::Transitions(server, from, to) => [of(server), from.as_str(), to.as_str(), ""],
             Metric::PatRejected(credential, slot)
             | Metric::PatDays(credential, slot)

@@ -178,7 +178,20 @@ fn errors_are_those_of_the_source() {
 
 fn names_like_metrics(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()));
-    let ends = ["_total", "_ms", "_state", "_expiry", "_present", "_sent", "_known", "_alerts", "_violation", "_bytes"];
+    let ends = [
+        "_total",
+        "_ms",
+        "_state",
+        "_expiry",
+        "_present",
+        "_sent",
+        "_known",
+        "_alerts",
+        "_violation",
+        "_bytes",
+        "_listed",
+        "_drift",
+    ];
     let is_metric = |word: &&str| {
         ["cortex_", "dualpath_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))
             && ends.iter().any(|end| word.ends_with(end))

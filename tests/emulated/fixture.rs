@@ -29,6 +29,7 @@ pub fn registry() -> Value {
         "version": 1,
         "listener": {"address": "127.0.0.1", "port": 10000, "path": "/mcp", "error_status": "http"},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
+        "discovery": {"enabled": false},
         "breaker": {"consecutive": 5, "base_open": "5s", "max_open": "120s", "ramp": "0s"},
         "credentials": [credential("pat-mcp-a"), credential("pat-mcp-b"), credential("pat-api")],
         "servers": [

@@ -1,5 +1,6 @@
 //! The whole filter, natively, on an emulated host: see `host`.
 
+mod allowed_tools;
 mod annotations;
 mod authorization;
 mod bound;
@@ -8,6 +9,7 @@ mod budgets;
 mod callback_order;
 mod credentials;
 mod crossings;
+mod discovery;
 mod door;
 mod error_status;
 mod failover;

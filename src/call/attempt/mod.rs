@@ -3,6 +3,7 @@
 //! [`Attempt::begin`] asks the flight. [`request`] has what becomes of the request; [`response`] holds and judges the answer,
 //! as long as that takes and no longer; [`settled`] is the end of an attempt, told once.
 
+mod listed;
 mod normal;
 mod request;
 mod response;

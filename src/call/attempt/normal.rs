@@ -41,6 +41,9 @@ pub(super) fn completed(answer: &str, id: RequestId<'_>, of_event: bool) -> Opti
     Some([r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":"#, head, &content].concat().into_bytes())
 }
 
+/// What the data of an event becomes; `None` if it stays as it is.
+pub(super) type Change<'c> = dyn Fn(&str) -> Option<Vec<u8>> + 'c;
+
 /// A stream on its way to the client, event by event.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -60,7 +63,8 @@ impl Stream {
     }
 
     /// Takes the bytes that follow; what of the stream may go out: no more than `longest` bytes, unless more have come.
-    pub fn push(&mut self, bytes: &[u8], id: RequestId<'_>, longest: usize) -> Vec<u8> {
+    /// `change`: what an event's data becomes, if anything else.
+    pub fn push(&mut self, bytes: &[u8], change: &Change<'_>, longest: usize) -> Vec<u8> {
         let mut out = Vec::new();
         self.room = longest.saturating_sub(self.lines.len()).saturating_sub(bytes.len());
         for byte in bytes {
@@ -77,7 +81,12 @@ impl Stream {
             if !matches!(byte, b'\r' | b'\n') {
                 self.in_line = true;
             } else if !std::mem::take(&mut self.in_line) {
-                write(&std::mem::take(&mut self.lines), (!self.is_answered).then_some(id), &mut self.room, &mut out);
+                write(
+                    &std::mem::take(&mut self.lines),
+                    (!self.is_answered).then_some(change),
+                    &mut self.room,
+                    &mut out,
+                );
             }
         }
         out
@@ -94,8 +103,8 @@ impl Stream {
     }
 }
 
-/// Writes one event as it is to go out; with `id`, completed if it is the answer to that request and there is `room`.
-fn write(lines: &[u8], id: Option<RequestId<'_>>, room: &mut usize, out: &mut Vec<u8>) {
+/// Writes one event as it is to go out, changed if it is to be; longer only if there is `room`.
+fn write(lines: &[u8], change: Option<&Change<'_>>, room: &mut usize, out: &mut Vec<u8>) {
     let lines = lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines);
     let mut scanner = Scanner::default();
     scanner.push(lines);
@@ -104,14 +113,15 @@ fn write(lines: &[u8], id: Option<RequestId<'_>>, room: &mut usize, out: &mut Ve
     if message.data.trim_ascii() == DONE {
         return;
     }
-    let Some(json) = id.and_then(|id| completed(&String::from_utf8_lossy(&message.data), id, true)) else {
+    let Some(json) = change.and_then(|change| change(&String::from_utf8_lossy(&message.data))) else {
         return out.extend_from_slice(lines);
     };
     // What is written around each line of it is no longer than what stood there, but for one line.
-    let Some(left) = room.checked_sub(json.len().saturating_sub(message.data.len()).saturating_add(16)) else {
-        return out.extend_from_slice(lines);
-    };
-    *room = left;
+    if json.len() > message.data.len() {
+        let longer = json.len().saturating_sub(message.data.len()).saturating_add(16);
+        let Some(left) = room.checked_sub(longer) else { return out.extend_from_slice(lines) };
+        *room = left;
+    }
     let own = lines.split(|byte| matches!(byte, b'\r' | b'\n'));
     for line in own.filter(|line| !line.is_empty() && !line.starts_with(b"data")) {
         out.extend_from_slice(line);
@@ -146,7 +156,8 @@ mod tests {
 
     fn streamed(pieces: &[&str]) -> String {
         let mut stream = Stream::new(false);
-        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece.as_bytes(), id(), 1000)).collect();
+        let change = |event: &str| completed(event, id(), true);
+        let mut out: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece.as_bytes(), &change, 1000)).collect();
         out.extend(stream.rest());
         String::from_utf8(out).unwrap()
     }
@@ -203,7 +214,7 @@ mod tests {
         };
         for (stream, completed) in [(answer(200), 1), (answer(200).repeat(2), 1), (answer(400), 0), (answer(2000), 0)] {
             let longest = 1100.max(stream.len());
-            let out = Stream::new(false).push(stream.as_bytes(), id(), 1100);
+            let out = Stream::new(false).push(stream.as_bytes(), &|event| super::completed(event, id(), true), 1100);
             assert!(out.len() <= longest, "{} of {longest}", out.len());
             assert_eq!(String::from_utf8(out).unwrap().matches("structuredContent").count(), completed);
         }

@@ -5,7 +5,7 @@
 //! its end, because it must be translated. What is too long to be held, or compressed, passes unjudged.
 
 use super::request::response;
-use super::{Attempt, Body, Flow, Reaction, Scene, normal};
+use super::{Attempt, Body, Flow, Reaction, Scene, listed, normal};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind, Session, Task};
 use crate::failure::{
@@ -84,6 +84,11 @@ impl Attempt {
             {
                 self.hold(Holding::Whole(head, 0))
             }
+            // What can't be read can't be shown where not every tool is allowed.
+            Judgement::Decided(verdict) if encoded && verdict.class == Class::Success && filters_list(scene) => {
+                self.conclude(scene, Class::Server.into(), false, &mut reaction);
+                reaction
+            }
             Judgement::Decided(verdict) => {
                 self.conclude(scene, verdict, verdict.class == Class::Success, &mut reaction);
                 reaction
@@ -120,8 +125,9 @@ impl Attempt {
             Holding::Whole(head, _) => self.whole_body(scene, head, size, end, body),
             Holding::Event(scanner, searched) => {
                 let reaction = self.first_event(scene, scanner, searched, size, end, body);
-                if reaction.flow == Flow::Pass && reaction.onward_in_s.is_none() && is_normalised(scene) {
-                    let stream = Box::new(normal::Stream::new(self.is_complete));
+                let filters = filters_list(scene);
+                if reaction.flow == Flow::Pass && reaction.onward_in_s.is_none() && (filters || is_normalised(scene)) {
+                    let stream = Box::new(normal::Stream::new(self.is_complete && !filters));
                     return Reaction { flow: self.normal(scene, stream, size, end, body), ..reaction };
                 }
                 reaction
@@ -154,6 +160,11 @@ impl Attempt {
         }
         if (size > limit || self.lacked_room) && head.status < 300 {
             // Too long to be held, or too much beside what else is held.
+            if filters_list(scene) {
+                let mut reaction = Reaction::default();
+                self.conclude(scene, Class::Server.into(), false, &mut reaction);
+                return reaction;
+            }
             return self.pass_unjudged(scene);
         }
         let bytes = body(0, size.min(limit));
@@ -214,9 +225,20 @@ impl Attempt {
         body: &Body<'_>,
     ) -> Flow {
         let bytes = body(0, size);
-        let mut out = scene.call.request_id().map_or(bytes.clone(), |id| stream.push(&bytes, id, body_limit(scene)));
+        let filters = filters_list(scene);
+        let Some(id) = scene.call.request_id() else { return Flow::Rewrite(bytes) };
+        let change = |event: &str| match filters {
+            true => listed::filtered(event, id, &scene.registry.listener.allowed_tools),
+            false => normal::completed(event, id, true),
+        };
+        let mut out = stream.push(&bytes, &change, body_limit(scene));
         if end || stream.held() > body_limit(scene) || !self.has_room(scene, stream.held()) {
-            out.extend(stream.rest());
+            if filters {
+                // An event that is not complete is none, and one that is too long can't be read.
+                self.holding = Holding::Rest;
+            } else {
+                out.extend(stream.rest());
+            }
         } else {
             self.holding = Holding::Normal(stream);
         }
@@ -261,6 +283,12 @@ impl Attempt {
             let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, false));
             let fits = completed.filter(|completed| completed.len() <= body_limit(scene));
             reaction.flow = fits.map_or(Flow::Pass, Flow::Replace);
+        }
+        if !of_event && verdict.class == Class::Success && filters_list(scene) {
+            let text = String::from_utf8_lossy(&answer.body);
+            let allowed = &scene.registry.listener.allowed_tools;
+            let filtered = scene.call.request_id().and_then(|id| listed::filtered(&text, id, allowed));
+            reaction.flow = filtered.map_or(Flow::Pass, Flow::Replace);
         }
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
@@ -343,6 +371,11 @@ fn is_replaced_by_gate(scene: &Scene<'_>, class: Class, status: u16) -> bool {
 /// Whether the answer is a tool's, and its shape is to be what every client reads.
 fn is_normalised(scene: &Scene<'_>) -> bool {
     scene.server.normalise && scene.call.kind == Kind::Request && scene.call.task != Task::Protocol
+}
+
+/// Whether the answer is a list of tools, not all of which its client may see.
+fn filters_list(scene: &Scene<'_>) -> bool {
+    scene.call.tools_page.is_some() && scene.registry.listener.allowed_tools.restricts()
 }
 
 /// Whether an MCP client can read this as the answer to its call.

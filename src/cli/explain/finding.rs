@@ -166,6 +166,7 @@ impl<'r> Question<'r> {
             registry: self.registry,
             breakers: AllClosed(self.registry),
             drill: &Orders::default(),
+            lacks: &|_, _, _| false,
             mcp_enabled: true,
             now_ms: 0,
             uuid: &mut || [0; 16],

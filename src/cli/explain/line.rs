@@ -76,6 +76,7 @@ impl Hop {
             "forced_open" => "its breaker is held open by the registry",
             "ramp" => "it has only just come back, and gets a share of the calls",
             "full" => "as many calls were under way there as its pool allows",
+            "not_listed" => "it does not list the tool",
             "no_credential" => "there is no token that may be sent to it",
             other => other,
         }
@@ -194,6 +195,7 @@ mod tests {
         };
         assert_eq!(why(&line("kill_switch", "")), "one was not asked (MCP is switched off)");
         assert_eq!(why(&line("forced_open", "")), "one was not asked (its breaker is held open by the registry)");
+        assert_eq!(why(&line("not_listed", "")), "one was not asked (it does not list the tool)");
         assert_eq!(why(&line("no_credential", "")), "one was not asked (there is no token that may be sent to it)");
         let asked = r#","class":"lost""#;
         assert_eq!(why(&line("session", asked)), "one has the client's session");

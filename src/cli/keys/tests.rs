@@ -68,6 +68,10 @@ fn only_templates_and_constants_take_any_value() {
         "snowflake.sql.with.role",
         "snowflake.sql.with.timeout",
         "snowflake.complete.with.model",
+        "snowflake.analyst.with.semantic_view",
+        "snowflake.analyst.with.semantic_model_file",
+        "snowflake.analyst.with.warehouse",
+        "snowflake.embed.with.model",
     ];
     assert_eq!(any, expected);
 }

@@ -21,6 +21,7 @@ use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
 use crate::call::route::{Route, first_choice};
 use crate::call::story::{Skip, Skipped, Told};
 use crate::call::{Call, Question, Session, handover, page};
+use crate::discovery::Called;
 use crate::failure::Replay;
 use crate::held::Holding;
 use crate::jsonrpc::{self, Details, ErrorCode, OwnedId};
@@ -124,7 +125,7 @@ impl Gate {
             vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
         };
         let message = match client.is_other_text {
-            true => Message::opaque(),
+            true => Message::opaque(&vm.registry),
             false => Message::read(body, client.mirror.as_deref(), &vm.registry, &mut vouch),
         };
         let wanted = message.route.tool().and_then(|tool| tool.idempotency.as_ref());
@@ -172,13 +173,18 @@ impl Gate {
         self.known.task = message.task;
         self.known.question = message.question.clone();
         self.known.introduction = message.introduction.clone().unwrap_or_default();
-        self.known.first_choice = first_choice(&vm.registry, message.route);
         let id = message.id.clone();
         if let Some(question) = self.known.question.take_if(|question| question.is_refusal()) {
             self.known.id = id;
+            if question.is_about_tools() {
+                vm.metrics.count(Metric::ToolsRefused);
+            }
             return self.answer_locally(question, CallStatus::Refused);
         }
         let now_ms = clock::now_ms();
+        let tools = vm.tools.borrow();
+        let lacks = |server, called: Called<'_>, owns| tools.lacks(server, called, owns, now_ms);
+        self.known.first_choice = first_choice(&vm.registry, message.route);
         let replayable = message.replay == Replay::Allowed;
         let drill = std::mem::take(&mut client.drill);
         let random = clock::random_u32();
@@ -187,6 +193,7 @@ impl Gate {
             registry: &vm.registry,
             breakers,
             drill: &drill,
+            lacks: &lacks,
             mcp_enabled: vm.mcp_enabled,
             now_ms,
             uuid: &mut || key.unwrap_or_else(clock::random_uuid),
@@ -196,6 +203,7 @@ impl Gate {
         self.known.last_resort = around.breakers.last_resort.map(|server| (server, now_ms));
         match planned {
             Planned::Go(call, orders) => {
+                self.known.first_choice = call.first_choice_of(self.known.first_choice);
                 vm.budget.borrow_mut().deposit(now_ms);
                 self.enter(*call, &orders)
             }
@@ -240,7 +248,7 @@ impl Gate {
             return self.answer_locally(question, CallStatus::Fallback);
         }
         let now = clock::now_ms();
-        let servers = skipped.iter().filter(|skipped| skipped.why != Skip::KillSwitch);
+        let servers = skipped.iter().filter(|skipped| !matches!(skipped.why, Skip::KillSwitch | Skip::NotListed));
         let servers: Vec<_> = servers.map(|skipped| skipped.server).collect();
         let is_missing = |server: &&ServerIndex| vm.credentials.is_missing(&EnvoySharedData, **server, now);
         if !servers.is_empty() && servers.iter().all(|server| is_missing(&server)) {

@@ -34,6 +34,8 @@ pub struct Registry {
     pub failover: FailoverSettings,
     /// Who may order that a request sees a server fail; `None` = nobody.
     pub drill: Option<DrillSettings>,
+    /// What is found out of servers without a call.
+    pub discovery: Discovery,
     /// What is recorded of the use of credentials.
     pub audit: Audit,
     /// Which of several environments this is, where credentials have slots for each.
@@ -101,6 +103,12 @@ impl Registry {
         wanted && !own.is_some_and(|credential| credential.sets("authorization"))
     }
 
+    /// Whether this server is asked for its tools. What a server lists for us says nothing of what it lists for a client that
+    /// shows it a credential of its own.
+    pub fn discovers(&self, server: &Server) -> bool {
+        self.discovery.enabled && server.kind == ServerKind::Mcp && !self.gets_client_authorization(server)
+    }
+
     /// Whether a server that refuses a credential can only mean the client's: it gets that and none of ours.
     pub fn knows_only_clients(&self, server: &Server) -> bool {
         server.credential.is_none() && self.gets_client_authorization(server)
@@ -124,7 +132,7 @@ impl Registry {
 
     /// The tools that the gate lists itself, as MCP `Tool` objects: those that it can answer calls of without MCP.
     pub fn offered_tools(&self) -> impl Iterator<Item = &Listing> {
-        self.tools.iter().filter(|tool| tool.rest.is_some()).map(|tool| &tool.listing)
+        self.tools.iter().filter(|tool| tool.rest.is_some() && tool.is_allowed).map(|tool| &tool.listing)
     }
 
     /// All MCP servers in order of preference.

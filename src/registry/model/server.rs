@@ -69,6 +69,8 @@ pub struct Server {
     pub most_calls: Option<u32>,
     /// When its breaker trips and how it recovers.
     pub breaker: Policy,
+    /// The newest version of MCP that it speaks.
+    pub protocol: ProtocolVersion,
     /// How it is probed when its breaker wants to know whether it is well again; `None` leaves that to calls.
     pub probe: Option<Probe>,
     /// What gives its answers their class, ahead of what is built in: its own rules, then those of `failure.rules`.

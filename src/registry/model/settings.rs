@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::budget::BudgetPolicy;
 use crate::failure::Rule;
 use crate::network::Network;
+use crate::registry::AllowedTools;
 
 /// The listener's socket and the path of the MCP endpoint on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Listener {
     /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here. A listener
     /// on a loopback address has its own origins among them.
     pub allowed_origins: Vec<String>,
+    /// Which tools clients may see and call.
+    pub allowed_tools: AllowedTools,
     /// How long clients wait for an answer; `None` = as long as it takes. No attempt starts that can't end in time.
     pub client_timeout: Option<Duration>,
     /// Which servers get the `Authorization` header that a client sends.
@@ -98,6 +101,15 @@ pub enum ProberPlacement {
     Listener,
     /// Nowhere: calls are the only probes, and the gauges move only when a breaker changes its state.
     Off,
+}
+
+/// What is found out of servers without a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discovery {
+    /// Whether MCP servers are asked for their tools.
+    pub enabled: bool,
+    /// How often, where a server does not say how long its list counts.
+    pub every: Duration,
 }
 
 /// The rehearsal of failover.

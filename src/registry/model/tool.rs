@@ -37,6 +37,8 @@ pub struct Idempotency {
 pub struct Tool {
     /// Its MCP name.
     pub name: String,
+    /// Whether clients may see and call it.
+    pub is_allowed: bool,
     /// The task it is counted under in metrics.
     pub task: Id,
     /// Whether a call may be sent again although it may already have been executed.

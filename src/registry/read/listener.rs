@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use super::url::check_path;
 use crate::registry::{
-    Admin, ClientAuthorization, ClientQuery, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url,
+    Admin, AllowedTools, ClientAuthorization, ClientQuery, EnvoySettings, ErrorStatus, Listener, Registry, Server, Url,
 };
 use crate::wire::{Node, Table, or};
+
+const MAX_PATTERNS: usize = 1000;
 
 const CLIENT_AUTHORIZATION: &str = "client_authorization";
 
@@ -18,6 +20,7 @@ impl Default for Listener {
             path: "/mcp".to_owned(),
             expose_headers: false,
             allowed_origins: own_origins("127.0.0.1", 10000),
+            allowed_tools: AllowedTools::default(),
             client_timeout: None,
             client_authorization: ClientAuthorization::Drop,
             query: ClientQuery::Refuse,
@@ -54,6 +57,7 @@ impl Listener {
             let policies = [ClientQuery::Refuse, ClientQuery::Drop, ClientQuery::Forward];
             node.choose(&["refuse", "drop", "forward"], &policies)
         });
+        let allowed_tools = or(table.optional("allowed_tools"), default.allowed_tools, read_allowed_tools);
         table.done();
         let (address, port, mut allowed_origins) = (address?, port?, allowed_origins?);
         allowed_origins.extend(own_origins(&address, port));
@@ -63,12 +67,28 @@ impl Listener {
             path: path?,
             expose_headers: expose_headers?,
             allowed_origins,
+            allowed_tools: allowed_tools?,
             client_timeout: client_timeout?,
             client_authorization: client_authorization?,
             query: query?,
             error_status: error_status?,
         })
     }
+}
+
+/// Names of tools, and patterns of them. Anything that some server may call a tool is a name.
+#[inline(never)]
+fn read_allowed_tools(node: &Node) -> Option<AllowedTools> {
+    let nodes = node.list()?;
+    if nodes.is_empty() || nodes.len() > MAX_PATTERNS {
+        node.refuse_with("must have 1 to 1000 names or patterns", "to allow every tool leave it out");
+        return None;
+    }
+    let mut patterns = Vec::new();
+    for node in nodes {
+        patterns.push(node.string()?.to_owned());
+    }
+    Some(AllowedTools::only(patterns))
 }
 
 /// The origins of a listener that only this machine can reach. A page from there is one that this machine serves itself.

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod credentials;
+mod discovery;
 mod drill;
 mod failover;
 mod failure;
@@ -25,8 +26,8 @@ use serde_json::Value;
 
 use crate::breaker::Policy;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener, Registry,
-    Server, SlotSource, Source, Tool,
+    Audit, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener,
+    Registry, Server, SlotSource, Source, Tool,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -101,6 +102,7 @@ fn read(root: &Node) -> Option<Registry> {
     let tools = entries(table.optional("tools"), MAX_TOOLS);
     let tools: Option<Vec<_>> =
         tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
+    let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
     if credential_nodes.is_none() || table.is_misspelt("credentials") {
         credential_names.hide_some();
     }
@@ -119,7 +121,10 @@ fn read(root: &Node) -> Option<Registry> {
     let servers: Vec<_> =
         servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref(), failure.as_ref())).collect();
     let mut servers = whole(servers)?;
-    let tools = whole(tools?)?;
+    let mut tools = whole(tools?)?;
+    if let Some(listener) = &listener {
+        tools.iter_mut().for_each(|tool| tool.is_allowed = listener.allowed_tools.allows(&tool.name));
+    }
     stretch_leases(&mut servers, &tools);
     let registry = Registry {
         listener: listener?,
@@ -128,6 +133,7 @@ fn read(root: &Node) -> Option<Registry> {
         drill: drill?,
         failure: failure?,
         failover: failover?,
+        discovery: discovery?,
         audit: audit?,
         environment: environment?,
         credentials: whole(credentials?)?,

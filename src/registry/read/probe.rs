@@ -16,17 +16,25 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How the MCP server whose keys these are is probed, or the REST server. Without a `kind` that could be read, nothing
-/// here can be judged; that problem has been noted.
-#[inline(never)]
-pub(super) fn read(server: &Table, kind: Option<ServerKind>) -> Option<Option<Probe>> {
+/// The newest version that the MCP server speaks whose keys these are.
+pub(super) fn read_protocol(server: &Table, kind: Option<ServerKind>) -> Option<ProtocolVersion> {
     let protocol_node = server.optional("protocol");
     if let (Some(ServerKind::Rest), Some(node)) = (kind, &protocol_node) {
         node.refuse("must not be given for a server of kind rest, which does not speak MCP");
     }
-    let protocol = or(protocol_node, ProtocolVersion::V2025_11_25, |node| {
+    or(protocol_node, ProtocolVersion::V2025_11_25, |node| {
         node.choose(&ProtocolVersion::ALL.map(ProtocolVersion::as_str), &ProtocolVersion::ALL)
-    });
+    })
+}
+
+/// How the MCP server whose keys these are is probed, or the REST server. Without a `kind` that could be read, nothing
+/// here can be judged; that problem has been noted.
+#[inline(never)]
+pub(super) fn read(
+    server: &Table,
+    kind: Option<ServerKind>,
+    protocol: Option<ProtocolVersion>,
+) -> Option<Option<Probe>> {
     let node = server.optional("probe");
     match (kind?, node) {
         (ServerKind::Mcp, None) => Some(Some(plain(automatic(protocol?)))),

@@ -9,6 +9,7 @@ use super::probe;
 use super::upstream;
 use crate::breaker::Policy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
+use crate::mcp::ProtocolVersion;
 #[cfg(feature = "cli")]
 use crate::registry::Upstream;
 #[cfg(not(feature = "cli"))]
@@ -40,6 +41,7 @@ pub(super) struct WireServer<'v> {
     ca_file: Option<Option<String>>,
     connect_timeout: Option<Duration>,
     timeout: Option<Duration>,
+    protocol: Option<ProtocolVersion>,
     probe: Option<Option<Probe>>,
     /// What its breaker has of its own; read when the breakers' common policy is known.
     breaker: Option<Node<'v>>,
@@ -82,7 +84,8 @@ impl<'v> WireServer<'v> {
         let timeout = or(table.optional("timeout"), Duration::from_secs(30), |node| node.timeout());
         let attempts = or(table.optional("attempts"), 1, |node| u8::try_from(node.integer(1, 10)?).ok());
         check_timeouts(&table, connect_timeout, timeout);
-        let probe = probe::read(&table, kind);
+        let protocol = probe::read_protocol(&table, kind);
+        let probe = probe::read(&table, kind, protocol);
         let rules = or(table.optional("rules"), Vec::new(), |node| read_rules(node, kind));
         let on = read_outcomes(&table, Owner::Server);
         let trust_annotations = or(table.optional("trust_annotations"), false, |node| read_trust(node, kind));
@@ -113,6 +116,7 @@ impl<'v> WireServer<'v> {
             ca_file,
             connect_timeout,
             timeout,
+            protocol,
             probe,
             attempts,
             most_calls,
@@ -162,6 +166,7 @@ impl<'v> WireServer<'v> {
             attempts: self.attempts?,
             most_calls: self.most_calls?,
             breaker: breaker?,
+            protocol: self.protocol?,
             probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,

@@ -116,6 +116,8 @@ impl<'v> WireTool<'v> {
         }
         Some(Tool {
             name: self.name?,
+            // What the listener allows is known once all is read.
+            is_allowed: true,
             task: self.task?,
             replayable: self.replayable?,
             on: self.on?,

@@ -42,6 +42,8 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!((server.attempts, registry.listener.client_timeout, tool.client_timeout), (1, None, None));
     assert_eq!(registry.listener.client_authorization, ClientAuthorization::Drop);
     assert_eq!(registry.failover, FailoverSettings::default());
+    assert_eq!(registry.discovery, Discovery { enabled: true, every: Duration::from_secs(300) });
+    assert!(tool.is_allowed && !registry.listener.allowed_tools.restricts());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
     assert_eq!(tool.listing, Listing::of(&json!({"name": "t", "inputSchema": {"type": "object"}})));
 }

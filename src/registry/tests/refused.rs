@@ -169,7 +169,7 @@ fn problems_of_the_sections_that_stand_alone() {
             "/listener/prt",
             Some(json!(1)),
             &[
-                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout, client_authorization, error_status, query",
+                "listener.prt: 1: is not a known key\n    hint: did you mean port? known here: address, port, path, expose_headers, allowed_origins, client_timeout, client_authorization, error_status, query, allowed_tools",
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
@@ -209,6 +209,20 @@ fn problems_of_the_sections_that_stand_alone() {
                 "listener.allowed_origins[0]: \"https://tools.example/\": must be an origin as browsers send it\n    hint: did you mean https://tools.example?",
             ],
         ),
+        (
+            "/listener/allowed_tools",
+            Some(json!([])),
+            &[
+                "listener.allowed_tools: [0 elements]: must have 1 to 1000 names or patterns\n    hint: to allow every tool leave it out",
+            ],
+        ),
+        (
+            "/listener/allowed_tools",
+            Some(json!(["search", ""])),
+            &["listener.allowed_tools[1]: \"\": must be a non-empty string"],
+        ),
+        ("/discovery", Some(json!({"every": "0s"})), &["discovery.every: \"0s\": must be a duration from 1s to 1d"]),
+        ("/discovery", Some(json!({"enabled": 1})), &["discovery.enabled: 1: must be true or false"]),
         (
             "/listener/expose_headers",
             Some(json!("yes")),

@@ -61,6 +61,7 @@ pub(crate) fn assert_slices_say_the_same(wire: &Value) {
     let known = |registry: &Registry| registry.servers.iter().map(as_the_module_knows_it).collect::<Vec<_>>();
     assert_eq!(known(&all), known(&registry));
     assert_eq!(all.credentials, registry.credentials);
+    assert_eq!(all.discovery, registry.discovery);
     same_settings(&registry, &all);
     for (at, credential) in (0..).map(CredentialIndex).zip(&registry.credentials) {
         let own = read(&slice::for_keeper(&registry, wire, at));
@@ -102,6 +103,7 @@ fn same_settings(whole: &Registry, part: &Registry) {
     assert_eq!(part.audit, whole.audit);
     assert_eq!(part.environment, whole.environment);
     assert_eq!(part.listener.client_authorization, whole.listener.client_authorization);
+    assert_eq!(part.listener.allowed_tools, whole.listener.allowed_tools);
 }
 
 #[test]
@@ -124,7 +126,8 @@ fn registries_are_told_apart_by_their_text() {
 
 #[test]
 fn every_place_gets_what_the_whole_registry_says_of_it() {
-    for wire in [full(), reached_in_every_way(), large(false), large(true)] {
+    let restricted = with(full(), "/listener/allowed_tools", json!(["s*"]));
+    for wire in [full(), reached_in_every_way(), large(false), large(true), restricted] {
         assert_slices_say_the_same(&wire);
     }
 }

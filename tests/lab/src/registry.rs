@@ -15,6 +15,8 @@ impl Builder {
             "version": 1,
             "listener": { "address": "127.0.0.1", "port": 10000, "path": "/mcp", "expose_headers": true },
             "envoy": { "wasm_file": wasm_file, "admin_address": "127.0.0.1", "admin_port": 9901 },
+            // What stubs are asked without a call is for the tests of that.
+            "discovery": {"enabled": false},
             "breaker": {},
             "limits": {},
             "credentials": [],

@@ -48,7 +48,7 @@ pub(super) fn answer(
     let answer = match method {
         "initialize" => initialize(shared, received, id, message),
         "ping" => Answer::json(200, result_text(id, &json!({}))),
-        "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools() }))),
+        "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools(&shared.config.lacks) }))),
         "tools/call" => call(shared, id, message, behaviour),
         _ => error(200, id, -32601, "Method not found"),
     };
@@ -117,7 +117,9 @@ fn initialize(shared: &Shared, received: &Received, id: &str, message: &Message<
 }
 
 fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour) -> Answer {
-    let Some(mut result) = tool_result(&shared.config.name, &message.params) else {
+    let tool = message.params.get("name").and_then(Value::as_str).unwrap_or_default();
+    let found = tool_result(&shared.config.name, &message.params);
+    let Some(mut result) = found.filter(|_| !shared.config.lacks.iter().any(|lacking| lacking == tool)) else {
         return error(200, id, -32602, "Unknown tool");
     };
     match behaviour {
@@ -200,17 +202,19 @@ fn tool_error(cause: &str) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": true })
 }
 
-fn tools() -> Value {
+fn tools(lacks: &[String]) -> Value {
     let tool = |name: &str, description: &str, argument: &str| {
         let schema =
             json!({ "type": "object", "properties": { argument: { "type": "string" } }, "required": [argument] });
         json!({ "name": name, "description": description, "inputSchema": schema })
     };
-    json!([
-        tool("search", "Searches the documents.", "query"),
-        tool("sql", "Executes a SQL query.", "sql"),
-        tool("complete", "Completes a prompt.", "prompt"),
-    ])
+    let all = [
+        ("search", "Searches the documents.", "query"),
+        ("sql", "Executes a SQL query.", "sql"),
+        ("complete", "Completes a prompt.", "prompt"),
+    ];
+    let has = all.into_iter().filter(|(name, ..)| !lacks.iter().any(|lacking| lacking == name));
+    has.map(|(name, description, argument)| tool(name, description, argument)).collect()
 }
 
 fn result_text(id: &str, result: &Value) -> String {

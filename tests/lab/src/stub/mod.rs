@@ -81,6 +81,8 @@ pub struct Config {
     pub framing: Framing,
     /// Sessions (MCP).
     pub sessions: Sessions,
+    /// Tools that it doesn't have, of those that stubs know (MCP).
+    pub lacks: Vec<String>,
     /// Bearer tokens accepted; when empty, any or none.
     pub tokens: Vec<String>,
     /// The number of the first session that it issues. One that comes back must not issue an id once more.
@@ -99,6 +101,7 @@ impl Config {
             kind: Kind::Mcp,
             framing: Framing::Sse,
             sessions: Sessions::None,
+            lacks: Vec::new(),
             tokens: Vec::new(),
             first_session: 1,
             port: 0,
@@ -119,6 +122,11 @@ impl Config {
     /// Has sessions.
     pub fn sessions(self, sessions: Sessions) -> Self {
         Config { sessions, ..self }
+    }
+
+    /// Has all tools but these.
+    pub fn without(self, tools: &[&str]) -> Self {
+        Config { lacks: tools.iter().map(|&tool| tool.to_owned()).collect(), ..self }
     }
 
     /// Accepts only this bearer token.

@@ -10,6 +10,7 @@ mod budgets;
 mod byte_identity;
 mod chaos;
 mod credentials;
+mod discovery;
 mod documentation;
 mod drill;
 mod endpoints;
