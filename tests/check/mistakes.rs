@@ -276,7 +276,7 @@ const MISTAKES: &[Mistake] = &[
         "106-client-certificate-in-place",
         &[(
             "    tier: secondary\n",
-            "    tier: secondary\n    tls: {client_certificate: {sds_file: @DIR@/client.yaml, key: SECRETSECRET}}\n",
+            "    tier: secondary\n    tls: {client_certificate: {key: SECRETSECRET, sds_file: @DIR@/client.yaml}}\n",
         )],
     ),
     (
