@@ -172,6 +172,7 @@ impl<'r> Message<'r> {
                 // A tool without an MCP server has nothing that could have been issued.
                 Some((_, tool)) if !is_bound || tool.mcp.is_empty() => Route::Tool(tool),
                 tool if is_bound => Route::Issuer(tool.map(|(_, tool)| tool)),
+                _ if method == Method::Initialize => Route::Begin,
                 _ => Route::AnyMcp,
             },
             replay,

@@ -7,7 +7,7 @@ use super::door::Client;
 use super::flight::{Flight, Hop, Pace};
 use super::message::Message;
 use super::originals::{HeaderList, is_touched_by_rest, mcp_follows_rest, originals};
-use super::route::{Route, chain};
+use super::route::{Lot, Route, chain};
 use super::story::{Skip, Skipped};
 use super::time::{ClientTime, Time};
 use super::{Call, Called, Kind, Opening, Question, Task};
@@ -54,6 +54,8 @@ pub struct Surroundings<'s, B> {
     /// Whether a server is known not to have the tool that is called. Asked only of calls that any server may answer which
     /// has it. The last word: the client is in a session of the server's.
     pub lacks: &'s dyn Fn(ServerIndex, discovery::Called<'_>, bool) -> bool,
+    /// The number by which the call is drawn for a server; see [`Route::draw`].
+    pub draw: Option<u32>,
     /// Whether MCP servers may be used at all.
     pub mcp_enabled: bool,
     /// The monotonic clock.
@@ -68,7 +70,8 @@ pub struct Surroundings<'s, B> {
 pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut Surroundings<'_, B>) -> Planned {
     let registry = around.registry;
     let owner = client.session.owner().and_then(|owner| registry.server_by_id(owner.as_str())).map(|(at, _)| at);
-    let mut servers = chain(registry, message.route, owner, around.mcp_enabled);
+    let lot = Lot { owner, draw: around.draw };
+    let mut servers = chain(registry, message.route, lot, around.mcp_enabled);
     match (message.kind, message.route) {
         (Kind::Session, _) => servers.truncate(1),
         // They are about the session; a batch may hold answers to what its server has asked.
@@ -109,7 +112,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         skipped = unlisted;
     }
     if !around.mcp_enabled {
-        let off = chain(registry, message.route, owner, true).into_iter().filter(|server| !servers.contains(server));
+        let off = chain(registry, message.route, lot, true).into_iter().filter(|server| !servers.contains(server));
         skipped.splice(0..0, off.map(|server| Skipped { server, why: Skip::KillSwitch, at: 0 }));
     }
     if admitted.is_empty() {

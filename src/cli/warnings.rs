@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::credentials::{life_warnings, sds_warning, source_warnings};
 use super::here::Here;
 use super::pat::sds;
-use crate::call::route::{Route, chain};
+use crate::call::route::{Lot, Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
 use crate::registry::{Admin, ClientAuthorization, HttpVersion, Pool, Registry, Replayable, Server, ServerKind, Tool};
@@ -16,7 +16,7 @@ use crate::wiring::cluster::client_certificate;
 
 /// The servers that answer a tool, in the order in which they are tried.
 pub(super) fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
-    let servers = chain(registry, Route::Tool(tool), None, true);
+    let servers = chain(registry, Route::Tool(tool), Lot::default(), true);
     servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
 }
 

@@ -72,7 +72,11 @@ pub struct Mapping {
 impl Problems {
     /// Adds one problem.
     pub fn add(&self, problem: Problem) {
-        self.0.borrow_mut().push(problem);
+        let mut all = self.0.borrow_mut();
+        // What several entities share is read for each of them.
+        if !all.contains(&problem) {
+            all.push(problem);
+        }
     }
 
     /// Whether nothing was found so far.

@@ -287,6 +287,56 @@ const MISTAKES: &[Mistake] = &[
         "108-tls-version",
         &[("    tier: secondary\n", "    tier: secondary\n    http: h2\n    tls: {server_name: 127.0.0.1}\n")],
     ),
+    ("109-routing-unknown-order", &[("    task: forecast\n", "    task: forecast\n    routing: {by: latency}\n")]),
+    (
+        "110-routing-unknown-server",
+        &[("    task: forecast\n", "    task: forecast\n    routing: {by: weight, weights: {mcp-ue: 5}}\n")],
+    ),
+    ("111-routing-no-weights", &[("    task: forecast\n", "    task: forecast\n    routing: {by: weight}\n")]),
+    (
+        "112-routing-all-weights-0",
+        &[("    task: forecast\n", "    task: forecast\n    routing: {by: weight, weights: {mcp-eu: 0}}\n")],
+    ),
+    (
+        "113-routing-weight-too-large",
+        &[("    task: forecast\n", "    task: forecast\n    routing: {by: weight, weights: {mcp-eu: 2000}}\n")],
+    ),
+    (
+        "114-routing-weights-unused",
+        &[(
+            "    task: forecast\n",
+            "    task: forecast\n    routing: {weights: {mcp-eu: 95, mcp-us: 5}, sticky: x-user-id}\n",
+        )],
+    ),
+    (
+        "115-routing-sticky-secret",
+        &[(
+            "    task: forecast\n",
+            "    task: forecast\n    routing: {by: weight, weights: {mcp-eu: 1}, sticky: authorization}\n",
+        )],
+    ),
+    ("116-routing-no-price", &[("    task: forecast\n", "    task: forecast\n    routing: {by: cost}\n")]),
+    (
+        "117-routing-need-not-offered",
+        &[("    task: forecast\n", "    task: forecast\n    routing: {needs: {model: large}}\n")],
+    ),
+    (
+        "118-routing-server-of-another-tool",
+        &[(
+            "    task: summarise\n    servers: [mcp-eu, mcp-us]",
+            "    task: summarise\n    routing: {by: weight, weights: {mcp-us: 1}}\n    servers: [mcp-eu]",
+        )],
+    ),
+    ("119-routing-unknown-task", &[("tools:\n", "routing: {tasks: {serch: {by: tier}}}\ntools:\n")]),
+    (
+        "120-routing-sessions-of-rest",
+        &[("tools:\n", "routing: {sessions: {by: weight, weights: {snowflake: 1}}}\ntools:\n")],
+    ),
+    ("121-price-undated", &[("    tier: secondary\n", "    tier: secondary\n    price: {per_call: -1}\n")]),
+    (
+        "122-offers-misspelt",
+        &[("    tier: secondary\n", "    tier: secondary\n    offers: {model: large, max_tokens: 0}\n")],
+    ),
 ];
 
 /// The bytes of a mistaken registry.

@@ -35,6 +35,7 @@ mod query;
 mod random_exchanges;
 mod refused;
 mod rest_first;
+mod routing;
 mod sessions;
 mod stateless;
 mod statistics;

@@ -1,7 +1,7 @@
 //! What becomes of calls, who is asked, and with which credential.
 
 use super::Change;
-use crate::call::route::{Route, chain};
+use crate::call::route::{Lot, Route, chain};
 use crate::cli::check::socket;
 use crate::cli::credentials::{named_slots, source};
 use crate::registry::{Credential, Registry, Replayable, Server, ServerKind};
@@ -25,7 +25,7 @@ fn listener(from: &Registry, to: &Registry) -> Vec<Change> {
 
 /// The servers that calls go to, in the order in which they are asked.
 fn way(registry: &Registry, route: Route) -> String {
-    let servers = chain(registry, route, None, true);
+    let servers = chain(registry, route, Lot::default(), true);
     let ids: Vec<_> =
         servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect();
     if ids.is_empty() { "nowhere".to_owned() } else { ids.join(" -> ") }

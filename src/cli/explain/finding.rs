@@ -9,7 +9,7 @@ use crate::call::answer::{Conclusion, Ending, conclude};
 use crate::call::door::Client;
 use crate::call::message::{Message, replay_of_tool};
 use crate::call::planning::{Planned, Surroundings, plan};
-use crate::call::route::{Route, chain};
+use crate::call::route::{Lot, Route, chain};
 use crate::call::{Call, Kind, Session, Task};
 use crate::drill::Orders;
 use crate::failure::{Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, Verdict, decide_on};
@@ -132,14 +132,10 @@ impl<'r> Question<'r> {
             .server_by_id(server)
             .ok_or_else(|| format!("--server {server}: is not in the registry; it has {}", ids(&all)))?;
         let tool = match tool {
-            Some(name) => Some(registry.indexed_tool(name).ok_or_else(|| {
-                let names: Vec<_> = registry.tools.iter().map(|tool| tool.name.as_str()).collect();
-                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                format!("--tool {name}: is not in the registry, which lists {known}; leave --tool out for any other")
-            })?),
+            Some(name) => Some(registry.indexed_tool(name).ok_or_else(|| no_tool(registry, name))?),
             None => None,
         };
-        let chain = chain(registry, tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), None, true);
+        let chain = chain(registry, tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), Lot::default(), true);
         if !chain.contains(&at) {
             let of = tool.map_or("a tool that the registry does not list", |(_, tool)| tool.name.as_str());
             return Err(format!("--server {server}: is never asked for {of}; that goes to {}", ids(&chain)));
@@ -167,6 +163,7 @@ impl<'r> Question<'r> {
             breakers: AllClosed(self.registry),
             drill: &Orders::default(),
             lacks: &|_, _, _| false,
+            draw: None,
             mcp_enabled: true,
             now_ms: 0,
             uuid: &mut || [0; 16],
@@ -290,6 +287,13 @@ impl<'r> Question<'r> {
             None => "the call may have been executed, and the registry does not list the tool".to_owned(),
         }
     }
+}
+
+/// What to say of a tool that is not listed.
+pub(super) fn no_tool(registry: &Registry, name: &str) -> String {
+    let names: Vec<_> = registry.tools.iter().map(|tool| tool.name.as_str()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!("--tool {name}: is not in the registry, which lists {known}; leave --tool out for any other")
 }
 
 fn message_rule(name: &str, place: Place, text: &str) -> String {

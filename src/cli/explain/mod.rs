@@ -1,10 +1,11 @@
 //! `dualpath explain`: what the filter would make of an answer, asked before an incident.
 //!
 //! [`seen`] reads what the operator describes and judges it, [`finding`] works out what follows, [`show`] says it. Every
-//! decision is made by the code that the filter runs.
+//! decision is made by the code that the filter runs. [`routing`] says who is asked at all, and in which order.
 
 mod finding;
 mod line;
+mod routing;
 mod seen;
 mod show;
 #[cfg(test)]
@@ -25,6 +26,8 @@ use seen::Seen;
 /// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed and the MCP
 /// path to be switched on.
 ///
+/// With --routing: who is asked for each tool, in which order and why, of --tool only or of all.
+///
 /// With --line: why a call that has happened went where it went, from its line of the log that failover.access_log names.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,8 +37,11 @@ pub struct Args {
     #[command(flatten)]
     environment: Environment,
     /// Server that was asked
-    #[arg(long, value_name = "ID", required_unless_present = "line")]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["line", "routing"])]
     server: Option<String>,
+    /// Say instead who is asked, in which order and why
+    #[arg(long, conflicts_with_all = ["server", "line", "annotated", "status", "headers", "body", "event_stream", "in_session", "transport"])]
+    routing: bool,
     /// File with lines of the failover log; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "environment", "server", "tool", "annotated", "status", "headers",
         "body", "event_stream", "transport"])]
@@ -95,10 +101,17 @@ pub fn run(args: &Args) -> ExitCode {
         return explain_line(file, args.format);
     }
     let (registry, server) = (args.registry.as_deref().unwrap_or_default(), args.server.as_deref().unwrap_or_default());
-    let registry = match load_for(registry, args.environment.name()) {
-        Ok((registry, _)) => std::rc::Rc::new(registry),
+    let (registry, wire) = match load_for(registry, args.environment.name()) {
+        Ok((registry, wire)) => (std::rc::Rc::new(registry), wire),
         Err(error) => return report(&error),
     };
+    if args.routing {
+        return match (routing::explain(&registry, &wire, args.tool.as_deref()), args.format) {
+            (Ok(ways), Format::Text) => printed(print(&routing::text(&ways))),
+            (Ok(ways), Format::Json) => printed(print(&routing::json(&ways))),
+            (Err(problem), _) => unusable(&problem),
+        };
+    }
     let found = args.description.body.as_deref().map_or(Ok(Vec::new()), |file| read("--body", file)).and_then(|body| {
         let seen = Seen::new(&args.description, body)?;
         Finding::new(&registry, server, args.tool.as_deref(), args.annotated, &seen)
@@ -106,11 +119,13 @@ pub fn run(args: &Args) -> ExitCode {
     match (found, args.format) {
         (Ok(finding), Format::Text) => printed(print(&show::text(&finding))),
         (Ok(finding), Format::Json) => printed(print(&show::json(&finding))),
-        (Err(problem), _) => {
-            complain(&format!("{}\n", shown::line(&problem)));
-            ExitCode::from(UNUSABLE)
-        }
+        (Err(problem), _) => unusable(&problem),
     }
+}
+
+fn unusable(problem: &str) -> ExitCode {
+    complain(&format!("{}\n", shown::line(problem)));
+    ExitCode::from(UNUSABLE)
 }
 
 fn explain_line(file: &str, format: Format) -> ExitCode {
@@ -120,10 +135,7 @@ fn explain_line(file: &str, format: Format) -> ExitCode {
             Format::Text => line::text(&stories),
             Format::Json => line::json(&stories),
         })),
-        Err(problem) => {
-            complain(&format!("{}\n", shown::line(&problem)));
-            ExitCode::from(UNUSABLE)
-        }
+        Err(problem) => unusable(&problem),
     }
 }
 

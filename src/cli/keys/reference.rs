@@ -12,11 +12,13 @@ pub(super) const SPECIMEN: &str = include_str!("specimen.yaml");
 pub(super) const WORDS: &str = include_str!("words.yaml");
 
 /// Mappings whose keys are those of another one, which has them in the table.
-pub(super) const ALIKE: [(&str, &str); 4] = [
+pub(super) const ALIKE: [(&str, &str); 6] = [
     ("credentials[].environments.NAME.slots.", "credentials[].slots."),
     ("servers[].breaker.", "breaker."),
     ("servers[].rules[].", "failure.rules[]."),
+    ("routing.sessions.", "routing.tasks.NAME."),
     ("tools[].outcomes.", "servers[].outcomes."),
+    ("tools[].routing.", "routing.tasks.NAME."),
 ];
 
 /// One key.
@@ -123,7 +125,7 @@ fn general(specimen: &Value, place: &str) -> String {
         general.push(match general.last().map(String::as_str) {
             Some("slots") => "SLOT".to_owned(),
             Some("outcomes") => "CLASS".to_owned(),
-            Some("environments") => "NAME".to_owned(),
+            Some("environments" | "tasks") => "NAME".to_owned(),
             _ => name,
         });
     }

@@ -12,11 +12,12 @@ use crate::failure::Class;
 const VARIABLE: &str = r"\$\{[A-Z0-9_]+\}";
 
 /// Mappings that stand in several places.
-const SHARED: [(&str, &str); 7] = [
+const SHARED: [(&str, &str); 8] = [
     ("breaker", "breaker"),
     ("credentials[]", "credential"),
     ("credentials[].slots", "slots"),
     ("failure.rules[]", "rule"),
+    ("routing.tasks.NAME", "routing"),
     ("servers[]", "server"),
     ("servers[].outcomes", "outcomes"),
     ("tools[]", "tool"),

@@ -48,6 +48,8 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         on: Overrides::default(),
         trust_annotations: false,
         upstream: Upstream::of(kind),
+        offers: crate::registry::Abilities::default(),
+        price: None,
     }
 }
 
@@ -71,6 +73,7 @@ fn registry() -> Registry {
         failure: FailureSettings::default(),
         failover: FailoverSettings::default(),
         discovery: crate::registry::Discovery::default(),
+        routing: crate::registry::RoutingSettings::default(),
         drill: None,
         audit: Audit::default(),
         environment: None,

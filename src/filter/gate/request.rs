@@ -173,6 +173,8 @@ impl Gate {
         self.known.task = message.task;
         self.known.question = message.question.clone();
         self.known.introduction = message.introduction.clone().unwrap_or_default();
+        let random = clock::random_u32();
+        let draw = message.route.draw(&vm.registry, random, |name| Headers::Request.get(name));
         let id = message.id.clone();
         if let Some(question) = self.known.question.take_if(|question| question.is_refusal()) {
             self.known.id = id;
@@ -184,16 +186,16 @@ impl Gate {
         let now_ms = clock::now_ms();
         let tools = vm.tools.borrow();
         let lacks = |server, called: Called<'_>, owns| tools.lacks(server, called, owns, now_ms);
-        self.known.first_choice = first_choice(&vm.registry, message.route);
+        self.known.first_choice = first_choice(&vm.registry, message.route, draw);
         let replayable = message.replay == Replay::Allowed;
         let drill = std::mem::take(&mut client.drill);
-        let random = clock::random_u32();
         let breakers = BreakersAt { vm, now: now_ms, random, replayable, drill: &drill, last_resort: None };
         let mut around = Surroundings {
             registry: &vm.registry,
             breakers,
             drill: &drill,
             lacks: &lacks,
+            draw,
             mcp_enabled: vm.mcp_enabled,
             now_ms,
             uuid: &mut || key.unwrap_or_else(clock::random_uuid),

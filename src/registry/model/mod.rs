@@ -2,6 +2,7 @@
 //! travel in the clear. Everything behind the command line and the filter works on these types only.
 
 mod credential;
+mod routing;
 mod server;
 mod settings;
 mod tool;
@@ -9,6 +10,7 @@ mod tool;
 mod upstream;
 
 pub use credential::*;
+pub use routing::*;
 pub use server::*;
 pub use settings::*;
 pub use tool::*;
@@ -32,6 +34,8 @@ pub struct Registry {
     pub failure: FailureSettings,
     /// How much is spent on sending calls again.
     pub failover: FailoverSettings,
+    /// Where new sessions begin.
+    pub routing: RoutingSettings,
     /// Who may order that a request sees a server fail; `None` = nobody.
     pub drill: Option<DrillSettings>,
     /// What is found out of servers without a call.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::CredentialIndex;
+use super::{Abilities, CredentialIndex, Price};
 use crate::breaker::Policy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
@@ -79,6 +79,10 @@ pub struct Server {
     pub on: Overrides,
     /// Whether its tools' annotations count.
     pub trust_annotations: bool,
+    /// What it offers to calls that need something.
+    pub offers: Abilities,
+    /// What a call of it costs.
+    pub price: Option<Price>,
     /// How Envoy reaches it.
     #[cfg(feature = "cli")]
     pub upstream: super::Upstream,

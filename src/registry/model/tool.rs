@@ -6,7 +6,7 @@ use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::ServerIndex;
+use super::{Routing, ServerIndex};
 use crate::failure::Overrides;
 use crate::registry::named::HasName;
 use crate::translate::Mapping;
@@ -55,6 +55,8 @@ pub struct Tool {
     pub mcp: Vec<ServerIndex>,
     /// The direct path, if the tool has one.
     pub rest: Option<Direct>,
+    /// The order of its servers, where it is not that of `mcp` and `rest`.
+    pub routing: Option<Box<Routing>>,
     /// The tool as the gate lists it while no MCP server answers: an MCP `Tool` object.
     pub listing: Listing,
 }

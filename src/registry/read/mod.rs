@@ -9,9 +9,11 @@ mod failure;
 mod headers;
 mod listener;
 mod names;
+mod offers;
 #[cfg(feature = "cli")]
 mod pool;
 mod probe;
+mod routing;
 mod servers;
 mod settings;
 mod slots;
@@ -27,11 +29,12 @@ use serde_json::Value;
 use crate::breaker::Policy;
 use crate::registry::{
     Audit, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener,
-    Registry, Server, SlotSource, Source, Tool,
+    Registry, RoutingSettings, Server, SlotSource, Source, Tool,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
 use names::Names;
+use routing::{Candidates, WireSettings};
 use servers::WireServer;
 use tools::{Linked, WireTool, all_mcp};
 
@@ -103,6 +106,7 @@ fn read(root: &Node) -> Option<Registry> {
     let tools: Option<Vec<_>> =
         tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
     let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
+    let routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
     if credential_nodes.is_none() || table.is_misspelt("credentials") {
         credential_names.hide_some();
     }
@@ -113,11 +117,21 @@ fn read(root: &Node) -> Option<Registry> {
     let linked = Linked {
         names: &server_names,
         all_mcp: all_mcp(&servers),
+        routing: routing.as_ref(),
         servers: &servers,
         credential_names: &credential_names,
         credentials: credentials.as_deref().unwrap_or_default(),
     };
-    let tools = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect::<Vec<_>>());
+    let tools: Option<Vec<_>> = tools.map(|tools| tools.into_iter().map(|tool| tool?.link(&linked)).collect());
+    let mut begin = linked.all_mcp.clone();
+    let of = Candidates { names: &server_names, servers: &servers, mcp: &mut begin, rest: None, own: true };
+    let sessions = routing.as_ref().and_then(|routing| or(routing.sessions, None, |node| of.read(node).map(Some)));
+    // Where there are no tools, or one that can't be read, no task is misspelt for certain.
+    if let (Some(routing), Some([Some(_), ..])) = (routing, tools.as_deref())
+        && tools.iter().flatten().all(Option::is_some)
+    {
+        routing.done();
+    }
     let servers: Vec<_> =
         servers.into_iter().map(|server| server?.link(&credential_names, breaker.as_ref(), failure.as_ref())).collect();
     let mut servers = whole(servers)?;
@@ -130,6 +144,7 @@ fn read(root: &Node) -> Option<Registry> {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
+        routing: RoutingSettings { sessions: sessions? },
         drill: drill?,
         failure: failure?,
         failover: failover?,

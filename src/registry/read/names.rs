@@ -45,11 +45,19 @@ impl<'v> Names<'v> {
 
     /// The position of the entity that `node` names; a name that nothing has is noted, unless names are hidden.
     pub fn resolve(&self, node: &Node) -> Option<usize> {
-        let name = node.string()?;
+        self.find(node.string()?, node, "must be")
+    }
+
+    /// The position of the entity under whose name `node` stands, likewise.
+    pub fn under(&self, name: &str, node: &Node) -> Option<usize> {
+        self.find(name, node, "must be under")
+    }
+
+    fn find(&self, name: &str, node: &Node, must_be: &str) -> Option<usize> {
         let found = self.position(name);
         if found.is_none() && !self.incomplete {
             let legal = self.names.iter().flatten().copied().filter(|name| Id::new(name).is_some());
-            let rule = format!("must be the id of a {} in this registry", self.kind);
+            let rule = format!("{must_be} the id of a {} in this registry", self.kind);
             node.violates(Violation::of(rule).hint(suggest(name, legal)));
         }
         found

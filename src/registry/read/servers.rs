@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::failure::{Owner, read_outcomes, read_rules};
 use super::names::Names;
+use super::offers::{read_offers, read_price};
 use super::probe;
 #[cfg(feature = "cli")]
 use super::upstream;
@@ -14,7 +15,7 @@ use crate::mcp::ProtocolVersion;
 use crate::registry::Upstream;
 #[cfg(not(feature = "cli"))]
 use crate::registry::slice::RENDERED;
-use crate::registry::{CredentialIndex, FailureSettings, Probe, Server, Tier, Url};
+use crate::registry::{Abilities, CredentialIndex, FailureSettings, Price, Probe, Server, Tier, Url};
 use crate::wire::{Id, Node, Table, or, query};
 
 /// A server's id is the name of its cluster and of its filter state; these names are taken there. Every name that begins
@@ -50,6 +51,10 @@ pub(super) struct WireServer<'v> {
     /// Whether its annotations count; tools are linked by it.
     pub trust_annotations: Option<bool>,
     attempts: Option<u8>,
+    /// What it offers; tools are linked by it.
+    pub offers: Option<Abilities>,
+    /// What a call costs; likewise.
+    pub price: Option<Option<Price>>,
     most_calls: Option<Option<u32>>,
     #[cfg(feature = "cli")]
     upstream: Option<Upstream>,
@@ -96,6 +101,8 @@ impl<'v> WireServer<'v> {
         let is_theirs = dialect == Some(Dialect::Snowflake) && kind == Some(ServerKind::Mcp);
         let normalise = or(table.optional("normalise"), is_theirs, |node| read_normalise(node, kind));
         let breaker = table.optional("breaker");
+        let offers = or(table.optional("offers"), Abilities::default(), read_offers);
+        let price = or(table.optional("price"), None, |node| read_price(node).map(Some));
         let pool = table.optional("pool");
         let most_calls = or(pool.as_ref(), None, |node| read_most_calls(node));
         #[cfg(feature = "cli")]
@@ -124,9 +131,16 @@ impl<'v> WireServer<'v> {
             on,
             trust_annotations,
             breaker,
+            offers,
+            price,
             #[cfg(feature = "cli")]
             upstream,
         })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Option<&str> {
+        self.id.as_ref().map(Id::as_str)
     }
 
     /// Resolves the credential's name and checks that its secret would not travel in the clear.
@@ -171,6 +185,8 @@ impl<'v> WireServer<'v> {
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,
             trust_annotations: self.trust_annotations?,
+            offers: self.offers?,
+            price: self.price?,
             #[cfg(feature = "cli")]
             upstream: self.upstream?,
         })

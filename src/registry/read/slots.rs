@@ -141,7 +141,7 @@ fn read_inline(node: &Node) -> Option<Secret> {
     secret
 }
 
-fn read_date(node: &Node) -> Option<u64> {
+pub(super) fn read_date(node: &Node) -> Option<u64> {
     let found = node.value().as_str().and_then(date::parse);
     if found.is_none() {
         node.refuse("must be a date such as 2026-11-26 or 2026-11-26T08:30:00Z");

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::failure::{Owner, read_outcomes};
 use super::headers::check_name;
 use super::names::Names;
+use super::routing::{Candidates, WireSettings};
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
 use crate::registry::Listing;
@@ -29,6 +30,8 @@ pub(super) struct WireTool<'v> {
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
     servers: Option<Option<Vec<Node<'v>>>>,
     rest: Option<Option<WireDirect<'v>>>,
+    /// Its own order.
+    routing: Option<Node<'v>>,
     listing: Option<Listing>,
 }
 
@@ -45,6 +48,8 @@ pub(super) struct Linked<'a, 'v> {
     pub names: &'a Names<'v>,
     /// All MCP servers in order of preference: those of a tool that names none.
     pub all_mcp: Vec<ServerIndex>,
+    /// The orders of tasks; `None` = they could not be read.
+    pub routing: Option<&'a WireSettings<'v>>,
     /// The servers as they were read.
     pub servers: &'a [Option<WireServer<'v>>],
     /// Names of the credentials.
@@ -76,6 +81,7 @@ impl<'v> WireTool<'v> {
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
+        let routing = table.optional("routing");
         table.done();
         Some(WireTool {
             node: *node,
@@ -90,14 +96,15 @@ impl<'v> WireTool<'v> {
             idempotency,
             servers,
             rest,
+            routing,
             listing,
         })
     }
 
     /// Resolves the names of its servers; a tool must be left with at least one way to be answered.
     #[inline(never)]
-    pub fn link(self, linked: &Linked) -> Option<Tool> {
-        let mcp = self.servers.and_then(|chosen| match chosen {
+    pub fn link(self, linked: &Linked<'_, 'v>) -> Option<Tool> {
+        let mut mcp = self.servers.and_then(|chosen| match chosen {
             None => Some(linked.all_mcp.clone()),
             Some(nodes) => linked.chosen_mcp(&nodes),
         });
@@ -105,6 +112,13 @@ impl<'v> WireTool<'v> {
         if rest.as_ref().is_some_and(Option::is_none) && mcp.as_ref().is_some_and(Vec::is_empty) {
             self.node.refuse_with("must have an MCP server or a rest mapping", "without either nothing can answer it");
         }
+        let own = self.routing.is_some();
+        let of_task = || linked.routing?.of_task(self.task.as_ref());
+        let routing = or(self.routing.or_else(of_task), None, |node| {
+            let rest = rest.as_ref()?.as_ref().map(|direct| direct.server);
+            let of = Candidates { names: linked.names, servers: linked.servers, mcp: mcp.as_mut()?, rest, own };
+            of.read(node).map(|routing| Some(Box::new(routing)))
+        });
         if let (Some(node), Some(Replayable::Annotations), Some(mcp)) = (&self.replayable_node, self.replayable, &mcp) {
             linked.check_trust(node, mcp);
         }
@@ -126,6 +140,7 @@ impl<'v> WireTool<'v> {
             idempotency: self.idempotency?,
             mcp: mcp?,
             rest: rest?,
+            routing: routing?,
             listing: self.listing?,
         })
     }

@@ -1,0 +1,70 @@
+//! By what the servers of a call are put in order, where that is not by tier.
+
+use super::ServerIndex;
+
+/// The order of the servers of a tool, of a task's tools, or of new sessions, where it is not by tier and file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Routing {
+    /// How it is found.
+    pub by: By,
+    /// What a server must offer to get these calls; those of the tool that don't are left out already.
+    pub needs: Abilities,
+}
+
+/// How an order is found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum By {
+    /// Tier, then file.
+    Tier,
+    /// Each call is drawn for one server, which is asked first; the others follow by tier.
+    Weight {
+        /// The servers with a share, and its size against the others'.
+        shares: Vec<(ServerIndex, u16)>,
+        /// The request header that decides instead of chance, lower case: the same value goes to the same server.
+        sticky: Option<String>,
+    },
+    /// The cheapest first: all servers in that order, those of the same price by tier.
+    Cost(Vec<ServerIndex>),
+}
+
+/// How new sessions are routed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RoutingSettings {
+    /// Of `initialize`; `None` = by tier.
+    pub sessions: Option<Routing>,
+}
+
+/// What a server offers, or what calls need of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Models. A call needs one at most.
+    pub models: Vec<String>,
+    /// The most tokens of an answer. Of a server that does not say, nothing is known.
+    pub max_tokens: Option<u64>,
+    /// Whatever else operators tell servers apart by.
+    pub features: Vec<String>,
+}
+
+impl Abilities {
+    /// The key of `needs` that a server with these abilities does not meet.
+    pub fn lacks(&self, needs: &Abilities) -> Option<&'static str> {
+        let has_all = |offered: &[String], needed: &[String]| needed.iter().all(|word| offered.contains(word));
+        if !has_all(&self.models, &needs.models) {
+            return Some("model");
+        }
+        // None is less than any number.
+        if self.max_tokens < needs.max_tokens {
+            return Some("max_tokens");
+        }
+        (!has_all(&self.features, &needs.features)).then_some("features")
+    }
+}
+
+/// What a call of a server costs, in whatever unit all prices of the registry are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Of one call. Not negative.
+    pub per_call: f64,
+    /// When somebody last looked, in seconds since 1970.
+    pub as_of_s: u64,
+}
