@@ -111,7 +111,13 @@ const MISTAKES: &[Mistake] = &[
             ("  - id: mcp-us\n    kind: mcp\n", "  - <<: *common\n    id: mcp-us\n"),
         ],
     ),
-    ("46-json", &[("", r#"{"version": 1, "servers": [{"id": "s", "kind": "mcp", "url": "https://localhost/mcp"}]}"#)]),
+    (
+        "46-json",
+        &[(
+            "",
+            r#"{"version": 1, "envoy": {"wasm_file": "@DIR@/dualpath.wasm"}, "servers": [{"id": "s", "kind": "mcp", "url": "https://localhost/mcp"}]}"#,
+        )],
+    ),
     ("47-json-trailing-comma", &[("", r#"{"version": 1, "servers": [],}"#)]),
     ("48-multidoc", &[("envoy:\n", "---\nenvoy:\n")]),
     ("49-version-2", &[("version: 1", "version: 2")]),
