@@ -39,6 +39,7 @@ pub mod network;
 pub mod probe;
 pub mod random;
 pub mod registry;
+pub mod runtime;
 pub mod shared_data;
 pub mod sse;
 pub mod telemetry;

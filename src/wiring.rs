@@ -183,7 +183,7 @@ pub mod cluster {
     /// Where an attempt sends what opens a session, and the listener behind it, which sends it to a server's cluster.
     pub const SESSIONS: &str = "dualpath-sessions";
 
-    /// Envoy's own admin interface, for the listener with the metrics.
+    /// Envoy's own admin interface, for the listener with the metrics and for the prober's look at the runtime.
     pub const ADMIN: &str = "dualpath-admin";
 
     /// The forward proxy of a server; the listeners that lead there have this name and a number.

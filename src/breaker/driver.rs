@@ -96,6 +96,11 @@ impl Breaker {
         std::mem::take(&mut self.shared.counters)
     }
 
+    /// Puts the operator's hand on the breaker, or takes it off. Nothing of it is stored.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.shared.policy.mode = mode;
+    }
+
     /// Asks for a call to be admitted. While the server is healthy that is one read per [`VIEW_MS`](super::VIEW_MS), and no
     /// write except the very first; else one read at least.
     pub fn admit(&mut self, store: &impl SharedData, moment: Moment) -> Admission {
@@ -214,6 +219,12 @@ impl Breaker {
         if policy.reset_id == 0 || !self.shared.claim(store, "reset:", policy.reset_id) {
             return None;
         }
+        self.reset(store, moment)
+    }
+
+    /// Resets the breaker: closed, with nothing counted.
+    pub fn reset(&mut self, store: &impl SharedData, moment: Moment) -> Option<Transition> {
+        let policy = self.shared.policy;
         let reset = |record: &Record| step::reset(record, moment, &policy);
         let done = self.shared.update(store, moment, RESULT_TRIES, moment.random, reset);
         self.shared.forget_view();

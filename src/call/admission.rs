@@ -3,11 +3,16 @@
 use super::story::{Skip, Skipped};
 use crate::breaker::{Look, Ticket};
 use crate::registry::ServerIndex;
+use crate::runtime::Hand;
 
 /// The breakers of the servers, as far as admission needs them.
 pub trait Breakers {
-    /// Whether the server can be used at all: it has its credential, and the operator does not hold its breaker open.
-    fn usable(&mut self, server: ServerIndex) -> bool;
+    /// What is set for the server by hand.
+    fn hand(&self, _server: ServerIndex) -> Hand {
+        Hand::default()
+    }
+    /// Why the server can't be used at all, if it can't: the operator holds its breaker open, or it has no credential.
+    fn barred(&mut self, server: ServerIndex) -> Option<Skip>;
     /// Whether a call that goes there is translated.
     fn translates(&mut self, server: ServerIndex) -> bool;
     /// Whether as many calls are under way there as may be.
@@ -53,13 +58,15 @@ pub struct Admitted {
 /// other admits the call, it waits for a connection there. A translation comes last where it can.
 pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Admitted {
     let mut skipped = Vec::new();
-    let usable: Vec<_> = chain.iter().copied().filter(|server| breakers.usable(*server)).collect();
-    let mut hops = Vec::with_capacity(usable.len());
+    let mut hops = Vec::with_capacity(chain.len());
     let mut passed_over = Vec::new();
-    let mut rest = chain.iter();
-    for server in &usable {
-        let unusable = rest.by_ref().take_while(|of_chain| *of_chain != server);
-        skipped.extend(unusable.map(|server| Skipped { server: *server, why: Skip::Unusable, at: hops.len() }));
+    let mut last = None;
+    for server in chain {
+        if let Some(why) = breakers.barred(*server) {
+            skipped.push(Skipped { server: *server, why, at: hops.len() });
+            continue;
+        }
+        last = Some(server);
         if !hops.is_empty() && breakers.translates(*server) {
             return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
         }
@@ -77,9 +84,8 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
             false => hops.push((*server, look.ticket)),
         }
     }
-    skipped.extend(rest.map(|server| Skipped { server: *server, why: Skip::Unusable, at: hops.len() }));
     return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
-    if let (true, Some(last)) = (terms.last_resort, usable.last())
+    if let (true, Some(last)) = (terms.last_resort, last)
         && hops.iter().all(|(server, _)| server != last)
     {
         let ticket = if hops.is_empty() {
@@ -136,8 +142,8 @@ mod tests {
     }
 
     impl Breakers for Fake {
-        fn usable(&mut self, server: ServerIndex) -> bool {
-            self.state(server) != 'u'
+        fn barred(&mut self, server: ServerIndex) -> Option<Skip> {
+            (self.state(server) == 'u').then_some(Skip::NoCredential)
         }
         fn translates(&mut self, server: ServerIndex) -> bool {
             matches!(self.state(server), 'r' | 'R')
@@ -267,12 +273,12 @@ mod tests {
         assert_eq!(skipped("ccr"), []);
         assert_eq!(skipped("ocr"), [(0, Skip::Open, 0)]);
         assert_eq!(skipped("coor"), [(1, Skip::Open, 1), (2, Skip::Open, 1)]);
-        assert_eq!(skipped("uocu"), [(0, Skip::Unusable, 0), (1, Skip::Open, 0), (3, Skip::Unusable, 1)]);
+        assert_eq!(skipped("uocu"), [(0, Skip::NoCredential, 0), (1, Skip::Open, 0), (3, Skip::NoCredential, 1)]);
         assert_eq!(skipped("bc"), [(0, Skip::Ramp, 0)]);
         assert_eq!(skipped("fc"), [(0, Skip::Full, 0)]);
         assert_eq!(skipped("fo"), []);
         assert_eq!(skipped("oo"), [(0, Skip::Open, 0)], "the last one is asked as the last resort");
         assert_eq!(skipped("oS"), [(0, Skip::Open, 0), (1, Skip::Open, 0)]);
-        assert_eq!(skipped("uu"), [(0, Skip::Unusable, 0), (1, Skip::Unusable, 0)]);
+        assert_eq!(skipped("uu"), [(0, Skip::NoCredential, 0), (1, Skip::NoCredential, 0)]);
     }
 }

@@ -56,7 +56,7 @@ pub struct Surroundings<'s, B> {
     pub lacks: &'s dyn Fn(ServerIndex, discovery::Called<'_>, bool) -> bool,
     /// The number by which the call is drawn for a server; see [`Route::draw`].
     pub draw: Option<u32>,
-    /// Whether MCP servers may be used at all.
+    /// Whether MCP servers may be used for the message at all.
     pub mcp_enabled: bool,
     /// The monotonic clock.
     pub now_ms: u64,
@@ -71,7 +71,8 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     let registry = around.registry;
     let owner = client.session.owner().and_then(|owner| registry.server_by_id(owner.as_str())).map(|(at, _)| at);
     let lot = Lot { owner, draw: around.draw };
-    let mut servers = chain(registry, message.route, lot, around.mcp_enabled);
+    let mut servers = chain(registry, message.route, lot, true);
+    let off = follow_hands(&mut servers, owner, around);
     match (message.kind, message.route) {
         (Kind::Session, _) => servers.truncate(1),
         // They are about the session; a batch may hold answers to what its server has asked.
@@ -111,10 +112,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         unlisted.append(&mut skipped);
         skipped = unlisted;
     }
-    if !around.mcp_enabled {
-        let off = chain(registry, message.route, lot, true).into_iter().filter(|server| !servers.contains(server));
-        skipped.splice(0..0, off.map(|server| Skipped { server, why: Skip::KillSwitch, at: 0 }));
-    }
+    skipped.splice(0..0, off);
     if admitted.is_empty() {
         return Planned::NoPath(skipped);
     }
@@ -172,11 +170,34 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     Planned::Go(Box::new(call), orders)
 }
 
+/// Takes out the servers that are switched off, and answers them. Those whose weight is 0 come behind all others, but for the
+/// server that the client is in a session with.
+fn follow_hands<B: Breakers>(
+    servers: &mut Vec<ServerIndex>,
+    owner: Option<ServerIndex>,
+    around: &Surroundings<'_, B>,
+) -> Vec<Skipped> {
+    let (mut off, mut last) = (Vec::new(), Vec::new());
+    servers.retain(|at| {
+        let hand = around.breakers.hand(*at);
+        let is_mcp = || around.registry.server(*at).is_some_and(|server| server.kind == ServerKind::Mcp);
+        if hand.is_off() || !around.mcp_enabled && is_mcp() {
+            off.push(Skipped { server: *at, why: Skip::KillSwitch, at: 0 });
+            return false;
+        }
+        let is_last = hand.is_drained() && Some(*at) != owner;
+        last.extend(is_last.then_some(*at));
+        !is_last
+    });
+    servers.append(&mut last);
+    off
+}
+
 /// Leaves the server that has issued what a message names: the owner of its client's session. Out of a session nobody can
 /// tell which it was. Then it is the server that gets this client's calls now, the first that admits any: as long as
 /// nothing changes, an outage included, that one has issued it. It is asked and no other, whatever becomes of that.
 fn leave_issuer(servers: &mut Vec<ServerIndex>, owner: Option<ServerIndex>, breakers: &mut impl Breakers) {
-    let mut admits = |server: ServerIndex| breakers.usable(server) && breakers.look(server).admits;
+    let mut admits = |server: ServerIndex| breakers.barred(server).is_none() && breakers.look(server).admits;
     let one = owner.filter(|owner| servers.contains(owner));
     let one = one.or_else(|| servers.iter().copied().find(|server| admits(*server))).or(servers.first().copied());
     servers.clear();

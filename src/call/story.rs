@@ -5,17 +5,18 @@ use serde::Serialize;
 
 use super::flight::{Flight, Made};
 use super::{Call, Session};
-use crate::breaker::Mode;
 use crate::registry::{Registry, ServerIndex};
 use crate::telemetry::AnsweredBy;
 
 /// Why a call goes past a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
-    /// MCP is switched off.
+    /// It is switched off, or MCP is.
     KillSwitch,
-    /// It has no credential that may be sent, or its breaker is held open by hand.
-    Unusable,
+    /// Its breaker is held open by hand.
+    ForcedOpen,
+    /// It has no credential that may be sent.
+    NoCredential,
     /// It is known not to have the tool.
     NotListed,
     /// Its breaker refuses.
@@ -147,8 +148,8 @@ impl<'c> Told<'c> {
         let Some(server) = self.registry.server(skipped.server) else { return };
         let reason = match skipped.why {
             Skip::KillSwitch => "kill_switch",
-            Skip::Unusable if server.breaker.mode == Mode::ForcedOpen => "forced_open",
-            Skip::Unusable => "no_credential",
+            Skip::ForcedOpen => "forced_open",
+            Skip::NoCredential => "no_credential",
             Skip::NotListed => "not_listed",
             Skip::Open => "open",
             Skip::Ramp => "ramp",

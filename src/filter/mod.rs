@@ -11,12 +11,14 @@ mod crossing;
 mod discoverer;
 mod endpoints;
 mod gate;
+mod hands;
 mod header_map;
 mod host;
 mod keeper;
 mod metrics;
 mod prober;
 mod root;
+mod runtime;
 mod shared_data;
 #[cfg(all(feature = "test-module", target_os = "wasi"))]
 mod test_module;

@@ -14,6 +14,7 @@ use super::clock;
 use super::discoverer::Discoverer;
 use super::host::{self, Body, Headers, NotDispatched};
 use super::metrics::Metric;
+use super::runtime::RuntimeWatch;
 use super::shared_data::EnvoySharedData;
 use super::vm::{self, Vm};
 use super::watch::CredentialWatch;
@@ -26,8 +27,11 @@ use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
 
-/// How often the prober looks.
-pub const PERIOD: Duration = Duration::from_secs(1);
+/// How often the prober ticks: an operator's key is to take effect within a second.
+pub const PERIOD: Duration = Duration::from_millis(250);
+
+/// How long it is from one look after the servers to the next, ms; a tick may come a little early.
+const LOOK_MS: u64 = 900;
 
 /// How often it looks at first, so that workers know what the slots hold before the first call comes.
 pub const FIRST_PERIOD: Duration = Duration::from_millis(50);
@@ -47,6 +51,9 @@ pub struct Prober {
     under_way: Vec<UnderWay>,
     credentials: CredentialWatch,
     discoverer: Discoverer,
+    runtime: RuntimeWatch,
+    /// When it looks after the servers again, ms.
+    look_ms: u64,
     /// How many more looks may follow each other quickly.
     quick: u8,
 }
@@ -69,6 +76,7 @@ impl Prober {
         let schedules = vec![Schedule::default(); vm.registry.servers.len()];
         let credentials = CredentialWatch::new(Rc::clone(&vm));
         let pass = vm::probe_pass();
+        let runtime = RuntimeWatch::new(Rc::clone(&vm));
         Prober {
             discoverer: Discoverer::new(Rc::clone(&vm), pass.clone()),
             vm,
@@ -77,6 +85,8 @@ impl Prober {
             schedules,
             under_way: Vec::new(),
             credentials,
+            runtime,
+            look_ms: 0,
             quick: FIRST_LOOKS,
         }
     }
@@ -89,11 +99,17 @@ impl Prober {
         }
     }
 
-    /// Looks after every server. Answers whether it has begun to look every [`PERIOD`] only.
+    /// Looks after the runtime and, where it is time, every server. Answers whether it has begun to tick every [`PERIOD`] only.
     pub fn tick(&mut self, now: u64) -> bool {
         let was_quick = self.quick > 0;
         self.quick = self.quick.saturating_sub(1);
-        self.look_after(now);
+        if self.candidate.is_none_or(|candidate| candidate.is_on_duty(&EnvoySharedData, now)) {
+            self.runtime.tick(now);
+            if was_quick || now >= self.look_ms {
+                self.look_ms = now.saturating_add(LOOK_MS);
+                self.look_after(now);
+            }
+        }
         was_quick && self.quick == 0
     }
 
@@ -103,10 +119,8 @@ impl Prober {
             let server = self.vm.registry.server(probe.server);
             server.is_some_and(|server| now < probe.began_ms.saturating_add(server.breaker.lease_ms))
         });
-        if self.candidate.is_some_and(|candidate| !candidate.is_on_duty(&EnvoySharedData, now)) {
-            return;
-        }
         let vm = Rc::clone(&self.vm);
+        vm.follow_runtime();
         for (index, server) in vm.registry.indexed_servers() {
             let Some(view) = self.look(index, now) else { continue };
             if let Some(probe) = server.probe.as_ref().filter(|probe| self.is_due(index, server, probe, &view, now)) {
@@ -139,7 +153,8 @@ impl Prober {
     fn is_due(&self, index: ServerIndex, server: &Server, probe: &Probe, view: &View, now: u64) -> bool {
         let schedule = self.schedules.get(usize::from(index.0));
         let doubted = || is_token_doubted(&self.vm.registry, server);
-        schedule.is_some_and(|schedule| schedule.is_due(probe, view, doubted, now))
+        !self.vm.hand_of(index).is_off()
+            && schedule.is_some_and(|schedule| schedule.is_due(probe, view, doubted, now))
             && !self.under_way.iter().any(|probe| probe.server == index)
     }
 
@@ -168,8 +183,11 @@ impl Prober {
         }
     }
 
-    /// Takes the answer to a probe. `any`: there is one, if only headers.
+    /// Takes the answer to a probe, or to what else was asked. `any`: there is one, if only headers.
     pub fn answer(&mut self, token: u32, any: bool, size: usize, now: u64) {
+        if self.runtime.answer(token, any, size, now) {
+            return;
+        }
         let Some(at) = self.under_way.iter().position(|probe| probe.token == token) else {
             return self.discoverer.answer(token, any, size, now);
         };

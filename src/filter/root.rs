@@ -145,6 +145,7 @@ impl RootContext for Root {
             Some(Duty::Gate(vm, endpoints)) => {
                 let now = clock::now_ms();
                 vm.reset_breakers(now);
+                vm.follow_runtime();
                 vm.crossing.tick(now);
                 vm.credentials.tell(&EnvoySharedData, now);
                 vm.look_for_moved_sessions();

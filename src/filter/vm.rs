@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::clock;
 use super::crossing;
+use super::hands::Hands;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
@@ -43,6 +44,8 @@ pub struct Vm {
     pub names: RegistryNames,
     /// Whether MCP servers may be used at all; the kill switch of the environment.
     pub mcp_enabled: bool,
+    /// What operators have set since the start.
+    pub(super) hands: Hands,
     /// What trusted servers have said of their tools.
     annotations: RefCell<Annotations>,
     /// Which server lists which tool.
@@ -153,6 +156,7 @@ impl Vm {
             metrics,
             held: HELD.with(|(held, _)| Rc::clone(held)),
             mcp_enabled: !off,
+            hands: Hands::default(),
             annotations: RefCell::new(Annotations::new(&registry)),
             tools: RefCell::new(Seen::new(&registry)),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
@@ -257,12 +261,20 @@ impl Vm {
             return;
         }
         for (index, _) in self.registry.indexed_servers().filter(|(_, server)| server.breaker.reset_id != 0) {
-            let moment = Moment { now_ms, random: clock::random_u32() };
-            if let Some(Some(transition)) =
-                self.with_breaker(index, |breaker, shared| breaker.reset_once(shared, moment))
-            {
-                self.announce(index, &transition);
-            }
+            self.reset(index, now_ms, Breaker::reset_once);
+        }
+    }
+
+    /// Resets a server's breaker by one of its ways to do that.
+    pub fn reset(
+        &self,
+        server: ServerIndex,
+        now_ms: u64,
+        reset: fn(&mut Breaker, &EnvoySharedData, Moment) -> Option<Transition>,
+    ) {
+        let moment = Moment { now_ms, random: clock::random_u32() };
+        if let Some(Some(transition)) = self.with_breaker(server, |breaker, shared| reset(breaker, shared, moment)) {
+            self.announce(server, &transition);
         }
     }
 

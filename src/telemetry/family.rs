@@ -63,6 +63,8 @@ pub mod label {
     pub const EVENT: &str = "event";
     /// A failure class.
     pub const CLASS: &str = "class";
+    /// What a server was put into by hand.
+    pub const STATE: &str = "state";
     /// Why.
     pub const REASON: &str = "reason";
     /// The id of a credential.
@@ -73,18 +75,20 @@ pub mod label {
     pub const SEVERITY: &str = "severity";
 }
 
-use label::{CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATUS, TASK, TO};
+use label::{CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TO};
 
 /// Every label, in the order of the bootstrap's rules.
-pub const LABELS: [&str; 13] =
-    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY];
+pub const LABELS: [&str; 14] =
+    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 30] = [
+pub static FAMILIES: [&Family; 32] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
     &BREAKER_STATE,
+    &OVERRIDE,
+    &MCP_OFF,
     &ATTEMPTS,
     &DRILLS,
     &DRILL_IGNORED,
@@ -173,6 +177,25 @@ pub static BREAKER_STATE: Family = Family {
     labels: &[SERVER],
     meaning: words("0 closed, 1 open, 2 half-open"),
     bound: words("1 per server"),
+};
+
+/// What operators have done to servers by runtime keys.
+pub static OVERRIDE: Family = Family {
+    name: "dualpath_override",
+    kind: Kind::Gauge,
+    labels: &[SERVER, STATE],
+    meaning: words("1 while a runtime key has the server so: state `normal`, `metrics_only`, `disabled`, `forced_open`, `off`, `drained`; \
+              from the first time on"),
+    bound: words("6 per server"),
+};
+
+/// The tasks that operators have switched MCP off for.
+pub static MCP_OFF: Family = Family {
+    name: "dualpath_mcp_off",
+    kind: Kind::Gauge,
+    labels: &[TASK],
+    meaning: words("1 while a runtime key has MCP switched off for the task; from the first time on"),
+    bound: words("1 per task"),
 };
 
 /// Attempts at servers.

@@ -73,6 +73,10 @@ pub enum Metric {
     Fallback,
     /// [`family::BREAKER_STATE`]: server.
     BreakerState(Name),
+    /// [`family::OVERRIDE`]: server, state; 1 or 0.
+    Override(Name, &'static str),
+    /// [`family::MCP_OFF`]: task; 1 or 0.
+    McpOff(Name),
     /// [`family::ATTEMPTS`]: server, outcome.
     Attempts(Name, Class),
     /// [`family::DRILLS`]: server, class.
@@ -139,6 +143,8 @@ impl Metric {
             Metric::Latency(..) => &family::LATENCY,
             Metric::Fallback => &family::FALLBACK,
             Metric::BreakerState(_) => &family::BREAKER_STATE,
+            Metric::Override(..) => &family::OVERRIDE,
+            Metric::McpOff(_) => &family::MCP_OFF,
             Metric::Attempts(..) => &family::ATTEMPTS,
             Metric::Drills(..) => &family::DRILLS,
             Metric::DrillIgnored(_) => &family::DRILL_IGNORED,
@@ -181,6 +187,7 @@ impl Metric {
             | Metric::SessionsOpened(name)
             | Metric::SessionsMoved(name)
             | Metric::ToolsListed(name)
+            | Metric::McpOff(name)
             | Metric::PatAgeViolation(name)
             | Metric::PatQuoted(name) => [of(name), "", "", ""],
             Metric::Attempts(server, class)
@@ -191,6 +198,7 @@ impl Metric {
             Metric::ReplayRefused(name, word)
             | Metric::BreakerEvents(name, word)
             | Metric::ToolDrift(name, word)
+            | Metric::Override(name, word)
             | Metric::ToolLists(name, word) => [of(name), word, "", ""],
             Metric::Transitions(server, from, to) => [of(server), from.as_str(), to.as_str(), ""],
             Metric::PatRejected(credential, slot)

@@ -13,6 +13,8 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Latency(AnsweredBy::Direct, name),
         Metric::Fallback,
         Metric::BreakerState(name),
+        Metric::Override(name, "forced_open"),
+        Metric::McpOff(name),
         Metric::Attempts(name, Class::NotSent),
         Metric::Drills(name, Class::Lost),
         Metric::DrillIgnored("off"),

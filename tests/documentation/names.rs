@@ -182,6 +182,8 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_total",
         "_ms",
         "_state",
+        "_override",
+        "_mcp_off",
         "_expiry",
         "_present",
         "_sent",

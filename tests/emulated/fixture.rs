@@ -115,10 +115,14 @@ fn plugin(registry: &Value, name: String, role: &str, cluster: Option<&str>) -> 
 }
 
 fn vm(process: &Arc<Process>, plugins: &[Plugin]) -> Worker {
+    vm_beside(process, plugins, dualpath::wiring::cluster::SESSIONS)
+}
+
+fn vm_beside(process: &Arc<Process>, plugins: &[Plugin], cluster: &str) -> Worker {
     // SAFETY: the module's entry point, which `proxy_wasm::main!` defines; it takes nothing and returns nothing.
     let entry = || unsafe { _initialize() };
     let mut clusters = SERVERS.to_vec();
-    clusters.push(dualpath::wiring::cluster::SESSIONS);
+    clusters.push(cluster);
     Worker::start(process, "dualpath", entry, plugins, &clusters).expect("every plugin accepts its configuration")
 }
 
@@ -142,6 +146,11 @@ pub fn prober(process: &Arc<Process>) -> Worker {
 /// The same under another registry.
 pub fn prober_with(process: &Arc<Process>, registry: &Value) -> Worker {
     vm(process, &[plugin(registry, "prober".into(), "prober", None)])
+}
+
+/// The same where Envoy's admin interface can be asked.
+pub fn prober_with_admin(process: &Arc<Process>) -> Worker {
+    vm_beside(process, &[plugin(&registry(), "prober".into(), "prober", None)], dualpath::wiring::cluster::ADMIN)
 }
 
 /// A `tools/call` with this id, in JSON.

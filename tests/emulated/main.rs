@@ -36,6 +36,7 @@ mod random_exchanges;
 mod refused;
 mod rest_first;
 mod routing;
+mod runtime;
 mod sessions;
 mod stateless;
 mod statistics;

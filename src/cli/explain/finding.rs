@@ -10,6 +10,7 @@ use crate::call::door::Client;
 use crate::call::message::{Message, replay_of_tool};
 use crate::call::planning::{Planned, Surroundings, plan};
 use crate::call::route::{Lot, Route, chain};
+use crate::call::story::Skip;
 use crate::call::{Call, Kind, Session, Task};
 use crate::drill::Orders;
 use crate::failure::{Basis, Change, Class, Condition, Decisions, Failover, Place, Replay, Verdict, decide_on};
@@ -100,8 +101,9 @@ impl Finding {
 struct AllClosed<'r>(&'r Registry);
 
 impl Breakers for AllClosed<'_> {
-    fn usable(&mut self, server: ServerIndex) -> bool {
-        self.0.server(server).is_some_and(|server| server.breaker.mode != crate::breaker::Mode::ForcedOpen)
+    fn barred(&mut self, server: ServerIndex) -> Option<Skip> {
+        let mode = self.0.server(server).map(|server| server.breaker.mode);
+        mode.is_none_or(|mode| mode == crate::breaker::Mode::ForcedOpen).then_some(Skip::ForcedOpen)
     }
     fn translates(&mut self, server: ServerIndex) -> bool {
         self.0.server(server).is_some_and(|server| server.kind == ServerKind::Rest)

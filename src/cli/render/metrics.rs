@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::extension::extension;
 use super::{local, socket_address};
-use crate::registry::{Admin, EnvoySettings};
+use crate::registry::{Admin, EnvoySettings, ProberPlacement};
 use crate::wiring::cluster;
 
 /// The pages. Every other one of the admin interface may change or stop Envoy, or show its configuration.
@@ -54,9 +54,11 @@ pub(super) fn listener(envoy: &EnvoySettings) -> Option<Value> {
     }))
 }
 
-/// The cluster behind it.
+/// The cluster behind it, which the prober also asks for the runtime.
 pub(super) fn cluster(envoy: &EnvoySettings) -> Option<Value> {
-    envoy.metrics.as_ref()?;
+    if envoy.metrics.is_none() && envoy.prober == ProberPlacement::Off {
+        return None;
+    }
     let address = match &envoy.admin {
         Admin::Port(address, port) => socket_address(local(address), *port),
         Admin::Socket(path) => json!({"pipe": {"path": path}}),

@@ -104,7 +104,7 @@ pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
     json!({
         "node": node,
         "admin": {"address": metrics::admin(&registry.envoy.admin)},
-        "layered_runtime": runtime::layers(),
+        "layered_runtime": runtime::layers(&registry.envoy),
         "static_resources": {
             "listeners": listeners,
             "clusters": clusters::clusters(registry, wire),

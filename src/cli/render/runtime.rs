@@ -2,18 +2,21 @@
 
 use serde_json::{Value, json};
 
+use crate::registry::EnvoySettings;
+
 /// Runtime key of the kill switch: percent of requests that may use MCP servers, 100 unless changed.
 pub(super) const MCP_ENABLED: &str = "dualpath.mcp_enabled";
 
-/// The runtime's layers: the default, and above it what the operator sets with `POST /runtime_modify`.
-pub(super) fn layers() -> Value {
-    json!({
-        "layers": [
-            {"name": "static", "static_layer": {MCP_ENABLED: 100}},
-            // Without this layer Envoy refuses /runtime_modify.
-            {"name": "admin", "admin_layer": {}},
-        ],
-    })
+/// The runtime's layers, each above the one before: the default, the operator's files, and what the operator sets with `POST
+/// /runtime_modify`.
+pub(super) fn layers(envoy: &EnvoySettings) -> Value {
+    let mut layers = vec![json!({"name": "static", "static_layer": {MCP_ENABLED: 100}})];
+    layers.extend(
+        envoy.runtime_files.as_ref().map(|link| json!({"name": "files", "disk_layer": {"symlink_root": link}})),
+    );
+    // Without this layer Envoy refuses /runtime_modify.
+    layers.push(json!({"name": "admin", "admin_layer": {}}));
+    json!({"layers": layers})
 }
 
 /// The condition of a route that is open to MCP servers.

@@ -5,8 +5,10 @@ use super::super::shared_data::EnvoySharedData;
 use super::super::vm::Vm;
 use crate::breaker::{Admission, Look, Mode, Moment, Ticket};
 use crate::call::admission::Breakers;
+use crate::call::story::Skip;
 use crate::drill::Orders;
 use crate::registry::{ProberPlacement, ServerIndex, ServerKind};
+use crate::runtime::Hand;
 
 /// The breakers of a VM at one moment.
 pub(super) struct BreakersAt<'v> {
@@ -41,9 +43,16 @@ const NOWHERE: Look =
     Look { admits: false, pass_over: false, ticket: Ticket { epoch: 0, lease: None, last_resort: false } };
 
 impl Breakers for BreakersAt<'_> {
-    fn usable(&mut self, server: ServerIndex) -> bool {
-        let held_open = self.vm.registry.server(server).is_none_or(|server| server.breaker.mode == Mode::ForcedOpen);
-        !held_open && !self.vm.credentials.is_missing(&EnvoySharedData, server, self.now)
+    fn hand(&self, server: ServerIndex) -> Hand {
+        self.vm.hand_of(server)
+    }
+
+    fn barred(&mut self, server: ServerIndex) -> Option<Skip> {
+        let mode = self.vm.with_breaker(server, |breaker, _| breaker.policy().mode);
+        if mode.is_none_or(|mode| mode == Mode::ForcedOpen) {
+            return Some(Skip::ForcedOpen);
+        }
+        self.vm.credentials.is_missing(&EnvoySharedData, server, self.now).then_some(Skip::NoCredential)
     }
 
     fn translates(&mut self, server: ServerIndex) -> bool {

@@ -20,7 +20,7 @@ use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
 use crate::call::route::{Route, first_choice};
 use crate::call::story::{Skip, Skipped, Told};
-use crate::call::{Call, Question, Session, handover, page};
+use crate::call::{Call, Question, Session, Task, handover, page};
 use crate::discovery::Called;
 use crate::failure::Replay;
 use crate::held::Holding;
@@ -196,7 +196,7 @@ impl Gate {
             drill: &drill,
             lacks: &lacks,
             draw,
-            mcp_enabled: vm.mcp_enabled,
+            mcp_enabled: vm.mcp_enabled && !self.is_task_off(),
             now_ms,
             uuid: &mut || key.unwrap_or_else(clock::random_uuid),
             headers: &|| Headers::Request.all().iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
@@ -226,6 +226,11 @@ impl Gate {
                 self.no_path(vm, &skipped)
             }
         }
+    }
+
+    /// Whether MCP is switched off for the task of the call.
+    fn is_task_off(&self) -> bool {
+        matches!(self.known.task, Task::Tool(at) if self.vm.is_task_off(at))
     }
 
     /// Lets the call go, under a number by which its attempts find it.
@@ -262,7 +267,8 @@ impl Gate {
         let wait = asked.filter_map(|s| vm.with_breaker(*s, |b, shared| b.peek(shared, now).retry_after_ms));
         // Whole seconds, so that the header and the error say the same.
         let seconds = wait.min().unwrap_or_default().div_ceil(1000).max(1);
-        let why = why_no_path(vm);
+        let is_off = skipped.iter().any(|skipped| skipped.why == Skip::KillSwitch);
+        let why = why_no_path(vm, is_off);
         self.refuse(ErrorCode::NoPath, why, Some(seconds.saturating_mul(1000)))
     }
 
@@ -362,9 +368,9 @@ fn tell_router(orders: &RouterOrders) {
 }
 
 /// Why no server is asked, for the client.
-pub(super) fn why_no_path(vm: &Vm) -> &'static str {
+pub(super) fn why_no_path(vm: &Vm, is_off: bool) -> &'static str {
     let on_direct_route = || host::attribute(&["xds", "route_name"]).is_some_and(|name| route::is_direct_only(&name));
-    if vm.mcp_enabled && !on_direct_route() {
+    if vm.mcp_enabled && !is_off && !on_direct_route() {
         "no server that could answer this call admits it now"
     } else {
         "MCP is switched off and this call has no direct path"

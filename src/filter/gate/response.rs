@@ -139,7 +139,7 @@ impl Gate {
             return self.answer_instead(call, end_of_stream);
         }
         let details = Details { retry_after_ms: Some(1000), ..Details::default() };
-        let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm), &details);
+        let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm, false), &details);
         self.known.end = answered(CallStatus::Refused);
         Headers::Response.set("retry-after", b"1");
         self.rewrite(self.status_of(ErrorCode::NoPath), body, end_of_stream)

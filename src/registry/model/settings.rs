@@ -75,6 +75,8 @@ pub struct EnvoySettings {
     pub admin: Admin,
     /// IP address and port of a listener with the metrics and nothing else, if there is one.
     pub metrics: Option<(String, u16)>,
+    /// A directory with a file for each runtime key, if there is one.
+    pub runtime_files: Option<String>,
     /// Where the prober runs.
     pub prober: ProberPlacement,
     /// Where Envoy runs, as the endpoints of servers say it.

@@ -12,6 +12,7 @@ impl Default for EnvoySettings {
             wasm_file: "build/dualpath.wasm".to_owned(),
             admin: Admin::Port("127.0.0.1".to_owned(), 9901),
             metrics: None,
+            runtime_files: None,
             prober: ProberPlacement::Bootstrap,
             #[cfg(feature = "cli")]
             region: None,
@@ -27,6 +28,7 @@ impl EnvoySettings {
         let wasm_file = or(table.optional("wasm_file"), default.wasm_file, Node::file_name);
         let admin = read_admin(&table);
         let metrics = read_metrics(&table);
+        let runtime_files = or(table.optional("runtime_files"), None, |node| node.file_name().map(Some));
         let prober = or(table.optional("prober"), default.prober, |node| {
             let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
             node.choose(&["bootstrap", "listener", "off"], &placements)
@@ -40,6 +42,7 @@ impl EnvoySettings {
             wasm_file: wasm_file?,
             admin: admin?,
             metrics: metrics?,
+            runtime_files: runtime_files?,
             prober: prober?,
             #[cfg(feature = "cli")]
             region: region?,

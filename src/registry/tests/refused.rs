@@ -173,6 +173,7 @@ fn problems_of_the_sections_that_stand_alone() {
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
+        ("/envoy/runtime_files", Some(json!("")), &["envoy.runtime_files: \"\": must be a non-empty string"]),
         (
             "/envoy/admin_port",
             Some(json!("9901")),

@@ -65,7 +65,7 @@ pub(super) fn add(
 }
 
 /// What contestants have in common: it belongs to no server and no VM.
-const SHARED: [&str; 2] = ["dualpath-sessions", "envoy.bootstrap.internal_listener"];
+const SHARED: [&str; 3] = ["dualpath-sessions", "dualpath-admin", "envoy.bootstrap.internal_listener"];
 
 /// Lists become longer; of anything else what is there stays.
 fn merge(to: &mut Value, from: Value) {

@@ -28,6 +28,7 @@ mod metrics;
 mod outages;
 mod probes;
 mod rotation;
+mod runtime;
 mod secret_servers;
 mod sessions;
 mod streams;

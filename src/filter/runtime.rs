@@ -1,0 +1,152 @@
+//! What operators have set by keys of Envoy's runtime. A module can't ask for one, so the prober asks the admin interface for
+//! all of them and leaves in the shared data what concerns Dualpath, where the tick of every worker finds it. No call
+//! looks for it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::host::{self, Body, Headers};
+use super::metrics::Metric;
+use super::shared_data::EnvoySharedData;
+use super::vm::Vm;
+use crate::breaker::Breaker;
+use crate::registry::ServerIndex;
+use crate::runtime::{self, Hand};
+use crate::shared_data::{CREATE, SharedData};
+use crate::wiring::cluster;
+
+/// How long the admin interface may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long it is left alone after it has failed, ms.
+const PAUSE_MS: u64 = 5_000;
+
+/// The largest runtime that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+impl Vm {
+    /// What is set for a server.
+    pub fn hand_of(&self, server: ServerIndex) -> Hand {
+        self.hands.at(usize::from(server.0))
+    }
+
+    /// Whether MCP is switched off for the task of the tool at this position.
+    pub fn is_task_off(&self, tool: usize) -> bool {
+        self.hands.at(self.registry.servers.len().saturating_add(tool)).is_off()
+    }
+
+    /// Follows what has been set since the last time.
+    pub fn follow_runtime(&self) {
+        let Some((record, token)) = EnvoySharedData.get(runtime::RECORD).ok().flatten() else { return };
+        if !self.hands.is_news(token) {
+            return;
+        }
+        let servers = self.registry.servers.iter().map(|server| Hand::read(&record, server.id.as_str(), false));
+        let tools = self.registry.tools.iter().map(|tool| Hand::read(&record, tool.task.as_str(), true));
+        let hands: Vec<_> = servers.chain(tools).collect();
+        for (at, hand) in hands.iter().enumerate() {
+            let before = self.hands.at(at);
+            if *hand != before {
+                self.show(at, *hand, before);
+            }
+        }
+        self.hands.take(hands);
+    }
+
+    /// Lets a breaker have its mode, and the gauges their values.
+    fn show(&self, at: usize, hand: Hand, before: Hand) {
+        let Some(server) = self.registry.servers.get(at) else {
+            let tool = at.saturating_sub(self.registry.servers.len());
+            return self.metrics.record(Metric::McpOff(self.names.task(tool)), hand.is_off().into());
+        };
+        let index = ServerIndex(u16::try_from(at).unwrap_or(u16::MAX));
+        self.with_breaker(index, |breaker, _| breaker.set_mode(hand.mode().unwrap_or(server.breaker.mode)));
+        for (at, state) in Hand::STATES.into_iter().enumerate() {
+            if hand.is_in(at) != before.is_in(at) {
+                self.metrics.record(Metric::Override(self.names.server(index), state), hand.is_in(at).into());
+            }
+        }
+    }
+}
+
+/// The prober's watch over Envoy's runtime.
+pub struct RuntimeWatch {
+    vm: Rc<Vm>,
+    /// The request under way.
+    asked: Option<u32>,
+    /// When it is asked for again, if there is no answer.
+    next_ms: u64,
+    /// Whether the last request failed, so that it is one line in the log.
+    is_failing: bool,
+}
+
+impl RuntimeWatch {
+    /// A watch that has seen nothing yet.
+    pub fn new(vm: Rc<Vm>) -> Self {
+        RuntimeWatch { vm, asked: None, next_ms: 0, is_failing: false }
+    }
+
+    /// Asks for the runtime, unless it is being asked for.
+    pub fn tick(&mut self, now: u64) {
+        if now < self.next_ms {
+            return;
+        }
+        self.next_ms = now.saturating_add(PAUSE_MS);
+        let headers = [(":method", "GET"), (":path", "/runtime"), (":authority", "dualpath")];
+        let headers = headers.map(|(name, value)| (name, value.to_owned()));
+        self.asked = host::dispatch(cluster::ADMIN, &headers, b"", PATIENCE).ok();
+        if self.asked.is_none() {
+            self.fail();
+        }
+    }
+
+    /// Takes the answer, if `token` belongs to this.
+    pub fn answer(&mut self, token: u32, any: bool, size: usize, now: u64) -> bool {
+        if self.asked != Some(token) {
+            return false;
+        }
+        self.asked = None;
+        let is_good = any && Headers::Dispatched.status() == Some(200) && size <= LARGEST;
+        let body = if is_good { Body::Dispatched.read(0, size) } else { Vec::new() };
+        match std::str::from_utf8(&body).ok().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            Some(runtime) => {
+                (self.next_ms, self.is_failing) = (0, false);
+                self.leave(&runtime, now);
+            }
+            None => self.fail(),
+        }
+        true
+    }
+
+    fn fail(&mut self) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            log::warn!(
+                "Envoy's admin interface does not show its runtime: dualpath.server.* and dualpath.task.* stay as they are"
+            );
+        }
+    }
+
+    /// Leaves for the workers what is set, if it is something else than before.
+    fn leave(&self, runtime: &Value, now_ms: u64) {
+        let record = runtime::record(runtime);
+        let Ok(found) = EnvoySharedData.get(runtime::RECORD) else { return };
+        let (before, token) = found.unwrap_or((Vec::new(), CREATE));
+        if before == record || EnvoySharedData.set(runtime::RECORD, &record, token).is_err() {
+            return;
+        }
+        log::warn!("runtime: what is set for servers and tasks has changed, and is now:");
+        runtime::each(runtime, &mut |key, value, setting| {
+            let server = setting.as_ref().and_then(|setting| self.vm.registry.server_by_id(setting.name));
+            let is_known = setting.is_some_and(|setting| setting.is_of_task() || server.is_some());
+            log::warn!("{}{key}={value}", if is_known { "" } else { "(no such key, value or server) " });
+            if let (Some((index, _)), Some(setting)) = (server, setting)
+                && setting.is_reset_since(&before)
+            {
+                self.vm.reset(index, now_ms, Breaker::reset);
+            }
+        });
+        self.vm.follow_runtime();
+    }
+}
