@@ -32,6 +32,7 @@ pub mod credential;
 pub mod discovery;
 pub mod drill;
 pub mod failure;
+pub mod health;
 pub mod held;
 pub mod jsonrpc;
 pub mod mcp;

@@ -222,13 +222,15 @@ pub enum Role {
     Drill,
     /// On the cluster of a credential, once per question of the prober.
     Keeper,
+    /// On the listener with the metrics, once per question whether calls find a path.
+    Ready,
     /// On the main thread, once per process; or on every thread, as the registry says.
     Prober,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 5] = [Role::Gate, Role::Attempt, Role::Drill, Role::Keeper, Role::Prober];
+    pub const ALL: [Role; 6] = [Role::Gate, Role::Attempt, Role::Drill, Role::Keeper, Role::Ready, Role::Prober];
 
     /// Its name in plugin configurations.
     #[must_use]
@@ -238,6 +240,7 @@ impl Role {
             Role::Attempt => "attempt",
             Role::Drill => "drill",
             Role::Keeper => "keeper",
+            Role::Ready => "ready",
             Role::Prober => "prober",
         }
     }

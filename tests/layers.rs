@@ -15,7 +15,7 @@ const STACK: [&[&str]; 7] = [
     &["wire", "jsonrpc", "sse", "network", "shared_data", "budget", "random", "held"],
     &["mcp", "credential", "failure", "breaker", "translate", "wiring"],
     &["registry"],
-    &["annotations", "discovery", "drill", "probe", "runtime", "telemetry"],
+    &["annotations", "discovery", "drill", "health", "probe", "runtime", "telemetry"],
     &["call"],
     &["filter", "cli"],
     &["main", "build"],

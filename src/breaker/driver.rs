@@ -66,6 +66,8 @@ pub struct Breaker {
     /// When the server last answered a call of this worker, ms.
     answered_ms: Option<u64>,
     last_resort: LastResortCalls,
+    /// Successes that were reported since they were last taken, and how long they took together, ms.
+    answers: (u32, u64),
 }
 
 impl Breaker {
@@ -78,6 +80,7 @@ impl Breaker {
             reported: None,
             answered_ms: None,
             last_resort: LastResortCalls::default(),
+            answers: (0, 0),
         }
     }
 
@@ -99,6 +102,11 @@ impl Breaker {
     /// Puts the operator's hand on the breaker, or takes it off. Nothing of it is stored.
     pub fn set_mode(&mut self, mode: Mode) {
         self.shared.policy.mode = mode;
+    }
+
+    /// How many successes there were since the last time this was asked, and how long they took together, in ms.
+    pub fn take_answers(&mut self) -> (u32, u64) {
+        std::mem::take(&mut self.answers)
     }
 
     /// Asks for a call to be admitted. While the server is healthy that is one read per [`VIEW_MS`](super::VIEW_MS), and no

@@ -45,6 +45,7 @@ pub mod originals;
 pub mod page;
 pub mod passage;
 pub mod planning;
+pub mod ready;
 pub mod route;
 pub mod session;
 pub mod story;

@@ -17,6 +17,7 @@ mod host;
 mod keeper;
 mod metrics;
 mod prober;
+mod ready;
 mod root;
 mod runtime;
 mod shared_data;

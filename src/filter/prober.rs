@@ -23,6 +23,7 @@ use crate::call::attempt::told_to_breaker;
 use crate::call::credentials::{testify, testimony, watched};
 use crate::credential::{Fingerprint, Seen};
 use crate::failure::{BreakerEffect, Class, Head, Verdict, decide_on, is_encoded, retry_after};
+use crate::health::{Latency, Signs};
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
@@ -49,6 +50,8 @@ pub struct Prober {
     /// When each server is probed next, in the registry's order.
     schedules: Vec<Schedule>,
     under_way: Vec<UnderWay>,
+    /// The servers whose last probe failed.
+    failed: Vec<ServerIndex>,
     credentials: CredentialWatch,
     discoverer: Discoverer,
     runtime: RuntimeWatch,
@@ -84,6 +87,7 @@ impl Prober {
             candidate,
             schedules,
             under_way: Vec::new(),
+            failed: Vec::new(),
             credentials,
             runtime,
             look_ms: 0,
@@ -129,7 +133,7 @@ impl Prober {
         }
         let mut is_well = |index| {
             let view = vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now));
-            view.is_some_and(|view| view.state == State::Closed)
+            view.is_some_and(|view| view.state == State::Closed) && !vm.hand_of(index).is_off()
         };
         self.discoverer.tick(&mut is_well, now);
         vm.flush_breakers(now);
@@ -143,10 +147,21 @@ impl Prober {
         self.vm.metrics.flush();
     }
 
-    /// Looks at a server's breaker and sets its gauge.
+    /// Looks at a server's breaker and sets its gauges.
     fn look(&self, index: ServerIndex, now: u64) -> Option<View> {
         let view = self.vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now))?;
-        self.vm.metrics.record(Metric::BreakerState(self.vm.names.server(index)), view.state as u64);
+        let name = self.vm.names.server(index);
+        self.vm.metrics.record(Metric::BreakerState(name), view.state as u64);
+        let server = self.vm.registry.server(index)?;
+        let signs = Signs {
+            state: view.state,
+            ok: view.counts.ok,
+            fail: view.counts.fail,
+            slowness: Latency::read(&EnvoySharedData, server.id.as_str()).slowness(),
+            has_failed_probe: self.failed.contains(&index),
+            is_usable: !self.vm.hand_of(index).is_off() && has_token(&self.vm.registry, server),
+        };
+        self.vm.metrics.record(Metric::Health(name, server.tier.as_str()), signs.percent());
         Some(view)
     }
 
@@ -229,6 +244,10 @@ impl Prober {
         let Some(server) = self.vm.registry.server(index) else { return };
         self.vm.metrics.count(Metric::Probes(self.vm.names.server(index), class));
         let decisions = decide_on(&verdict, None, Some(&server.on));
+        self.failed.retain(|failed| *failed != index);
+        if decisions.breaker == BreakerEffect::Failure {
+            self.failed.push(index);
+        }
         if decisions.alert {
             self.vm.metrics.count(Metric::Alerts(self.vm.names.server(index), class));
         }
@@ -265,6 +284,18 @@ fn is_token_doubted(registry: &Registry, server: &Server) -> bool {
     let Some(credential) = server.credential.and_then(|at| registry.credential(at)) else { return false };
     let report = watched(&EnvoySharedData, credential);
     testimony(&EnvoySharedData, server).is_doubted(|token| report.is_none_or(|report| report.holds(token)))
+}
+
+/// Whether there is a token that the server may be sent, as far as is known; or none is needed.
+fn has_token(registry: &Registry, server: &Server) -> bool {
+    let Some(credential) = server.credential.and_then(|at| registry.credential(at)) else { return true };
+    let Some(report) = watched(&EnvoySharedData, credential) else { return true };
+    let said = testimony(&EnvoySharedData, server);
+    let now_s = clock::wall_time().as_secs();
+    report.0.iter().flatten().any(|token| {
+        let is_condemned = said.of(token.fingerprint()).is_some_and(|word| word.is_condemned());
+        token.defect().is_none() && token.is_valid(now_s) && !is_condemned
+    })
 }
 
 /// The answer that the current callback brings.

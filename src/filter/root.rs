@@ -12,6 +12,7 @@ use super::endpoints::Endpoints;
 use super::gate::Gate;
 use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
+use super::ready::Ready;
 use super::shared_data::EnvoySharedData;
 use super::vm::{self, Vm};
 use super::{clock, crossing, host};
@@ -31,8 +32,10 @@ enum Duty {
     Drill(Site),
     /// Upstream filter on one credential's cluster.
     Keeper(Rc<Vm>, CredentialIndex),
+    /// Filter on the listener with the metrics; with the identity of the registry.
+    Ready(u64),
     /// Acts without a request.
-    Prober(Prober),
+    Prober(Box<Prober>),
 }
 
 /// The root context. Without a role only until it is configured: Envoy sends no stream before.
@@ -84,8 +87,9 @@ impl Root {
                 let found = vm.registry.credential_by_id(id);
                 Duty::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
+            Some(wiring::Role::Ready) => Duty::Ready(identity.unwrap_or_else(|| slice::identity(registry))),
             Some(wiring::Role::Prober) => {
-                Duty::Prober(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER)))
+                Duty::Prober(Box::new(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER))))
             }
             None => {
                 let roles = wiring::Role::ALL.map(wiring::Role::as_str).join(", ");
@@ -172,6 +176,7 @@ impl RootContext for Root {
             Duty::Attempt(site) => Some(Box::new(Attempt::new(site.clone()))),
             Duty::Drill(site) => Some(Box::new(Drill::new(site.clone()))),
             Duty::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
+            Duty::Ready(identity) => Some(Box::new(Ready(*identity))),
             Duty::Prober(_) => Some(Box::new(Bystander)),
         }
     }

@@ -18,6 +18,7 @@ use crate::call::session;
 use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
 use crate::discovery::Seen;
+use crate::health;
 use crate::held::{Held, Holding, Total};
 use crate::registry::{Problem, Registry, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
@@ -240,11 +241,15 @@ impl Vm {
 
     /// Writes what breakers have kept to write together, and counts what they have to tell.
     pub fn flush_breakers(&self, now_ms: u64) {
-        for (index, _) in self.registry.indexed_servers() {
+        for (index, server) in self.registry.indexed_servers() {
             let moment = Moment { now_ms, random: clock::random_u32() };
-            let flushed =
-                self.with_breaker(index, |breaker, shared| (breaker.flush(shared, moment), breaker.take_counters()));
-            let Some((transition, counters)) = flushed else { continue };
+            let flushed = self.with_breaker(index, |breaker, shared| {
+                (breaker.flush(shared, moment), breaker.take_counters(), breaker.take_answers())
+            });
+            let Some((transition, counters, (answers, together_ms))) = flushed else { continue };
+            if answers > 0 {
+                health::tell(&EnvoySharedData, server.id.as_str(), answers, together_ms);
+            }
             if let Some(transition) = transition {
                 self.announce(index, &transition);
             }

@@ -63,6 +63,8 @@ pub mod label {
     pub const EVENT: &str = "event";
     /// A failure class.
     pub const CLASS: &str = "class";
+    /// The tier of a server.
+    pub const TIER: &str = "tier";
     /// What a server was put into by hand.
     pub const STATE: &str = "state";
     /// Why.
@@ -75,18 +77,21 @@ pub mod label {
     pub const SEVERITY: &str = "severity";
 }
 
-use label::{CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TO};
+use label::{
+    CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TIER, TO,
+};
 
 /// Every label, in the order of the bootstrap's rules.
-pub const LABELS: [&str; 14] =
-    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE];
+pub const LABELS: [&str; 15] =
+    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 32] = [
+pub static FAMILIES: [&Family; 33] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
     &BREAKER_STATE,
+    &HEALTH,
     &OVERRIDE,
     &MCP_OFF,
     &ATTEMPTS,
@@ -179,13 +184,24 @@ pub static BREAKER_STATE: Family = Family {
     bound: words("1 per server"),
 };
 
+/// How well servers are.
+pub static HEALTH: Family = Family {
+    name: "mcp_server_health_percent",
+    kind: Kind::Gauge,
+    labels: &[SERVER, TIER],
+    meaning: words("how well the server is, from 0 to 100, by [this formula](breaker.md#health)"),
+    bound: words("1 per server"),
+};
+
 /// What operators have done to servers by runtime keys.
 pub static OVERRIDE: Family = Family {
     name: "dualpath_override",
     kind: Kind::Gauge,
     labels: &[SERVER, STATE],
-    meaning: words("1 while a runtime key has the server so: state `normal`, `metrics_only`, `disabled`, `forced_open`, `off`, `drained`; \
-              from the first time on"),
+    meaning: words(
+        "1 while a runtime key has the server so: state `normal`, `metrics_only`, `disabled`, `forced_open`, `off`, `drained`; \
+              from the first time on",
+    ),
     bound: words("6 per server"),
 };
 

@@ -73,6 +73,8 @@ pub enum Metric {
     Fallback,
     /// [`family::BREAKER_STATE`]: server.
     BreakerState(Name),
+    /// [`family::HEALTH`]: server, tier.
+    Health(Name, &'static str),
     /// [`family::OVERRIDE`]: server, state; 1 or 0.
     Override(Name, &'static str),
     /// [`family::MCP_OFF`]: task; 1 or 0.
@@ -143,6 +145,7 @@ impl Metric {
             Metric::Latency(..) => &family::LATENCY,
             Metric::Fallback => &family::FALLBACK,
             Metric::BreakerState(_) => &family::BREAKER_STATE,
+            Metric::Health(..) => &family::HEALTH,
             Metric::Override(..) => &family::OVERRIDE,
             Metric::McpOff(_) => &family::MCP_OFF,
             Metric::Attempts(..) => &family::ATTEMPTS,
@@ -199,6 +202,7 @@ impl Metric {
             | Metric::BreakerEvents(name, word)
             | Metric::ToolDrift(name, word)
             | Metric::Override(name, word)
+            | Metric::Health(name, word)
             | Metric::ToolLists(name, word) => [of(name), word, "", ""],
             Metric::Transitions(server, from, to) => [of(server), from.as_str(), to.as_str(), ""],
             Metric::PatRejected(credential, slot)

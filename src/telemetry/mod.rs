@@ -32,4 +32,4 @@ pub mod of {
 pub const ENVOY_PREFIX: &str = "wasmcustom";
 
 /// What the names of all families begin with, up to the first `_`.
-pub const NAMESPACES: [&str; 3] = ["cortex", "dualpath", "snowflake"];
+pub const NAMESPACES: [&str; 4] = ["cortex", "dualpath", "mcp", "snowflake"];

@@ -193,9 +193,10 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_bytes",
         "_listed",
         "_drift",
+        "_percent",
     ];
     let is_metric = |word: &&str| {
-        ["cortex_", "dualpath_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))
+        ["cortex_", "dualpath_", "mcp_server_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))
             && ends.iter().any(|end| word.ends_with(end))
     };
     words.filter(is_metric).map(str::to_owned).collect()

@@ -138,6 +138,14 @@ pub fn start_with(process: &Arc<Process>, registry: &Value) -> Worker {
     vm(process, &plugins)
 }
 
+/// A worker VM that answers at the port of the metrics, too.
+pub fn start_with_ready(process: &Arc<Process>) -> Worker {
+    let mut plugins = vec![plugin(&registry(), "gate".into(), "gate", None)];
+    plugins.extend(SERVERS.map(|server| plugin(&registry(), format!("attempt-{server}"), "attempt", Some(server))));
+    plugins.push(plugin(&registry(), "ready".into(), "ready", None));
+    vm(process, &plugins)
+}
+
 /// The VM of the singleton service.
 pub fn prober(process: &Arc<Process>) -> Worker {
     prober_with(process, &registry())

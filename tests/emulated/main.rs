@@ -33,6 +33,7 @@ mod passage;
 mod prober;
 mod query;
 mod random_exchanges;
+mod ready;
 mod refused;
 mod rest_first;
 mod routing;

@@ -31,6 +31,9 @@ impl Breaker {
         if !self.shared.policy.mode.records() {
             return None;
         }
+        if result.outcome == Outcome::Success {
+            self.answers = (self.answers.0.saturating_add(1), self.answers.1.saturating_add(result.took_ms));
+        }
         let result = self.with_own_answers(moment, result);
         let transition = self.settle(store, moment, ticket, result);
         if ticket.lease.is_some() || result.is_adverse(&self.shared.policy) {

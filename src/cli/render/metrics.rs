@@ -1,10 +1,13 @@
-//! Envoy's admin interface, and a listener that serves of it what scrapers and health checks need: two pages, to be read.
+//! Envoy's admin interface, and a listener that serves of it what scrapers and health checks need: two pages, to be read. A
+//! third is the module's own.
 
 use serde_json::{Value, json};
 
 use super::extension::extension;
+use super::wasm_plugin::{self, Placement};
 use super::{local, socket_address};
-use crate::registry::{Admin, EnvoySettings, ProberPlacement};
+use crate::call::ready::PAGE as READY;
+use crate::registry::{Admin, EnvoySettings, ProberPlacement, Registry};
 use crate::wiring::cluster;
 
 /// The pages. Every other one of the admin interface may change or stop Envoy, or show its configuration.
@@ -22,10 +25,12 @@ pub(super) fn admin(admin: &Admin) -> Value {
 }
 
 /// The listener, if the registry asks for it.
-pub(super) fn listener(envoy: &EnvoySettings) -> Option<Value> {
-    let (address, port) = envoy.metrics.as_ref()?;
+pub(super) fn listener(registry: &Registry, wire: &Value) -> Option<Value> {
+    let (address, port) = registry.envoy.metrics.as_ref()?;
     let mut routes: Vec<_> = PAGES.into_iter().map(served).collect();
-    routes.extend(PAGES.into_iter().map(refused));
+    routes.extend(PAGES.into_iter().map(|page| refused(json!({"path": page}))));
+    // The module answers what is to be read there.
+    routes.push(refused(json!({"path_separated_prefix": READY})));
     let manager = extension(
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -39,11 +44,14 @@ pub(super) fn listener(envoy: &EnvoySettings) -> Option<Value> {
                 "name": "metrics",
                 "virtual_hosts": [{"name": "metrics", "domains": ["*"], "routes": routes}],
             },
-            "http_filters": [extension(
-                "envoy.filters.http.router",
-                "envoy.extensions.filters.http.router.v3.Router",
-                json!({}),
-            )],
+            "http_filters": [
+                wasm_plugin::filter(registry, wire, Placement::Ready),
+                extension(
+                    "envoy.filters.http.router",
+                    "envoy.extensions.filters.http.router.v3.Router",
+                    json!({}),
+                ),
+            ],
         }),
     );
     Some(json!({
@@ -84,9 +92,9 @@ fn served(page: &str) -> Value {
 }
 
 /// What other methods get of a page.
-fn refused(page: &str) -> Value {
+fn refused(page: Value) -> Value {
     json!({
-        "match": {"path": page},
+        "match": page,
         "direct_response": {"status": 405},
         "response_headers_to_add": [{"header": {"key": "allow", "value": "GET"}}],
     })

@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> ExitCode {
 pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
     let inside =
         drill::listener(registry).into_iter().chain(sessions::listener(registry)).chain(proxy::listeners(registry));
-    let others = inside.chain(metrics::listener(&registry.envoy));
+    let others = inside.chain(metrics::listener(registry, wire));
     let listeners: Vec<_> = std::iter::once(listener::listener(registry, wire)).chain(others).collect();
     let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
     if registry.drill.is_some() || sessions::are_kept(registry) || proxy::are_used(registry) {

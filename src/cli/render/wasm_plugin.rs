@@ -20,6 +20,8 @@ pub(super) enum Placement<'r> {
     Drill,
     /// On the cluster of this credential.
     Keeper(&'r Id),
+    /// On the listener with the metrics.
+    Ready,
     /// On the main thread or on every thread, as the registry says.
     Prober,
 }
@@ -31,6 +33,7 @@ impl Placement<'_> {
             Placement::Attempt(_) => wiring::Role::Attempt,
             Placement::Drill => wiring::Role::Drill,
             Placement::Keeper(_) => wiring::Role::Keeper,
+            Placement::Ready => wiring::Role::Ready,
             Placement::Prober => wiring::Role::Prober,
         };
         role.as_str()
@@ -125,6 +128,8 @@ fn part(registry: &Registry, wire: &Value, role: Placement) -> Value {
             let credential = registry.credential_by_id(id.as_str()).unwrap_or(CredentialIndex(0));
             slice::for_keeper(registry, wire, credential)
         }
+        // It asks the gate of its thread.
+        Placement::Ready => Value::Null,
         Placement::Prober => slice::for_prober(registry, wire),
     }
 }

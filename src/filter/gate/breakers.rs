@@ -11,15 +11,19 @@ use crate::registry::{ProberPlacement, ServerIndex, ServerKind};
 use crate::runtime::Hand;
 
 /// The breakers of a VM at one moment.
-pub(super) struct BreakersAt<'v> {
-    pub(super) vm: &'v Vm,
-    pub(super) now: u64,
-    pub(super) random: u32,
-    pub(super) replayable: bool,
+pub struct BreakersAt<'v> {
+    /// The VM.
+    pub vm: &'v Vm,
+    /// The time, monotonic ms.
+    pub now: u64,
+    /// A random number.
+    pub random: u32,
+    /// Whether the call may be executed twice.
+    pub replayable: bool,
     /// The servers that are not asked: their breakers are only looked at.
-    pub(super) drill: &'v Orders,
+    pub drill: &'v Orders,
     /// The server that the call goes to although its breaker refuses.
-    pub(super) last_resort: Option<ServerIndex>,
+    pub last_resort: Option<ServerIndex>,
 }
 
 impl BreakersAt<'_> {

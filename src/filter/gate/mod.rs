@@ -13,6 +13,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+pub use breakers::BreakersAt;
 use response::Rewrite;
 
 use super::calls;

@@ -76,6 +76,7 @@ pub struct EnvoySettings {
     /// IP address and port of a listener with the metrics and nothing else, if there is one.
     pub metrics: Option<(String, u16)>,
     /// A directory with a file for each runtime key, if there is one.
+    #[cfg(feature = "cli")]
     pub runtime_files: Option<String>,
     /// Where the prober runs.
     pub prober: ProberPlacement,

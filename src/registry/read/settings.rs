@@ -12,6 +12,7 @@ impl Default for EnvoySettings {
             wasm_file: "build/dualpath.wasm".to_owned(),
             admin: Admin::Port("127.0.0.1".to_owned(), 9901),
             metrics: None,
+            #[cfg(feature = "cli")]
             runtime_files: None,
             prober: ProberPlacement::Bootstrap,
             #[cfg(feature = "cli")]
@@ -28,20 +29,22 @@ impl EnvoySettings {
         let wasm_file = or(table.optional("wasm_file"), default.wasm_file, Node::file_name);
         let admin = read_admin(&table);
         let metrics = read_metrics(&table);
-        let runtime_files = or(table.optional("runtime_files"), None, |node| node.file_name().map(Some));
         let prober = or(table.optional("prober"), default.prober, |node| {
             let placements = [ProberPlacement::Bootstrap, ProberPlacement::Listener, ProberPlacement::Off];
             node.choose(&["bootstrap", "listener", "off"], &placements)
         });
         #[cfg(feature = "cli")]
         let region = or(table.optional("region"), None, |node| super::upstream::read_region(node).map(Some));
+        #[cfg(feature = "cli")]
+        let runtime_files = or(table.optional("runtime_files"), None, |node| node.file_name().map(Some));
         #[cfg(not(feature = "cli"))]
-        table.pass_over(&["region"]);
+        table.pass_over(&["region", "runtime_files"]);
         table.done();
         Some(EnvoySettings {
             wasm_file: wasm_file?,
             admin: admin?,
             metrics: metrics?,
+            #[cfg(feature = "cli")]
             runtime_files: runtime_files?,
             prober: prober?,
             #[cfg(feature = "cli")]

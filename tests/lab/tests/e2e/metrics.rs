@@ -49,7 +49,7 @@ impl Shut {
 }
 
 #[tokio::test]
-async fn the_port_of_the_metrics_serves_two_pages_to_be_read_and_nothing_else() {
+async fn the_port_of_the_metrics_serves_its_pages_to_be_read_and_nothing_else() {
     let mut shut = Shut::start(&Arc::new(Scratch::new().expect("a directory"))).await;
     let address = shut.envoy.admin_addr();
     let ask = async |method: &str, path: &str| http::request(address, method, path, &[], "").await.expect("an answer");
@@ -62,6 +62,20 @@ async fn the_port_of_the_metrics_serves_two_pages_to_be_read_and_nothing_else() 
             assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")), "{method} {path}");
         }
     }
+    // No tool is named in this registry, so it is enough that a server is up.
+    let tasks = ask("GET", "/ready/tasks").await;
+    assert_eq!((tasks.status, tasks.text().as_str()), (200, "{\"ready\":true}\n"));
+    assert_eq!(ask("GET", "/ready/tasks/nothing").await.status, 404);
+    assert_eq!(ask("POST", "/ready/tasks").await.status, 405);
+    for path in ["/ready/tasks/../../quitquitquit", "/ready/tasks/..%2f..%2fquitquitquit"] {
+        assert_eq!((ask("GET", path).await.status, ask("POST", path).await.status), (404, 405), "{path}");
+    }
+    assert!(
+        ask("GET", "/stats/prometheus")
+            .await
+            .text()
+            .contains("mcp_server_health_percent{server=\"primary\",tier=\"primary\"} 100")
+    );
     let others = [
         "/",
         "/help",
@@ -71,6 +85,7 @@ async fn the_port_of_the_metrics_serves_two_pages_to_be_read_and_nothing_else() 
         "//stats/prometheus",
         "/stats/prometheus/../../quitquitquit",
         "/ready/../quitquitquit",
+        "/ready/tasksx",
         "/ready%2f..%2fquitquitquit",
         "/quitquitquit",
         "/runtime",

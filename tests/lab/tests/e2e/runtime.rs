@@ -1,9 +1,11 @@
 //! What operators set by runtime keys of a running Envoy, under load.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use dualpath_lab::http;
 use dualpath_lab::metrics::Metrics;
 use dualpath_lab::stub::Behaviour;
 use dualpath_lab::traffic::{Outcome, Traffic};
@@ -129,4 +131,38 @@ async fn a_key_in_a_file_takes_effect_when_the_link_to_its_directory_is_replaced
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     told(&world, |metrics| state(metrics, "forced_open") == Some(1.0)).await;
+}
+
+#[tokio::test]
+async fn whether_a_task_has_a_path_is_told_at_the_port_of_the_metrics() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let world = World::start_with(|options| {
+        options.concurrency = 4;
+        options.set("/envoy/metrics_port", json!(port.port()));
+    })
+    .await;
+    let ask = async |path: &str| http::request(port, "GET", path, &[], "").await.expect("an answer");
+    let is = async |path: &str, status: u16| {
+        let until = Instant::now() + SEEN;
+        let mut in_a_row = 0;
+        // Each connection may be another worker's.
+        while in_a_row < 12 {
+            in_a_row = if ask(path).await.status == status { in_a_row + 1 } else { 0 };
+            assert!(Instant::now() < until, "{path} is not {status} within a second");
+        }
+    };
+    is("/ready/tasks", 200).await;
+    for server in ["primary", "secondary", "rest"] {
+        is("/ready/tasks/search", 200).await;
+        world.envoy.modify_runtime(&format!("dualpath.server.{server}.enabled"), "0").await.expect("runtime");
+    }
+    is("/ready/tasks/search", 503).await;
+    assert!(ask("/ready/tasks").await.text().contains("\"without_path\":[\"search\""));
+    world.envoy.modify_runtime("dualpath.server.rest.enabled", "").await.expect("runtime");
+    is("/ready/tasks", 200).await;
+    world.envoy.modify_runtime("dualpath.task.search.mcp_enabled", "0").await.expect("runtime");
+    world.envoy.modify_runtime("dualpath.server.rest.enabled", "0").await.expect("runtime");
+    is("/ready/tasks/search", 503).await;
+    told(&world, |m| m.value("mcp_server_health_percent", &[("server", "primary"), ("tier", "primary")]) == Some(0.0))
+        .await;
 }
