@@ -39,6 +39,14 @@ fn problems_of_the_document_itself() {
     ]);
 }
 
+/// The module passes it over: only the configuration that is rendered has a use for it.
+#[cfg(feature = "cli")]
+#[test]
+fn the_files_of_runtime_keys_have_a_name() {
+    let problem = "envoy.runtime_files: \"\": must be a non-empty string";
+    assert_each(vec![("/envoy/runtime_files", Some(json!("")), &[problem])]);
+}
+
 #[test]
 fn problems_of_the_drill() {
     const HINT: &str =
@@ -173,7 +181,6 @@ fn problems_of_the_sections_that_stand_alone() {
             ],
         ),
         ("/envoy/wasm_file", Some(json!("")), &["envoy.wasm_file: \"\": must be a non-empty string"]),
-        ("/envoy/runtime_files", Some(json!("")), &["envoy.runtime_files: \"\": must be a non-empty string"]),
         (
             "/envoy/admin_port",
             Some(json!("9901")),
