@@ -43,8 +43,8 @@ fn problems_of_the_document_itself() {
 #[cfg(feature = "cli")]
 #[test]
 fn the_files_of_runtime_keys_have_a_name() {
-    let problem = "envoy.runtime_files: \"\": must be a non-empty string";
-    assert_each(vec![("/envoy/runtime_files", Some(json!("")), &[problem])]);
+    const PROBLEM: &str = "envoy.runtime_files: \"\": must be a non-empty string";
+    assert_each(vec![("/envoy/runtime_files", Some(json!("")), &[PROBLEM])]);
 }
 
 #[test]
