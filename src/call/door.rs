@@ -99,13 +99,13 @@ pub enum Entry {
 /// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
 pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, source: impl FnOnce() -> Vec<u8>) -> Visit {
     let target = headers.get(":path").unwrap_or_default();
+    // The query with the sign before it.
     let (path, query) = target.split_at(target.iter().position(|b| *b == b'?').unwrap_or(target.len()));
-    let query = query.get(1..).unwrap_or_default();
     if !is_endpoint(path, registry.listener.path.as_bytes()) {
         return Visit { page: None, entry: Entry::Elsewhere };
     }
     match page::sender(headers, &registry.listener) {
-        Ok(page) => Visit { page, entry: enter(headers, registry, page.is_some(), query, now_ms, source) },
+        Ok(page) => Visit { page, entry: enter(headers, registry, page.is_some(), (path, query), now_ms, source) },
         Err(page::Foreign) => {
             let why = "listener.allowed_origins does not name this origin";
             Visit { page: None, entry: Entry::Refused(ErrorCode::OriginNotAllowed, why.to_owned()) }
@@ -123,8 +123,7 @@ fn bare(path: &[u8]) -> &[u8] {
 }
 
 /// Where the routes of a request's path stand, if that has a slash behind it: there is only one to lead away from it.
-fn route_as(target: &[u8]) -> Option<Vec<u8>> {
-    let (path, query) = target.split_at_checked(target.iter().position(|b| *b == b'?').unwrap_or(target.len()))?;
+fn route_as((path, query): (&[u8], &[u8])) -> Option<Vec<u8>> {
     let bare = path.strip_suffix(b"/").filter(|bare| !bare.is_empty())?;
     Some([bare, query].concat())
 }
@@ -133,7 +132,7 @@ fn enter(
     headers: RequestHeaders<'_>,
     registry: &Registry,
     of_page: bool,
-    query: &[u8],
+    target: (&[u8], &[u8]),
     now_ms: u64,
     source: impl FnOnce() -> Vec<u8>,
 ) -> Entry {
@@ -152,7 +151,7 @@ fn enter(
         let why = "GET opens a stream of events: accept must list text/event-stream";
         return Entry::Refused(ErrorCode::NotAcceptable, why.to_owned());
     }
-    let query = match passed_on(query, registry) {
+    let query = match passed_on(target.1.get(1..).unwrap_or_default(), registry) {
         Ok(query) => query,
         Err(rule) => return Entry::Refused(ErrorCode::QueryNotAllowed, ["the URL ", rule].concat()),
     };
@@ -185,7 +184,7 @@ fn enter(
     Entry::Admitted {
         client,
         declared_length: declared.and_then(|text| text.parse().ok()),
-        route_as: headers.get(":path").and_then(route_as),
+        route_as: route_as(target),
         ends_here,
         drill_ignored,
     }

@@ -108,11 +108,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         last_resort: message.question.is_none() && message.kind != Kind::Session,
     };
     let Admitted { hops: admitted, mut skipped } = admit(&servers, terms, &mut around.breakers);
-    if !unlisted.is_empty() {
-        unlisted.append(&mut skipped);
-        skipped = unlisted;
-    }
-    skipped.splice(0..0, off);
+    skipped.splice(0..0, off.into_iter().chain(unlisted));
     if admitted.is_empty() {
         return Planned::NoPath(skipped);
     }
