@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::breaker::Mode;
+use crate::wire::looks_like_a_token;
 
 /// The key of the record in the shared data; the number is the version of its layout. An entry is a byte of flags, a name and
 /// a line feed: the flags are the bits of a [`Hand`], [`TASK`] and [`RESET`]. A reset has `=` and its text behind the name.
@@ -137,6 +138,8 @@ pub fn each<'r>(runtime: &'r Value, tell: &mut dyn FnMut(&'r str, &'r str, Optio
         if let (Some(ours), Some(value)) = (ours, entry.get("final_value").and_then(Value::as_str))
             && !value.contains('\n')
         {
+            // What sets nothing is told and kept as well, and might be a token that stands in the wrong place.
+            let value = if looks_like_a_token(value) { "(not shown)" } else { value };
             tell(key, value, setting(ours, value));
         }
     }
@@ -249,6 +252,14 @@ mod tests {
         for value in [json!(null), json!([]), json!({"entries": []}), strange] {
             assert!(record(&value).is_empty(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_neither_told_nor_kept() {
+        let token = "eyJhbGciOiJIUzI1NiJ9.SECRETSECRET.sig";
+        let page = runtime(&[("dualpath.server.a.reset", token), ("dualpath.server.a.mod", token)]);
+        each(&page, &mut |_, value, _| assert_eq!(value, "(not shown)"));
+        assert!(!record(&page).windows(6).any(|part| part == b"SECRET"));
     }
 
     #[test]

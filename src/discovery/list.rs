@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::hash;
 use crate::registry::Server;
+use crate::wire::looks_like_a_token;
 
 /// Bounds of a list. A server that lists more is not known to list anything: half a list would keep calls from it.
 pub(super) const MAX_TOOLS: usize = 1024;
@@ -48,12 +49,16 @@ pub struct Listed {
 }
 
 impl List {
-    /// Adds the tools of a page; whether they could be. A tool without a name is nobody's to call.
+    /// Adds the tools of a page; whether they could be. A tool without a name is nobody's to call, and one that is named like a
+    /// token is not kept: names reach the log and the shared data, and a server could name a tool by the token that it got.
     #[must_use]
     pub(super) fn add(&mut self, page: &[Value]) -> bool {
         let mut names: usize = self.tools.iter().map(|tool| tool.name.len()).sum();
         for tool in page {
             let Some(name) = tool.get("name").and_then(Value::as_str) else { continue };
+            if looks_like_a_token(name) {
+                continue;
+            }
             names = names.saturating_add(name.len());
             if name.len() > MAX_NAME || self.tools.len() >= MAX_TOOLS || names > MAX_NAMES {
                 return false;

@@ -146,6 +146,13 @@ fn half_a_list_is_none() {
 }
 
 #[test]
+fn a_name_that_looks_like_a_token_reaches_neither_the_record_nor_the_log() {
+    let list = list(&[tool("search"), tool("eyJhbGciOiJIUzI1NiJ9.SECRETSECRET.sig")]);
+    assert!(!list.encode().windows(6).any(|part| part == b"SECRET"));
+    assert_eq!(drift(&List::default(), &list), [("extra", "search")]);
+}
+
+#[test]
 fn servers_that_list_the_same_do_not_differ_and_every_difference_is_named() {
     let preferred = list(&[tool("a"), tool("b"), tool("c"), tool("d")]);
     assert!(drift(&preferred, &preferred).is_empty());
