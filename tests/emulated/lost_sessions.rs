@@ -98,6 +98,22 @@ fn opened(played: &Played) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_session_that_is_named_by_the_token_is_kept_nowhere() {
+    let named_by_token = |attempt: &Attempt| {
+        let mut answer = stateless(attempt);
+        answer.headers.set("mcp-session-id", attempt.headers.first("authorization").unwrap_or_default());
+        answer
+    };
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    assert_eq!(served_by(&ask(&world, &session, [DOWN, Behaviour::Reply(named_by_token)])), "mcp-b");
+    let kept = world.process.shared_data().all();
+    let secret = SECRETS[1][0].as_bytes();
+    assert!(kept.iter().all(|(_, value)| value.windows(secret.len()).all(|part| part != secret)), "{kept:?}");
+    assert_eq!(world.metric("dualpath_pat_quoted_total.server.mcp-b"), 2, "each of its answers");
+}
+
+#[test]
 fn a_client_goes_on_with_the_next_server_when_its_own_is_gone() {
     let world = World::new();
     let session = initialize(&world, [UP, UP]);

@@ -29,6 +29,7 @@ mod malformed_messages;
 mod misleading_answers;
 mod one_caller;
 mod outcomes;
+mod own_requests;
 mod passage;
 mod prober;
 mod query;

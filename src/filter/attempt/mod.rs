@@ -78,8 +78,9 @@ impl Site {
 enum Phase {
     /// Nothing seen yet, or a request of the prober's: left alone.
     Other,
-    /// A probe whose answer is looked for in a stream of events, of which so many bytes have been searched.
-    Probe(Box<FirstAnswer>, usize),
+    /// The answer to a request of the prober's is held, of which so many bytes are there: until it is whole, or until the
+    /// first answer in a stream of events.
+    Probe(Option<Box<FirstAnswer>>, usize),
     /// The request's body is being collected.
     Reading,
     /// The request is held while a session is opened for it.
@@ -226,7 +227,7 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Some((flown, attempt)) = &mut self.flown else { return self.probe_body(size, end_of_stream) };
+        let Some((flown, attempt)) = &mut self.flown else { return self.probe_body(Some(size), end_of_stream) };
         if !attempt.is_holding() {
             return Action::Continue;
         }
@@ -240,7 +241,7 @@ impl HttpContext for Attempt {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        let Some((flown, attempt)) = &mut self.flown else { return Action::Continue };
+        let Some((flown, attempt)) = &mut self.flown else { return self.probe_body(None, true) };
         if !attempt.is_holding() {
             return Action::Continue;
         }

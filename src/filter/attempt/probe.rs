@@ -1,9 +1,12 @@
-//! A request of the prober's: it gets the server's credential, and its answer need not end.
+//! A request of the prober's, or one that opens a session: it gets the server's credential. Its answer need not end, and is
+//! handed on without the token: tools are named in the log and in the shared data as the server names them.
 
 use proxy_wasm::types::Action;
+use serde_json::Value;
 
 use super::super::clock;
 use super::super::host::{self, Body, Headers};
+use super::super::metrics::Metric;
 use super::super::shared_data::EnvoySharedData;
 use super::headers::take_off_slots;
 use super::{Attempt, Phase};
@@ -13,7 +16,7 @@ use crate::failure::{Class, is_encoded};
 use crate::probe::note_begun;
 use crate::wiring::header;
 
-/// A stream in which no answer has come by then is left to the prober, in bytes.
+/// No answer to a request of ours is longer, in bytes, and none comes so late in a stream.
 const SEARCHED: usize = 1 << 20;
 
 impl Attempt {
@@ -33,6 +36,7 @@ impl Attempt {
             take_off_slots(credential);
             let Some(chosen) = chosen else { return self.refuse_bare() };
             self.selection = Some(chosen.selection);
+            self.sent = Some(chosen.secret);
             Headers::Request.set(&credential.header, &chosen.value);
             for (name, value) in &credential.headers {
                 Headers::Request.set(name, value.as_bytes());
@@ -64,44 +68,90 @@ impl Attempt {
     pub(super) fn probe_answered(&mut self, end: bool) -> Action {
         // To the prober this header says that the probe was not sent. A server can't say so.
         Headers::Response.remove(header::ANSWER);
+        for (name, value) in &Headers::Response.all() {
+            if self.sent.as_ref().is_some_and(|sent| sent.find(value).is_some()) {
+                Headers::Response.remove(name);
+                self.is_quoted = true;
+            }
+        }
         self.tell_of_token();
         let is_success = Headers::Response.status().is_some_and(|status| (200..300).contains(&status));
         if end || !is_success || !Headers::Response.are_of_events() {
-            return Action::Continue;
+            if end || self.sent.is_none() {
+                self.tell_prober_quoted();
+                return Action::Continue;
+            }
+            self.phase = Phase::Probe(None, 0);
+            return Action::Pause;
         }
         if let Some(coding) = Headers::Response.get("content-encoding").filter(|coding| is_encoded(coding)) {
             // It can't be searched, and may not end: the prober gets as much of it as it looks at.
-            return self.answer_prober(&[("content-encoding", &String::from_utf8_lossy(&coding))], b"-");
+            return self.answer_prober(200, &[("content-encoding", &String::from_utf8_lossy(&coding))], b"-");
         }
         note_begun(&EnvoySharedData, self.site.server.as_str(), clock::now_ms());
-        self.phase = Phase::Probe(Box::default(), 0);
+        self.phase = Phase::Probe(Some(Box::default()), 0);
         Action::Pause
     }
 
-    /// More of the stream has arrived, `size` bytes in all.
-    pub(super) fn probe_body(&mut self, size: usize, end: bool) -> Action {
-        let Phase::Probe(answer, searched) = &mut self.phase else { return Action::Continue };
-        let found = answer.push(&Body::Response.read(*searched, size.saturating_sub(*searched)));
-        *searched = size;
-        match found {
-            Some(event) => self.answer_prober(&[], &event.data),
-            None if end || size > SEARCHED => {
-                self.phase = Phase::Other;
-                Action::Continue
-            }
-            None => Action::Pause,
+    /// More of the answer has arrived, `size` bytes in all; none more since the last time if it ends with trailers.
+    pub(super) fn probe_body(&mut self, size: Option<usize>, end: bool) -> Action {
+        let Phase::Probe(answer, read) = &mut self.phase else { return Action::Continue };
+        let size = size.unwrap_or(*read);
+        let before = std::mem::replace(read, size);
+        let is_stream = answer.is_some();
+        if let Some(answer) = answer
+            && let Some(event) = answer.push(&Body::Response.read(before, size.saturating_sub(before)))
+        {
+            let clean = self.without_token(event.data);
+            return self.answer_prober(200, &[], &clean);
+        }
+        if size > SEARCHED {
+            // As if no answer had come in time, which is what would come of waiting for it.
+            let status = Headers::Response.status().filter(|_| !is_stream).unwrap_or(504);
+            return self.answer_prober(status, &[], b"");
+        }
+        if !end {
+            return Action::Pause;
+        }
+        self.phase = Phase::Other;
+        if size > 0 && self.sent.is_some() {
+            let clean = self.without_token(Body::Response.read(0, size));
+            Headers::Response.remove("content-length");
+            Body::Response.replace(size, &clean);
+        }
+        self.tell_prober_quoted();
+        Action::Continue
+    }
+
+    /// What the server has said without the token that it was sent, also where JSON writes that in another way.
+    fn without_token(&mut self, mut said: Vec<u8>) -> Vec<u8> {
+        if said.contains(&b'\\')
+            && let Ok(text) = std::str::from_utf8(&said)
+            && let Ok(plain) = serde_json::from_str::<Value>(text)
+        {
+            said = plain.to_string().into_bytes();
+        }
+        self.is_quoted |= self.sent.as_ref().is_some_and(|sent| sent.hide_in(&mut said));
+        said
+    }
+
+    fn tell_prober_quoted(&mut self) {
+        if let (true, Some((vm, at))) = (std::mem::take(&mut self.is_quoted), self.site.best()) {
+            vm.metrics.count(Metric::PatQuoted(vm.names.server(at)));
+            vm.metrics.maintain(clock::now_ms());
         }
     }
 
     /// Answers the prober in the server's place, which ends the server's stream.
-    fn answer_prober(&mut self, more: &[(&str, &str)], body: &[u8]) -> Action {
+    fn answer_prober(&mut self, status: u16, more: &[(&str, &str)], body: &[u8]) -> Action {
         self.phase = Phase::Refused;
+        self.tell_prober_quoted();
         const KEPT: [&str; 2] = ["mcp-session-id", header::TOKEN];
         let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))));
         headers.extend(more);
-        host::reply(200, &headers, body);
+        host::reply(status, &headers, body);
         Action::Pause
     }
 }

@@ -35,6 +35,7 @@ pub use calls::HttpCall;
 pub use chain::Frame;
 pub use exchange::{Abort, Behaviour, Exchange, Response, Route};
 pub use headers::Headers;
+pub use inside::through;
 pub use interrupted::{interrupt, under_way};
 pub use process::Process;
 pub use properties::StreamInfo;
