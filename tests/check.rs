@@ -230,6 +230,24 @@ fn a_hyphen_is_the_standard_output() {
     assert_eq!(place.files(), ["r.yaml"]);
 }
 
+/// What cannot carry the filter is looked for by its name; what is too old is told the release that is not.
+#[test]
+fn a_target_that_cannot_work_is_refused_with_the_reason_and_the_one_that_can() {
+    for (name, told) in [
+        ("wasmplugin", "--target istio"),
+        ("WasmPlugin", "--target istio"),
+        ("traffic-extension", "Dualpath also sits on clusters"),
+        ("EnvoyExtensionPolicy", "--target envoy-gateway"),
+        ("envy", "a similar value exists: 'envoy'"),
+    ] {
+        assert_run(&dualpath(&["render", "-", "--target", name], RIGHT), 2, "", told);
+    }
+    let of = |version: &str| dualpath(&["render", "-", "--target", "envoy", "--target-version", version], RIGHT);
+    assert_run(&of("1.39.1"), 2, "", "The first release that can is Envoy 1.40");
+    assert_run(&of("latest"), 2, "", "must be a release of Envoy, such as 1.40.0");
+    assert_run(&of("1.40.0"), 0, "# Envoy bootstrap", "");
+}
+
 #[test]
 fn a_rendered_file_never_takes_the_place_of_its_registry() {
     let place = Place::new("own");

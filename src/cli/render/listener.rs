@@ -1,26 +1,26 @@
-//! The listener that MCP clients connect to, and its access log with the record of each call's credentials.
+//! The listener that MCP clients connect to.
 
 use serde_json::{Value, json};
 
 use super::extension::extension;
-use super::{routes, size, socket_address, wasm_plugin};
+use super::parts::Parts;
+use super::{size, socket_address};
 use crate::registry::Registry;
-use crate::wiring::state;
 
 /// The listener with its connection manager: the gate, then the router; the prober, if it runs here.
-pub(super) fn listener(registry: &Registry, wire: &Value) -> Value {
+pub(super) fn listener(registry: &Registry, parts: &Parts) -> Value {
     json!({
         "name": "mcp",
         "address": socket_address(&registry.listener.address, registry.listener.port),
         "per_connection_buffer_limit_bytes": size::CONNECTION,
         // An event stream may be silent for long; this finds out that its client has gone.
         "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 10},
-        "filter_chains": [{"filters": [connection_manager(registry, wire)]}],
+        "filter_chains": [{"filters": [connection_manager(parts)]}],
     })
 }
 
-fn connection_manager(registry: &Registry, wire: &Value) -> Value {
-    let mut filters = wasm_plugin::of_listener(registry, wire);
+fn connection_manager(parts: &Parts) -> Value {
+    let mut filters = parts.filters.clone();
     filters.push(extension("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
     extension(
         "envoy.filters.network.http_connection_manager",
@@ -32,63 +32,13 @@ fn connection_manager(registry: &Registry, wire: &Value) -> Value {
             "use_remote_address": true,
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
-            "access_log": access_log(registry),
-            "route_config": routes::configuration(registry),
-            "http_filters": filters,
-        }),
-    )
-}
-
-/// The connection manager's access logs. A record says which tokens a call was sent with, by their fingerprints; who the
-/// caller was, as far as Envoy knows; and how to find the call elsewhere. It must name no header that carries a secret.
-fn access_log(registry: &Registry) -> Vec<Value> {
-    let audit = registry.audit.access_log.as_deref().map(audit_log);
-    audit.into_iter().chain(registry.failover.access_log.as_deref().map(failover_log)).collect()
-}
-
-/// A record of each call that has a story. The story is JSON, and the rest of the line are numbers.
-fn failover_log(path: &str) -> Value {
-    let story = state::in_envoy(state::STORY);
-    let line = format!(
-        "{{\"failover\":%FILTER_STATE({story}:PLAIN)%,\"time\":\"%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%\",\"status\":%RESPONSE_CODE%,\"duration_ms\":%DURATION%}}\n"
-    );
-    let filter = extension(
-        "envoy.access_loggers.extension_filters.cel",
-        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-        json!({"expression": format!("'{story}' in filter_state")}),
-    );
-    let mut log = extension(
-        "envoy.access_loggers.file",
-        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-        json!({"path": path, "log_format": {"text_format_source": {"inline_string": line}}}),
-    );
-    if let Some(log) = log.as_object_mut() {
-        log.insert("filter".to_owned(), json!({"extension_filter": filter}));
-    }
-    log
-}
-
-fn audit_log(path: &str) -> Value {
-    extension(
-        "envoy.access_loggers.file",
-        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-        json!({
-            "path": path,
-            "log_format": {
-                "json_format": {
-                    "audit": "call",
-                    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
-                    "request_id": "%REQ(X-REQUEST-ID)%",
-                    "trace_id": "%TRACE_ID%",
-                    "traceparent": "%REQ(TRACEPARENT)%",
-                    "caller": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-                    "caller_identity": "%DOWNSTREAM_PEER_URI_SAN%",
-                    "status": "%RESPONSE_CODE%",
-                    "duration_ms": "%DURATION%",
-                    // A JSON array as text: what happened with the credentials of the call, in order.
-                    "decisions": format!("%FILTER_STATE({}:PLAIN)%", state::in_envoy(state::AUDIT)),
-                },
+            "access_log": parts.access_log,
+            "route_config": {
+                "name": "mcp",
+                // Paths other than the endpoint's get 404 from Envoy.
+                "virtual_hosts": [{"name": "mcp", "domains": ["*"], "routes": parts.routes}],
             },
+            "http_filters": filters,
         }),
     )
 }

@@ -1,22 +1,30 @@
-//! `dualpath render`: writes a registry as a complete Envoy bootstrap, so that nobody writes by hand what in-request failover needs of
+//! `dualpath render`: writes a registry as Envoy's configuration, so that nobody writes by hand what in-request failover needs of
 //! the listener, the routes and the clusters.
+//!
+//! [`parts`] has all that Envoy needs, by where it goes; a module of [`target`] puts it together for one way of running Envoy.
 
+mod access_log;
 mod clusters;
 mod credentials;
 mod discovery;
 mod drill;
 mod endpoints;
 mod extension;
+mod folder;
+mod heading;
 mod internal;
 mod json_text;
 mod listener;
 mod metrics;
+mod parts;
 mod pool;
 mod proxy;
 mod routes;
 mod runtime;
 mod sessions;
 mod size;
+mod stats;
+mod target;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -29,28 +37,30 @@ use serde_json::{Value, json};
 
 use super::load::{Loaded, load_one};
 use super::output::{self, Readers};
-use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
-use crate::registry::{Registry, SlotSource, Source};
-use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
-use crate::wiring::cluster;
+use super::{Environment, UNUSABLE, complain, print, print_exactly, printed, report, shown};
+pub use target::envoy::{bootstrap, document};
+use target::{Job, Output, Rendered, Target};
 
-/// What the values of a Kubernetes ConfigMap may add up to, in bytes.
-const CONFIG_MAP: usize = 1 << 20;
-
-/// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
-const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
-
-/// Write the Envoy bootstrap that runs a registry.
+/// Write what runs a registry, for Envoy or for what runs Envoy.
 ///
-/// The file is complete: listener, routes, clusters, the filter in all its places, statistics and the kill switch. It
-/// holds no secret, only the names of environment variables and secret files, unless a credential is inline: then only
-/// its owner may read it. If the registry breaks rules, prints every problem and writes nothing.
+/// The default is Envoy's whole bootstrap: listener, routes, clusters, the filter in all its places, statistics and the kill
+/// switch. Other targets bring the same where Envoy, or what steers it, is there already. What is written says at its
+/// beginning how to apply it and how to go back. It holds no secret, only the names of environment variables and secret
+/// files, unless a credential is inline: then only its owner may read it. If the registry breaks rules, prints every problem
+/// and writes nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
     registry: String,
-    /// Where to write the bootstrap, whole or not at all; - is standard output, which is the default
-    #[arg(short, long, value_name = "FILE")]
+    /// What to write it for
+    #[arg(short, long, value_name = "TARGET", value_parser = target::parser(), default_value = "envoy")]
+    target: Target,
+    /// The release of what runs the target, such as 1.40.0 of Envoy: one that is too old is refused
+    #[arg(long, value_name = "RELEASE")]
+    target_version: Option<String>,
+    /// Where to write it, each file whole or not at all: a file, or a folder for a target of several files; - is standard
+    /// output, which is the default
+    #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
     environment: Environment,
@@ -58,106 +68,46 @@ pub struct Args {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
+    if let Some(why) = args.target_version.as_deref().and_then(|version| args.target.needs().refuse(version)) {
+        return unusable(&why);
+    }
     let Loaded { registry, wire, files, .. } = match load_one(&args.registry, args.environment.name()) {
         Ok(loaded) => loaded,
         Err(error) => return report(&error),
     };
-    let chosen = args.environment.name().map(|name| format!(" --environment {name}")).unwrap_or_default();
-    let text = match document(&registry, &wire, &format!("{}{chosen}", args.registry)) {
-        Ok(text) => text,
-        Err(error) => return unusable(&format!("{}: cannot be rendered: {error}", shown::file(&args.registry))),
+    let output = args.output.as_deref().filter(|output| output.as_os_str() != "-");
+    let job = Job { registry: &registry, wire: &wire, source: &source(args), output };
+    let cannot = |why: &str| unusable(&format!("{}: cannot be rendered: {why}", shown::file(&args.registry)));
+    let Rendered { output: rendered, notes } = match args.target.render(&job) {
+        Ok(rendered) => rendered,
+        Err(why) => return cannot(&why),
     };
-    if text.len() > CONFIG_MAP {
-        complain(&format!(
-            "note: the bootstrap has {} bytes, more than a Kubernetes ConfigMap holds ({CONFIG_MAP})\n",
-            text.len()
-        ));
-    }
-    let Some(output) = args.output.as_ref().filter(|output| output.as_os_str() != "-") else {
-        return printed(print_exactly(&text));
-    };
-    let readers = if inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
-    match output::write(output, &text, &files, readers) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => unusable(&format!("{}: {why}", shown::line(&output.to_string_lossy()))),
-    }
-}
-
-/// The Envoy bootstrap for `registry`, as the JSON form of `envoy.config.bootstrap.v3.Bootstrap` with its keys in
-/// reading order.
-///
-/// `wire` is the registry as it was written; it travels unchanged in every plugin configuration. Secrets are in
-/// neither, but for those that are inline: the file names environment variables and secret files.
-pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
-    let inside =
-        drill::listener(registry).into_iter().chain(sessions::listener(registry)).chain(proxy::listeners(registry));
-    let others = inside.chain(metrics::listener(registry, wire));
-    let listeners: Vec<_> = std::iter::once(listener::listener(registry, wire)).chain(others).collect();
-    let mut extensions = wasm_plugin::bootstrap_probers(registry, wire);
-    if registry.drill.is_some() || sessions::are_kept(registry) || proxy::are_used(registry) {
-        extensions.push(internal::bootstrap_extension());
-    }
-    let mut node = json!({"id": "dualpath", "cluster": "dualpath"});
-    if let (Some(node), Some(region)) = (node.as_object_mut(), &registry.envoy.region) {
-        node.insert("locality".to_owned(), json!({"region": region}));
-    }
-    json!({
-        "node": node,
-        "admin": {"address": metrics::admin(&registry.envoy.admin)},
-        "layered_runtime": runtime::layers(&registry.envoy),
-        "static_resources": {
-            "listeners": listeners,
-            "clusters": clusters::clusters(registry, wire),
+    notes.iter().for_each(|note| complain(&format!("note: {note}\n")));
+    let readers = if heading::inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
+    match (rendered, output) {
+        (Output::File(text), None) => printed(print_exactly(&text)),
+        (Output::File(text), Some(output)) => match output::write(output, &text, &files, readers) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => unusable(&format!("{}: {why}", shown::line(&output.to_string_lossy()))),
         },
-        "bootstrap_extensions": extensions,
-        "stats_config": stats_config(),
-    })
+        (Output::Folder(_), None) => cannot("it is several files: say by --output FOLDER where they go"),
+        (Output::Folder(rendered), Some(output)) => match folder::write(output, &rendered, &files, readers) {
+            Ok(told) => printed(print(&told)),
+            Err(why) => unusable(&why),
+        },
+    }
 }
 
-/// The bootstrap's `stats_config`: turns `.key.value` pairs in the filter's stat names into labels, and gives its
-/// histogram buckets in milliseconds.
-fn stats_config() -> Value {
-    json!({
-        "stats_tags": LABELS.map(|label| json!({"tag_name": label, "regex": pattern(label)})),
-        "histogram_bucket_settings": [
-            {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::LATENCY.name)}, "buckets": LATENCY_BUCKETS},
-        ],
-        // Where the prober asks for tokens no server is, so every connection there fails, and that is no fault.
-        "stats_matcher": {"exclusion_list": {"patterns": [{"prefix": format!("cluster.{}", cluster::credential(""))}]}},
-    })
-}
-
-/// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
-/// the first group out of the name and the second as the label's value.
-fn pattern(label: &str) -> String {
-    let namespaces = NAMESPACES.join("|");
-    format!(r"^{ENVOY_PREFIX}\.(?:{namespaces})_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
-}
-
-/// The bootstrap file: a heading that says where it comes from, then [`bootstrap`] as YAML.
-///
-/// `source` is the path of the registry file, as it was given, and the environment that was chosen.
-///
-/// # Errors
-/// When the YAML writer refuses the tree.
-pub fn document(registry: &Registry, wire: &Value, source: &str) -> Result<String, serde_saphyr::ser::Error> {
-    let yaml = to_yaml(&bootstrap(registry, wire))?;
-    let source = shown::line(source);
-    let secrets = match inline(registry).as_slice() {
-        [] => "It holds no secret.".to_owned(),
-        ids => format!("It HOLDS THE SECRETS of {}, inline in the registry:\n# keep it to its owner.", ids.join(", ")),
-    };
-    Ok(format!(
-        "# Envoy bootstrap (1.40.0 or later), generated by `dualpath render {source}`. Do not edit: change the\n\
-         # registry and render again. {secrets}\n{yaml}"
-    ))
-}
-
-/// The credentials whose secrets stand in the registry, and so in all that is made of it.
-fn inline(registry: &Registry) -> Vec<&str> {
-    let is_inline = |slot: &SlotSource| matches!(slot.source, Source::Inline(_));
-    let found = registry.credentials.iter().filter(|credential| credential.slots.iter().flatten().any(is_inline));
-    found.map(|credential| credential.id.as_str()).collect()
+/// The command line that renders this again, without where to.
+fn source(args: &Args) -> String {
+    let mut source = args.registry.clone();
+    if args.target != Target::Envoy {
+        source.push_str(&format!(" --target {}", args.target.name()));
+    }
+    if let Some(name) = args.environment.name() {
+        source.push_str(&format!(" --environment {name}"));
+    }
+    source
 }
 
 /// Writes a tree as YAML: block style, text of several lines as literal blocks, long lines left whole.

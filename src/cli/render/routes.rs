@@ -20,18 +20,6 @@ const RETRY_ONCE_ON: &str = "connect-failure,refused-stream,reset-before-request
 /// How long a stream may be silent. Event streams are, for long; clients that are gone are found by TCP keepalive.
 const STREAM_IDLE: Duration = Duration::from_secs(3600);
 
-/// The one virtual host. Paths other than the endpoint's get 404 from Envoy.
-pub(super) fn configuration(registry: &Registry) -> Value {
-    json!({
-        "name": "mcp",
-        "virtual_hosts": [{
-            "name": "mcp",
-            "domains": ["*"],
-            "routes": routes(registry),
-        }],
-    })
-}
-
 /// What every route of the endpoint has. All that Dualpath needs of a listener stands here and not in the virtual host or the
 /// connection manager, so that routes beside these are left as they are.
 fn common(name: String, condition: Map<String, Value>) -> Map<String, Value> {
@@ -53,7 +41,8 @@ fn set(name: &str, value: &str) -> Value {
     json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
 }
 
-fn routes(registry: &Registry) -> Vec<Value> {
+/// The routes, in their order. They are for the endpoint's path, and for where OAuth looks for what a server demands.
+pub(super) fn routes(registry: &Registry) -> Vec<Value> {
     let waits = registry.servers.iter().any(|server| server.attempts > 1);
     let paces = if waits { [Pace::Patient, Pace::Once, Pace::Usual].as_slice() } else { &[Pace::Once, Pace::Usual] };
     let mcp = paces.iter().map(|pace| mcp(registry, *pace));

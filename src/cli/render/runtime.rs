@@ -9,14 +9,14 @@ pub(super) const MCP_ENABLED: &str = "dualpath.mcp_enabled";
 
 /// The runtime's layers, each above the one before: the default, the operator's files, and what the operator sets with `POST
 /// /runtime_modify`.
-pub(super) fn layers(envoy: &EnvoySettings) -> Value {
+pub(super) fn layers(envoy: &EnvoySettings) -> Vec<Value> {
     let mut layers = vec![json!({"name": "static", "static_layer": {MCP_ENABLED: 100}})];
     layers.extend(
         envoy.runtime_files.as_ref().map(|link| json!({"name": "files", "disk_layer": {"symlink_root": link}})),
     );
     // Without this layer Envoy refuses /runtime_modify.
     layers.push(json!({"name": "admin", "admin_layer": {}}));
-    json!({"layers": layers})
+    layers
 }
 
 /// The condition of a route that is open to MCP servers.

@@ -1,0 +1,63 @@
+//! Envoy's whole bootstrap.
+
+use serde_json::{Value, json};
+
+use super::{Job, Output, Rendered};
+use crate::cli::render::heading::heading;
+use crate::cli::render::parts::{self, Parts};
+use crate::cli::render::{listener, metrics, to_yaml};
+use crate::registry::Registry;
+
+/// What the values of a Kubernetes ConfigMap may add up to, in bytes.
+const CONFIG_MAP: usize = 1 << 20;
+
+pub(super) fn render(job: &Job) -> Result<Rendered, String> {
+    let text = document(job.registry, job.wire, job.source).map_err(|error| error.to_string())?;
+    let mut notes = Vec::new();
+    if text.len() > CONFIG_MAP {
+        notes.push(format!(
+            "the bootstrap has {} bytes, more than a Kubernetes ConfigMap holds ({CONFIG_MAP})",
+            text.len()
+        ));
+    }
+    Ok(Rendered { output: Output::File(text), notes })
+}
+
+/// The Envoy bootstrap for `registry`, as the JSON form of `envoy.config.bootstrap.v3.Bootstrap` with its keys in
+/// reading order.
+///
+/// `wire` is the registry as it was written; it travels unchanged in every plugin configuration. Secrets are in
+/// neither, but for those that are inline: the file names environment variables and secret files.
+pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
+    let parts = Parts::of(registry, wire);
+    let listeners: Vec<_> = std::iter::once(listener::listener(registry, &parts)).chain(parts.listeners).collect();
+    json!({
+        "node": parts::node(registry),
+        "admin": {"address": metrics::admin(&registry.envoy.admin)},
+        "layered_runtime": {"layers": parts.layers},
+        "static_resources": {
+            "listeners": listeners,
+            "clusters": parts.clusters,
+        },
+        "bootstrap_extensions": parts.bootstrap_extensions,
+        "stats_config": parts.stats_config,
+    })
+}
+
+/// The bootstrap file: a heading that says where it comes from, then [`bootstrap`] as YAML.
+///
+/// `source` is the path of the registry file, as it was given, and the other arguments that render it again.
+///
+/// # Errors
+/// When the YAML writer refuses the tree.
+pub fn document(registry: &Registry, wire: &Value, source: &str) -> Result<String, serde_saphyr::ser::Error> {
+    let yaml = to_yaml(&bootstrap(registry, wire))?;
+    let job = Job { registry, wire, source, output: None };
+    let heading = heading(
+        &job,
+        "Envoy bootstrap (1.40.0 or later)",
+        &["envoy --mode validate -c FILE, then start Envoy anew with -c FILE"],
+        &["start Envoy anew with the file that was there before"],
+    );
+    Ok(format!("{heading}{yaml}"))
+}
