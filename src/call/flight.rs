@@ -140,6 +140,8 @@ pub struct Terms<'r> {
     pub replay: Replay,
     /// Whether the session that the client is in was opened elsewhere.
     pub foreign_session: bool,
+    /// Whether this call has opened the session that it is in.
+    pub opened_session: bool,
     /// Whether a session that the server doesn't know may be opened there anew.
     pub may_open_session: bool,
     /// Whether the server's other credential slot could be tried.
@@ -156,9 +158,10 @@ impl Terms<'_> {
 
     /// A server that doesn't know a session which was opened elsewhere has not executed anything: for the failover that is
     /// as good as not having been asked. Neither has one that still doesn't know its own after another one was to be
-    /// opened there: it is an ingress without its server, say.
+    /// opened there, or that has just been opened there: it is an ingress without its server, say, or forgets again.
     pub fn effective(&self, class: Class, leg: Leg) -> Class {
-        if class == Class::Session && (self.foreign_session || leg.anew) { Class::NotSent } else { class }
+        let was_tried = self.foreign_session || self.opened_session || leg.anew;
+        if class == Class::Session && was_tried { Class::NotSent } else { class }
     }
 }
 

@@ -376,6 +376,30 @@ fn an_ingress_without_the_server_of_a_session_leaves_its_calls_to_the_next_path(
 }
 
 #[test]
+fn a_server_that_has_lost_the_session_which_the_call_has_just_opened_there_leaves_it_to_the_next_path() {
+    fn forgets_at_once(attempt: &Attempt) -> Response {
+        let begins = attempt.body.windows(12).any(|window| window == b"\"initialize\"");
+        answer_in(if begins { "begun-by" } else { "nobody's" }, attempt)
+    }
+    for next in [has_lost_its_server, forgets_at_once] {
+        for tool in ["search", "write"] {
+            let world = World::new();
+            let session = initialize(&world, [UP, UP]);
+            let mut call = exchange(&call_body(tool, "1"), [DOWN, Behaviour::Reply(next), rest_answer()]);
+            call.headers.set("mcp-session-id", &session);
+            let played = world.play(call);
+            assert_eq!(played.servers().last(), Some(&"api"), "{tool}: {}", played.reply().text());
+            assert_eq!(played.reply().status(), 200, "{tool}: {}", played.reply().text());
+            assert_eq!(
+                served_by(&ask(&world, &session, [UP, UP])),
+                "mcp-b",
+                "{tool}: the session has moved, not ended"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_call_in_a_session_of_the_gates_takes_the_direct_path_while_no_server_opens_one() {
     let world = World::new();
     let session = initialize(&world, [DOWN, DOWN]);

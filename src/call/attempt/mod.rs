@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use super::flight::{Begun, Grounded, Terms};
 use super::session::may_open;
-use super::{Call, Session};
+use super::{Call, Opening, Session};
 use crate::budget::Budget;
 use crate::failure::Class;
 use crate::held::{Held, Room};
@@ -205,6 +205,7 @@ impl Attempt {
             server: &scene.server.on,
             replay: scene.call.replay,
             foreign_session: may_go_on && scene.call.session_is_elsewhere(Some(server)),
+            opened_session: scene.call.opening == Opening::Opened,
             may_open_session: session.owner() == Some(server) && may_open(scene.call),
             has_other_slot: self.has_other_slot,
             longest_wait_s: scene.registry.failover.back_off.max.as_secs(),

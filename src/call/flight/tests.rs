@@ -24,6 +24,7 @@ fn terms(replay: Replay) -> Terms<'static> {
         server: &NOTHING,
         replay,
         foreign_session: false,
+        opened_session: false,
         may_open_session: false,
         has_other_slot: false,
         longest_wait_s: 10,
