@@ -75,7 +75,7 @@ impl Ending {
         match conclusion {
             Conclusion::Gate => 200,
             // In MCP's own words: with 400 no client would begin anew.
-            Conclusion::Pass if self.class == Class::Session && self.status == 400 && self.in_its_session => 404,
+            Conclusion::Pass if self.class == Class::Session && self.in_its_session => 404,
             Conclusion::Pass if !self.readable => self.status,
             Conclusion::Pass | Conclusion::Kept => status_of_failure(self.error_status, Some(self.kind), self.status),
             Conclusion::Error { status, .. } => status_of_failure(self.error_status, Some(self.kind), status),

@@ -124,6 +124,13 @@ pub struct Case<'a> {
     pub standing: Standing,
 }
 
+impl Case<'_> {
+    /// Whether it is about one message, which every MCP server takes by POST.
+    fn is_message(&self) -> bool {
+        !matches!(self.expected, Expected::Anything)
+    }
+}
+
 /// What is known of an answer once its headers are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
@@ -215,7 +222,8 @@ fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
         429 => Class::Overload,
         503 if head.retry_after_ms.is_some() => return Some((Class::Overload, Basis::RetryAfter)),
         400 | 403 => return None,
-        404 | 421 if case.kind == ServerKind::Mcp => return None,
+        404 | 410 | 421 if case.kind == ServerKind::Mcp => return None,
+        405 if case.kind == ServerKind::Mcp && case.is_message() => return None,
         405 | 406 if case.kind == ServerKind::Mcp && case.standing != Standing::Own => return None,
         // RFC 9110: whoever says so is not the server that was meant.
         421 => Class::Refused,

@@ -113,8 +113,11 @@ pub(super) fn refusal(case: &Case<'_>, seen: Evidence<'_>) -> (Class, Basis) {
         (400, Some(UNSUPPORTED_VERSION)) if outside => (Class::Refused, by_status),
         (400, Some(code)) if STATELESS_REFUSALS.contains(&code) => (Class::Caller, Basis::Code),
         // No session can be gone where there is none; and an ingress knows nothing of sessions.
-        (404, code) if case.standing == Standing::Outside || outside && code.is_none() => (Class::Refused, by_status),
-        (404, _) => (Class::Session, Basis::Status),
+        (404 | 410, code) if case.standing == Standing::Outside || outside && code.is_none() => {
+            (Class::Refused, by_status)
+        }
+        (404 | 410, _) => (Class::Session, Basis::Status),
+        (405, Some(_)) if !outside => (Class::Caller, Basis::Status),
         (405 | 406 | 421, _) => (Class::Refused, by_status),
         _ => match known_class_of(&NO_SESSION, seen).or_else(|| known_class_of(&NO_VERSION, seen)) {
             Some((class, basis)) => {

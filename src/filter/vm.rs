@@ -15,6 +15,7 @@ use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
 use crate::call::credentials::{Credentials, World};
 use crate::call::session;
+use crate::call::session::ended;
 use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
 use crate::discovery::Seen;
@@ -232,6 +233,17 @@ impl Vm {
     /// Notes that its client has ended it.
     pub fn note_ended(&self, session_id: &[u8]) {
         moved::note(&EnvoySharedData, self.key.hash(session_id), None);
+    }
+
+    /// Notes that the client of a session with the gate has ended it.
+    pub fn note_ended_here(&self, session_id: &[u8]) {
+        ended::note(&EnvoySharedData, self.key.hash(session_id));
+    }
+
+    /// Whether a session that is the gate's by its id has been ended, here or where it had moved.
+    pub fn has_ended_here(&self, session_id: &[u8]) -> bool {
+        let hash = self.key.hash(session_id);
+        ended::is_noted(&EnvoySharedData, hash) || self.any_moved.get() && moved::has_ended(&EnvoySharedData, hash)
     }
 
     /// Whether its client has ended it.

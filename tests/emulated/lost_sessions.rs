@@ -360,9 +360,9 @@ fn a_session_that_could_not_go_on_here_and_now_has_not_ended() {
 
 #[test]
 fn an_ingress_without_the_server_of_a_session_leaves_its_calls_to_the_next_path() {
-    for owner in [has_lost_its_server, has_no_server] {
+    for (owner, moved_to) in [(has_lost_its_server as fn(&Attempt) -> Response, "api"), (has_no_server, "mcp-b")] {
         for tool in ["search", "write"] {
-            for (next, server) in [(Behaviour::Reply(stateless), "mcp-b"), (UP, "api"), (DOWN, "api")] {
+            for (next, server) in [(Behaviour::Reply(stateless), "mcp-b"), (UP, moved_to), (DOWN, "api")] {
                 let world = World::new();
                 let session = initialize(&world, [UP, UP]);
                 let mut call = exchange(&call_body(tool, "1"), [Behaviour::Reply(owner), next.clone(), rest_answer()]);
@@ -373,6 +373,91 @@ fn an_ingress_without_the_server_of_a_session_leaves_its_calls_to_the_next_path(
             }
         }
     }
+}
+
+/// What an ingress says of everything once the server behind it is gone.
+#[test]
+fn a_session_moves_at_once_from_an_ingress_that_refuses_everything() {
+    let refusals: [fn(&Attempt) -> Response; 7] = [
+        has_no_server,
+        |_| Response::new(404, "application/json", r#"{"error":"no route"}"#),
+        |_| Response::new(410, "text/plain", "gone"),
+        |_| Response::new(405, "text/html", "<html>405 Not Allowed</html>"),
+        |_| Response::new(421, "text/plain", "Invalid Host header"),
+        |_| Response::new(302, "text/html", "<html>login</html>"),
+        |attempt| {
+            let begins = attempt.body.windows(12).any(|window| window == b"\"initialize\"");
+            Response::new(if begins { 400 } else { 404 }, "text/plain", "no")
+        },
+    ];
+    for refusal in refusals {
+        let world = World::new();
+        let session = initialize(&world, [UP, UP]);
+        let refuses = Behaviour::Reply(refusal);
+        let what = refusal(&Attempt::default()).headers;
+        let played = ask(&world, &session, [refuses.clone(), UP]);
+        assert_eq!(served_by(&played), "mcp-b", "{what:?}");
+        let begun = opened(&played).into_iter().filter(|(server, _)| server == "mcp-b").count();
+        assert_eq!(begun, 2, "{what:?}");
+        let played = ask(&world, &session, [refuses, UP]);
+        assert_eq!((played.servers(), opened(&played)), (vec!["mcp-b"], vec![]), "{what:?}: it has moved");
+    }
+}
+
+#[test]
+fn a_call_opens_a_session_nowhere_else_once_the_next_server_has_begun_none() {
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let nobody = Behaviour::Reply(has_no_server);
+    let played = ask(&world, &session, [nobody.clone(), nobody]);
+    let asked: Vec<_> = opened(&played).into_iter().map(|(server, _)| server).collect();
+    assert_eq!(asked, ["mcp-a", "mcp-b"]);
+}
+
+/// MCP: a request in a session that has been ended is answered with 404.
+#[test]
+fn a_session_of_the_gates_that_its_client_has_ended_is_over_for_every_worker() {
+    let process = Process::new();
+    let start = || World { worker: start(&process), process: process.clone(), route: crate::fixture::route() };
+    let send = |world: &World, method: &str, session: &str, server: Behaviour| {
+        let mut exchange = exchange(PROMPTS, [server, UP, rest_answer()]);
+        if method != "POST" {
+            exchange = exchange.without_body();
+        }
+        exchange.headers.set(":method", method);
+        exchange.headers.set("accept", "application/json, text/event-stream");
+        exchange.headers.set("mcp-session-id", session);
+        let played = world.play(exchange);
+        (played.reply().status(), played.attempts.len())
+    };
+    let world = start();
+    let [session, other, moved] = [0, 1, 2].map(|_| initialize(&world, [DOWN, DOWN]));
+    process.advance(Duration::from_secs(200));
+    assert_eq!(served_by(&ask(&world, &moved, [UP, UP])), "mcp-a");
+    assert_eq!(send(&world, "DELETE", &session, UP), (200, 0));
+    assert_eq!(send(&world, "DELETE", &moved, UP), (202, 1));
+    let are_over = |world: &World| {
+        for session in [&session, &moved] {
+            for (method, server) in [("POST", UP), ("POST", Behaviour::Reply(stateless)), ("GET", UP), ("DELETE", UP)] {
+                assert_eq!(send(world, method, session, server), (404, 0), "{method}");
+            }
+        }
+    };
+    are_over(&world);
+    drop(world);
+    let world = start();
+    world.worker.tick("gate");
+    are_over(&world);
+    assert_eq!(served_by(&ask(&world, &other, [UP, UP])), "mcp-a", "others go on");
+    // Whoever ends what never was pushes out no session that has moved.
+    let (mark, _) = other.rsplit_once('~').expect("an id of the gate's");
+    for n in 0..5_000 {
+        send(&world, "DELETE", &format!("{mark}~{n:024}"), UP);
+    }
+    let kept: usize =
+        process.shared_data().all().iter().filter(|(key, _)| key.starts_with('e')).map(|(_, v)| v.len()).sum();
+    assert!(kept <= 4096 * 8, "{kept}");
+    assert_eq!(opened(&ask(&world, &other, [UP, UP])), vec![], "it is where it has moved");
 }
 
 #[test]

@@ -11,21 +11,22 @@
 //!   nothing but an `initialize` that the client might as well have sent itself.
 //! * **The attempt opens the session** ([`opens_session`]), since only there it is known which server the call goes to: at
 //!   a server other than the owner once the owner is gone (not reached by this call, not admitted by its breaker, not in
-//!   the registry, or the gate itself), and at the owner once it has said that it does not know the session, which is then
-//!   asked again ([`Leg::anew`]). The request is held while `initialize` and `notifications/initialized` go out through a
-//!   listener inside this Envoy to the server's cluster, where another attempt adds the credential. (Directly they would
-//!   enter the VM that sends them.) Then the call goes out in the new session; where none could be opened it goes out
-//!   without, and the server refuses it as ever.
+//!   the registry, or the gate itself; or something stands in its place that refuses what no MCP server does), and at the
+//!   owner once it has said that it does not know the session, which is then asked again ([`Leg::anew`]). The request is held
+//!   while `initialize` and `notifications/initialized` go out through a listener inside this Envoy to the server's cluster,
+//!   where another attempt adds the credential. (Directly they would enter the VM that sends them.) Then the call goes out in
+//!   the new session; where none could be opened it goes out without, and the server refuses it as ever.
 //! * **Where it has moved** stands in a bounded table in the shared data ([`moved`]), by a hash of the client's id: every worker
 //!   finds it there. Whoever does not (another Envoy, or this one after the entry has given way to others) opens one more.
 //!   The gate looks there only once a session of this process has moved, so that others pay nothing.
-//! * **Bounds.** A call opens one session at most, and a worker only so many in a second ([`BUDGET`]); what they keep
+//! * **Bounds.** A call opens one session at most (and tries at the next server if the owner begins none), and a worker only so many in a second ([`BUDGET`]); what they keep
 //!   back is not the end of the session, but a failure that passes.
 //! * A failure of a living owner moves nothing: the call may be answered elsewhere without a session, or fails as it is.
 
+pub mod ended;
 pub mod moved;
 
-use super::flight::Leg;
+use super::flight::{Leg, Made};
 use super::{Call, Kind, Opening, Session};
 use crate::budget::{BudgetPolicy, TOKEN};
 use crate::failure::Class;
@@ -44,7 +45,7 @@ pub const BUDGET: BudgetPolicy =
 /// Whether a session has to be opened before the call goes to this server.
 pub fn opens_session(call: &Call, server: &Server, leg: Leg) -> bool {
     let is_lost = leg.anew || call.session_is_elsewhere(Some(&server.id)) && owner_is_gone(call);
-    is_lost && server.kind == ServerKind::Mcp && may_open(call)
+    is_lost && server.kind == ServerKind::Mcp && (may_open(call) || may_open_after_owner(call))
 }
 
 /// Whether a session may be opened for this call at all.
@@ -52,12 +53,22 @@ pub fn may_open(call: &Call) -> bool {
     call.session_id.is_some() && call.opening == Opening::NotTried && call.kind == Kind::Request
 }
 
-/// Whether the server whose session the client is in can't be asked.
+/// Whether one may be opened at the next server after its owner, asked just before, has not begun another one either.
+fn may_open_after_owner(call: &Call) -> bool {
+    let before = call.flight.made().iter().rev().nth(1);
+    call.opening != Opening::Opened && before.is_some_and(|made| made.leg.anew)
+}
+
+/// Whether the server whose session the client is in can't be asked, or something else stands in its place that refuses all.
 fn owner_is_gone(call: &Call) -> bool {
     let Session::Server { owner, .. } = &call.session else { return true };
-    let was_not_reached = |class| class == Class::NotSent;
+    let is_nobody = |made: &Made, class| match class {
+        Class::NotSent | Class::Refused => true,
+        Class::Session => made.leg.anew,
+        _ => false,
+    };
     match call.flight.last_at(owner) {
-        Some((_, made)) => made.end.is_some_and(|end| was_not_reached(end.class)),
+        Some((_, made)) => made.end.is_some_and(|end| is_nobody(made, end.class)),
         None => call.flight.hops().iter().all(|hop| hop.server != *owner),
     }
 }

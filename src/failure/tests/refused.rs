@@ -31,7 +31,7 @@ fn what_a_server_refuses_a_client_without_a_session_of_its_goes_elsewhere_and_do
     for (code, text) in REFUSALS {
         assert_eq!(found(Standing::Outside, 400, &error(code, text)), (Class::Refused, Neutral), "{text}");
     }
-    for status in [404, 405, 406, 421] {
+    for status in [404, 405, 406, 410, 421] {
         let refusal = error(-32001, "Session not found");
         assert_eq!(found(Standing::Outside, status, &refusal), (Class::Refused, Neutral), "{status}");
     }
@@ -48,6 +48,7 @@ fn an_answer_without_json_rpc_is_an_ingress_without_a_server() {
     for (status, body) in [
         (404, "404 page not found"),
         (404, ""),
+        (410, "gone"),
         (405, "<html>"),
         (421, "Invalid Host header"),
         (307, ""),
@@ -67,10 +68,23 @@ fn what_a_client_accepts_is_its_own_choice_and_counts_against_no_server() {
 fn in_a_session_of_its_own_a_server_says_that_this_is_over() {
     assert_eq!(found(Standing::Own, 404, ""), (Class::Session, Neutral));
     assert_eq!(found(Standing::Own, 400, &error(-32600, "Session not found")), (Class::Session, Neutral));
-    for (status, body) in [(405, ""), (406, ""), (400, "Unsupported protocol version"), (400, "x")] {
+    assert_eq!(found(Standing::Own, 410, ""), (Class::Session, Neutral));
+    let no = error(-32000, "Method not allowed.");
+    for (status, body) in [(405, no.as_str()), (406, ""), (400, "Unsupported protocol version"), (400, "x")] {
         assert_eq!(found(Standing::Own, status, body), (Class::Caller, Neutral), "{status}");
     }
     assert_eq!(verdict(Standing::Own, 421, "x").class, Class::Refused, "it was not the server that was meant");
+}
+
+/// A web server says 405 to what is posted to a page of its; an MCP server that has begun a session takes messages.
+#[test]
+fn a_bare_405_to_a_message_is_an_ingress_also_in_a_session_and_one_to_a_stream_is_the_servers_own_word() {
+    for body in ["", "<html>405 Not Allowed</html>"] {
+        assert_eq!(found(Standing::Own, 405, body), (Class::Refused, Failure), "{body}");
+        let head = Head { bodiless: body.is_empty(), ..head(405) };
+        let stream = Case { standing: Standing::Own, expected: Expected::Anything, ..case() };
+        assert_eq!(judged_as(&stream, &head, body.as_bytes()).class, Class::Caller, "{body}");
+    }
 }
 
 #[test]

@@ -117,6 +117,10 @@ impl Gate {
             return Action::Pause;
         };
         self.follow(&mut client);
+        let ended = client.session_id.as_deref().filter(|_| client.session == Session::Gate);
+        if ended.is_some_and(|id| self.vm.has_ended_here(id)) {
+            return self.refuse(ErrorCode::SessionEnded, "the session was ended by its client", None);
+        }
         if client.method != Method::Post {
             return self.stream(*client);
         }
@@ -139,7 +143,10 @@ impl Gate {
         self.known.listens = client.method == Method::Get;
         let vm = Rc::clone(&self.vm);
         let route = match (&client.session, client.method) {
-            (Session::Gate, Method::Delete) => return self.answer(200, &[], b"", CallStatus::Success),
+            (Session::Gate, Method::Delete) => {
+                client.session_id.iter().for_each(|id| vm.note_ended_here(id));
+                return self.answer(200, &[], b"", CallStatus::Success);
+            }
             // The gate never speaks first, and 405 is how a server says so. It can't be taken for an era mismatch here,
             // as the client is in a session already.
             (Session::Gate, _) => return self.answer(405, &[("allow", "POST, DELETE")], b"", CallStatus::Success),
