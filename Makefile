@@ -54,8 +54,8 @@ soak: wasm lab ## outages and updates under load: does memory stay flat?
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml
 
-guide: toolchain ## the guide's tables and the JSON Schema, made from the source
-	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation made_
+guide: toolchain ## what is made from the source: the guide's tables, the JSON Schema, rendered targets
+	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation --test rendered_targets made_
 
 .PHONY: test quick unit e2e lint vectors test-core-wasm reproducible
 test: ## every test, in stages, with a summary

@@ -1,11 +1,13 @@
 //! The rendered bootstrap against the real Envoy, and the one in `envoy/` against the registry it is rendered from.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dualpath::cli::load;
 use dualpath::cli::render::document;
+use serde_json::{Value, json};
 
 /// The smallest module that Envoy loads as a proxy-wasm plugin: a memory, the version of the interface, an allocator.
 /// With it the configuration can be checked before the filter has been built.
@@ -152,16 +154,65 @@ fn envoy_accepts_the_rendered_example() {
     validate(&directory, &bootstrap.replace(path, &format!("filename: {}", module.display())));
 }
 
-#[test]
-fn envoy_accepts_every_kind_of_server_and_credential() {
-    let directory = scratch("every-kind");
+/// A directory with the registry of [`EVERY_KIND`] and the files that it names.
+fn every_kind(name: &str) -> (PathBuf, PathBuf) {
+    let directory = scratch(name);
     for part in ["client.pem", "client.key"] {
         fs::copy(project("tests/lab/tests/e2e/certificates").join(part), directory.join(part)).unwrap();
     }
     fs::write(directory.join("client.yaml"), CLIENT_FILE.replace("DIR", directory.to_str().unwrap())).unwrap();
     let registry = directory.join("registry.yaml");
     fs::write(&registry, EVERY_KIND.replace("DIR", directory.to_str().unwrap())).unwrap();
+    (directory, registry)
+}
+
+#[test]
+fn envoy_accepts_every_kind_of_server_and_credential() {
+    let (directory, registry) = every_kind("every-kind");
     validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+/// Runs the tool; what it prints.
+fn dualpath(arguments: &[&OsStr]) -> String {
+    let run = Command::new(env!("CARGO_BIN_EXE_dualpath")).args(arguments).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// The bootstrap is checked as it is; Envoy does not look into what it watches until it runs, so that is checked as a part of
+/// the bootstrap.
+#[test]
+fn envoy_accepts_the_folder_that_it_watches() {
+    let (directory, registry) = every_kind("dynamic");
+    let folder = directory.join("envoy.d");
+    let render = ["render".as_ref(), registry.as_os_str(), "--target".as_ref(), "envoy-dynamic".as_ref()];
+    dualpath(&[&render[..], &["-o".as_ref(), folder.as_os_str()]].concat());
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+    validate(&directory, &read("bootstrap.yaml"));
+    let tree = |file: &str| serde_saphyr::from_str::<Value>(&read(file)).unwrap();
+    let resources = |file: &str| {
+        let mut resources = tree(file)["resources"].take();
+        for resource in resources.as_array_mut().unwrap() {
+            resource.as_object_mut().unwrap().remove("@type").expect("a type");
+        }
+        resources
+    };
+    let mut bootstrap = tree("bootstrap.yaml");
+    bootstrap.as_object_mut().unwrap().remove("dynamic_resources").expect("what is watched");
+    bootstrap["static_resources"] =
+        json!({"listeners": resources("listeners.yaml"), "clusters": resources("clusters.yaml")});
+    validate(&directory, &bootstrap.to_string());
+}
+
+#[test]
+fn envoy_accepts_what_a_registry_is_attached_to() {
+    let (directory, registry) = every_kind("attached");
+    let own = project("envoy/your-envoy.yaml");
+    validate(&directory, &fs::read_to_string(&own).unwrap());
+    validate(
+        &directory,
+        &dualpath(&["attach".as_ref(), registry.as_os_str(), own.as_os_str(), "-o".as_ref(), "-".as_ref()]),
+    );
 }
 
 #[test]

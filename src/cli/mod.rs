@@ -2,6 +2,7 @@
 //!
 //! Each subcommand is a module with its `Args` and a `run` that answers the process's exit status.
 
+pub mod attach;
 mod check;
 mod credentials;
 mod diff;
@@ -56,6 +57,7 @@ pat has its own: see dualpath pat --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Attach(attach::Args),
     Check(check::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -109,6 +111,7 @@ pub fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::Attach(args) => attach::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),

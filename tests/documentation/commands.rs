@@ -45,7 +45,7 @@ impl Folder {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("build")).expect("a folder");
         fs::create_dir_all(folder.join("envoy")).expect("a folder");
-        for file in ["registry.yaml", "bootstrap.yaml", "environments.yaml", "tools.yaml"] {
+        for file in ["registry.yaml", "bootstrap.yaml", "environments.yaml", "tools.yaml", "your-envoy.yaml"] {
             fs::copy(root().join("envoy").join(file), folder.join("envoy").join(file)).expect("the example");
         }
         fs::write(folder.join("build/dualpath.wasm"), "").expect("the module's place");

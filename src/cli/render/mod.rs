@@ -16,7 +16,7 @@ mod internal;
 mod json_text;
 mod listener;
 mod metrics;
-mod parts;
+pub(super) mod parts;
 mod pool;
 mod proxy;
 mod routes;
@@ -24,7 +24,7 @@ mod runtime;
 mod sessions;
 mod size;
 mod stats;
-mod target;
+pub(super) mod target;
 #[cfg(test)]
 mod tests;
 mod upstream;

@@ -7,7 +7,7 @@ use crate::registry::Registry;
 
 /// The parts. Every list is in an order that the registry alone decides.
 #[derive(Debug, Clone)]
-pub(super) struct Parts {
+pub(in crate::cli) struct Parts {
     /// Of the connection manager that clients reach: its filters right ahead of the router.
     pub filters: Vec<Value>,
     /// Of the virtual host: its first routes.
@@ -48,7 +48,7 @@ impl Parts {
 }
 
 /// What an Envoy calls itself.
-pub(super) fn node(registry: &Registry) -> Value {
+pub(in crate::cli) fn node(registry: &Registry) -> Value {
     let mut node = json!({"id": "dualpath", "cluster": "dualpath"});
     if let (Some(node), Some(region)) = (node.as_object_mut(), &registry.envoy.region) {
         node.insert("locality".to_owned(), json!({"region": region}));

@@ -11,16 +11,30 @@ use crate::registry::Registry;
 /// What the values of a Kubernetes ConfigMap may add up to, in bytes.
 const CONFIG_MAP: usize = 1 << 20;
 
+const APPLY: &str = "envoy --mode validate -c FILE, then start Envoy anew with -c FILE";
+const BACK: &str = "start Envoy anew with the file that was there before";
+
 pub(super) fn render(job: &Job) -> Result<Rendered, String> {
-    let text = document(job.registry, job.wire, job.source).map_err(|error| error.to_string())?;
     let mut notes = Vec::new();
+    let text = text(job, &[APPLY], &[BACK], &mut notes)?;
+    Ok(Rendered { output: Output::File(text), notes })
+}
+
+/// The file, for who applies it so and goes back so; `notes` are told when it is too long for a ConfigMap.
+pub(super) fn text(job: &Job, apply: &[&str], back: &[&str], notes: &mut Vec<String>) -> Result<String, String> {
+    let text = written(job, apply, back).map_err(|error| error.to_string())?;
     if text.len() > CONFIG_MAP {
         notes.push(format!(
             "the bootstrap has {} bytes, more than a Kubernetes ConfigMap holds ({CONFIG_MAP})",
             text.len()
         ));
     }
-    Ok(Rendered { output: Output::File(text), notes })
+    Ok(text)
+}
+
+fn written(job: &Job, apply: &[&str], back: &[&str]) -> Result<String, serde_saphyr::ser::Error> {
+    let yaml = to_yaml(&bootstrap(job.registry, job.wire))?;
+    Ok(heading(job, "Envoy bootstrap (1.40.0 or later)", apply, back) + &yaml)
 }
 
 /// The Envoy bootstrap for `registry`, as the JSON form of `envoy.config.bootstrap.v3.Bootstrap` with its keys in
@@ -51,13 +65,5 @@ pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
 /// # Errors
 /// When the YAML writer refuses the tree.
 pub fn document(registry: &Registry, wire: &Value, source: &str) -> Result<String, serde_saphyr::ser::Error> {
-    let yaml = to_yaml(&bootstrap(registry, wire))?;
-    let job = Job { registry, wire, source, output: None };
-    let heading = heading(
-        &job,
-        "Envoy bootstrap (1.40.0 or later)",
-        &["envoy --mode validate -c FILE, then start Envoy anew with -c FILE"],
-        &["start Envoy anew with the file that was there before"],
-    );
-    Ok(format!("{heading}{yaml}"))
+    written(&Job { registry, wire, source, output: None }, &[APPLY], &[BACK])
 }

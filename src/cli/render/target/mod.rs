@@ -5,6 +5,8 @@
 mod dynamic;
 pub(super) mod envoy;
 mod fragment;
+mod helm;
+mod kubernetes;
 mod release;
 
 use std::ffi::OsStr;
@@ -15,7 +17,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use serde_json::Value;
 
-pub(super) use release::Needs;
+pub(in crate::cli) use release::{ENVOY, Needs};
 
 use crate::registry::Registry;
 
@@ -28,10 +30,14 @@ pub(super) enum Target {
     EnvoyDynamic,
     /// The parts for an Envoy that is there already, each told where it goes
     Fragment,
+    /// A folder for kustomize: Envoy as a sidecar beside an agent
+    Kubernetes,
+    /// A Helm chart of the same
+    Helm,
 }
 
 /// What a target is rendered from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Job<'a> {
     pub registry: &'a Registry,
     /// Its wire form.
@@ -77,6 +83,7 @@ impl Target {
     pub fn needs(self) -> Needs {
         match self {
             Target::Envoy | Target::EnvoyDynamic | Target::Fragment => release::ENVOY,
+            Target::Kubernetes | Target::Helm => release::KUBERNETES,
         }
     }
 
@@ -89,6 +96,8 @@ impl Target {
             Target::Envoy => envoy::render(job),
             Target::EnvoyDynamic => dynamic::render(job),
             Target::Fragment => fragment::render(job),
+            Target::Kubernetes => kubernetes::render(job),
+            Target::Helm => helm::render(job),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// What runs a target, and since when that can.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::cli::render) struct Needs {
+pub(in crate::cli) struct Needs {
     /// Its name, such as `Istio`.
     pub product: &'static str,
     /// Major and minor number of the first release that can.
@@ -12,8 +12,12 @@ pub(in crate::cli::render) struct Needs {
 }
 
 /// A target that Envoy itself reads.
-pub(super) const ENVOY: Needs =
+pub(in crate::cli) const ENVOY: Needs =
     Needs { product: "Envoy", since: (1, 40), because: "what retries need, and the filter on clusters, came with it" };
+
+/// The manifests name an image of Envoy 1.40.
+pub(super) const KUBERNETES: Needs =
+    Needs { product: "Kubernetes", since: (1, 29), because: "sidecar containers are on by default from there" };
 
 impl Needs {
     /// Why this release can't run the target; `None` if it can.

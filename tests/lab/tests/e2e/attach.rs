@@ -4,7 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use dualpath::cli::render::bootstrap;
+use dualpath::cli::attach::{Choice, attached as attach};
+use dualpath::cli::render::to_yaml;
 use dualpath::registry::Registry;
 use dualpath_lab::client::Client;
 use dualpath_lab::envoy::{Envoy, Settings, free_ports};
@@ -127,32 +128,10 @@ fn own(edge: bool, app: &Tape, authorizer: &Tape, log: &str, (listener, admin): 
     })
 }
 
-const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-
-/// The guide's steps.
-fn attached(mut own: Value, rendered: &Value) -> Value {
-    let list = |at: &str| rendered.pointer(at).and_then(Value::as_array).expect(at).clone();
-    fn into<'v>(own: &'v mut Value, at: &str) -> &'v mut Vec<Value> {
-        own.pointer_mut(at).and_then(Value::as_array_mut).expect("a list")
-    }
-    // 1: the filter, right before the router, and the listener's buffer.
-    let filters = list(&format!("{MANAGER}/http_filters"));
-    let (_, filters) = filters.split_last().expect("a router");
-    let own_filters = into(&mut own, &format!("{MANAGER}/http_filters"));
-    let router = own_filters.len() - 1;
-    own_filters.splice(router..router, filters.iter().cloned());
-    let buffer = "per_connection_buffer_limit_bytes";
-    own["static_resources"]["listeners"][0][buffer] = rendered["static_resources"]["listeners"][0][buffer].clone();
-    // 2: the routes, ahead of broader ones.
-    let routes = format!("{MANAGER}/route_config/virtual_hosts/0/routes");
-    into(&mut own, &routes).splice(0..0, list(&routes));
-    // 3: the clusters.
-    into(&mut own, "/static_resources/clusters").extend(list("/static_resources/clusters"));
-    // 4: of the bootstrap.
-    for key in ["bootstrap_extensions", "stats_config", "layered_runtime"] {
-        own[key] = rendered[key].clone();
-    }
-    own
+/// The same with the registry in it, as `dualpath attach` writes it.
+fn attached(own: &Value, registry: &Registry, wire: &Value) -> String {
+    let text = to_yaml(own).expect("YAML");
+    attach("own.yaml", &text, Some((registry, wire)), &Choice::default()).unwrap_or_else(|error| panic!("{error}")).0
 }
 
 /// Sends what an application's client may send; answers all that was sent back, and what the application and the access log
@@ -208,15 +187,15 @@ async fn attaching_changes_nothing_for_what_the_listener_serves_already() {
         .mcp("secondary", "secondary", &secondary.url("/api/v2/databases/D/schemas/S/mcp-servers/two"), None)
         .stub_tools(None);
     let wire = registry.tree();
-    let rendered = bootstrap(&Registry::from_wire(wire).expect("a registry"), wire);
+    let registry = Registry::from_wire(wire).expect("a registry");
     for edge in [true, false] {
         let mut runs = Vec::new();
         for attach in [false, true] {
             let (scratch, ports) = (Arc::new(Scratch::new().expect("a directory")), free_ports().expect("ports"));
             let log = scratch.path().join("own.log");
             let own = own(edge, &app, &authorizer, log.to_str().expect("UTF-8"), ports);
-            let config = if attach { attached(own, &rendered) } else { own };
-            let envoy = Envoy::start(&config.to_string(), scratch, ports, &Settings::default()).await.expect("Envoy");
+            let config = if attach { attached(&own, &registry, wire) } else { own.to_string() };
+            let envoy = Envoy::start(&config, scratch, ports, &Settings::default()).await.expect("Envoy");
             runs.push(played(&envoy, &app, &authorizer, &log).await);
             if attach {
                 serves_calls(&envoy, &primary, &secondary).await;

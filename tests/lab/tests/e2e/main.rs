@@ -13,6 +13,7 @@ mod credentials;
 mod discovery;
 mod documentation;
 mod drill;
+mod dynamic;
 mod endpoints;
 mod envoy_handle;
 mod error_status;

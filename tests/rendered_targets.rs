@@ -1,0 +1,188 @@
+//! What `dualpath render --target` and `dualpath attach` write, file by file: the explained example and the smallest registry.
+//!
+//! `tests/rendered_targets` has a folder for each target and registry; `make guide` writes them anew, and a change there is to
+//! be looked at like one of the source. What is written the same for every registry is not kept a second time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const TARGETS: [&str; 5] = ["envoy", "envoy-dynamic", "fragment", "kubernetes", "helm"];
+
+const SMALLEST: &str = "version: 1\nservers: [{id: s, kind: mcp, url: 'https://mcp.example.com/mcp'}]\n";
+
+/// An Envoy that serves something already.
+const OWN: &str = include_str!("../envoy/your-envoy.yaml");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of this test's own, empty but for both registries and the bootstrap to attach to.
+fn place(name: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rendered-targets").join(name);
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir_all(place.join("envoy")).unwrap();
+    fs::copy(root().join("envoy/registry.yaml"), place.join("envoy/registry.yaml")).unwrap();
+    fs::write(place.join("smallest.yaml"), SMALLEST).unwrap();
+    fs::write(place.join("your-envoy.yaml"), OWN).unwrap();
+    place
+}
+
+/// Runs the tool in `place`; what it wrote to its outputs, if it was content.
+fn dualpath(place: &Path, arguments: &[&str]) -> (String, String) {
+    let run = Command::new(env!("CARGO_BIN_EXE_dualpath")).args(arguments).current_dir(place).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (out, said) = (text(run.stdout), text(run.stderr));
+    assert!(run.status.success(), "{arguments:?}: {out}{said}");
+    (out, said)
+}
+
+/// Every file below a folder, by its path there.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(&next).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The files of one target, without those that are the same whatever the registry says.
+fn rendered(place: &Path, target: &str, registry: &str) -> BTreeMap<String, String> {
+    let several = matches!(target, "envoy-dynamic" | "kubernetes" | "helm");
+    if !several {
+        let (text, _) = dualpath(place, &["render", registry, "--target", target]);
+        return BTreeMap::from([(format!("{target}.yaml"), text)]);
+    }
+    let output = format!("out-{target}");
+    let _ = fs::remove_dir_all(place.join(&output));
+    dualpath(place, &["render", registry, "--target", target, "-o", &output]);
+    let mut found = files(&place.join(output));
+    for source in ["envoy/kubernetes", "src/cli/render/target/helm/chart"] {
+        let source = files(&root().join(source));
+        found.retain(|name, text| source.get(name) != Some(text));
+    }
+    found
+}
+
+fn assert_golden(name: &str, found: &BTreeMap<String, String>) {
+    let folder = root().join("tests/rendered_targets").join(name);
+    if std::env::var_os("DUALPATH_WRITE_GUIDE").is_some() {
+        let _ = fs::remove_dir_all(&folder);
+        for (name, text) in found {
+            let file = folder.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+    }
+    let kept = files(&folder);
+    assert_eq!(kept.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{name}: run `make guide`");
+    for (file, text) in found {
+        assert!(kept[file] == *text, "{}: run `make guide`, and look at what changes", folder.join(file).display());
+    }
+}
+
+#[test]
+fn made_files_of_each_target_are_up_to_date() {
+    let place = place("golden");
+    for target in TARGETS {
+        // The example's bootstrap is kept in envoy/, where people find it.
+        if target != "envoy" {
+            assert_golden(&format!("{target}/example"), &rendered(&place, target, "envoy/registry.yaml"));
+        }
+        assert_golden(&format!("{target}/smallest"), &rendered(&place, target, "smallest.yaml"));
+    }
+    for (name, registry) in [("example", "envoy/registry.yaml"), ("smallest", "smallest.yaml")] {
+        let (text, _) = dualpath(&place, &["attach", registry, "your-envoy.yaml", "-o", "-"]);
+        assert_golden(&format!("attach/{name}"), &BTreeMap::from([("attached.yaml".to_owned(), text)]));
+    }
+}
+
+/// `envoy/kubernetes` is what people copy, and what the target makes others from.
+#[test]
+fn the_manifests_of_the_example_are_what_the_target_makes_of_its_registry() {
+    let place = place("kubernetes");
+    let own = root().join("envoy/kubernetes");
+    fs::copy(own.join("registry.yaml"), place.join("registry.yaml")).unwrap();
+    dualpath(&place, &["render", "registry.yaml", "--target", "kubernetes", "-o", "out"]);
+    let (mut made, mut kept) = (files(&place.join("out")), files(&own));
+    assert!(made.remove("bootstrap.yaml").is_some() && kept.remove("registry.yaml").is_some());
+    assert_eq!(made, kept);
+}
+
+#[test]
+fn rendering_again_touches_nothing_and_what_is_the_operators_is_never_touched() {
+    let place = place("again");
+    for target in ["envoy-dynamic", "kubernetes", "helm"] {
+        let render = ["render", "envoy/registry.yaml", "--target", target, "-o", target];
+        dualpath(&place, &render);
+        let before = files(&place.join(target));
+        assert_eq!(dualpath(&place, &render).0, "nothing has changed\n", "{target}");
+        assert_eq!(files(&place.join(target)), before);
+    }
+    for file in ["kubernetes/sidecar.yaml", "envoy-dynamic/runtime.yaml"] {
+        fs::write(place.join(file), "# mine\n").unwrap();
+    }
+    let (_, said) = dualpath(&place, &["render", "envoy/registry.yaml", "--target", "kubernetes", "-o", "kubernetes"]);
+    assert!(said.contains("sidecar.yaml is yours and has no `name: SNOWFLAKE_PAT`"), "{said}");
+    dualpath(&place, &["render", "envoy/registry.yaml", "--target", "envoy-dynamic", "-o", "envoy-dynamic"]);
+    for file in ["kubernetes/sidecar.yaml", "envoy-dynamic/runtime.yaml"] {
+        assert_eq!(fs::read_to_string(place.join(file)).unwrap(), "# mine\n", "{file}");
+    }
+}
+
+/// A change of one number is a change of few lines, wherever it is rendered.
+#[test]
+fn a_small_change_of_the_registry_is_a_small_change_of_what_is_rendered() {
+    let place = place("small");
+    let text = fs::read_to_string(place.join("envoy/registry.yaml")).unwrap();
+    let changed = text.replacen("port: 10000", "port: 10001", 1);
+    assert_ne!(text, changed);
+    fs::write(place.join("changed.yaml"), changed).unwrap();
+    for target in TARGETS {
+        let lines = |registry: &str| -> Vec<String> {
+            let found = rendered(&place, target, registry);
+            let all = found.values().flat_map(|text| text.lines()).filter(|line| !line.starts_with("# "));
+            all.map(str::to_owned).collect()
+        };
+        let (before, after) = (lines("envoy/registry.yaml"), lines("changed.yaml"));
+        assert_eq!(before.len(), after.len(), "{target}");
+        let differ: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
+        // Each place of the module has the registry's identity, beside the number itself.
+        assert!(
+            differ.iter().all(|(_, line)| line.contains("1000") || line.contains("identity")),
+            "{target}: {differ:#?}"
+        );
+    }
+}
+
+/// A server that is gone stays in the clusters until the next render: connections to the listener before still lead there.
+#[test]
+fn a_server_that_is_taken_out_keeps_its_cluster_for_one_render() {
+    let place = place("taken-out");
+    let two = SMALLEST.replace("}]", "}, {id: t, kind: mcp, tier: secondary, url: 'https://other.example.com/mcp'}]");
+    fs::write(place.join("two.yaml"), two).unwrap();
+    let render = |registry: &str| dualpath(&place, &["render", registry, "--target", "envoy-dynamic", "-o", "d"]).1;
+    let clusters = || -> Vec<String> {
+        let text = fs::read_to_string(place.join("d/clusters.yaml")).unwrap();
+        let tree: Value = serde_saphyr::from_str(&text).unwrap();
+        tree["resources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    render("two.yaml");
+    let said = render("smallest.yaml");
+    assert!(said.contains("clusters.yaml keeps t for calls under way"), "{said}");
+    assert!(clusters().contains(&"t".to_owned()));
+    render("smallest.yaml");
+    assert!(!clusters().contains(&"t".to_owned()));
+}
