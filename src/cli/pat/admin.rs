@@ -120,6 +120,11 @@ impl AdminMetrics {
         AdminMetrics(Metrics::parse(page))
     }
 
+    /// The sum of a metric over all its labels.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.0.sum(name, &[])
+    }
+
     /// How urgently a credential needs a new token; `None` if it does not know.
     pub fn severity(&self, id: &str) -> Option<Severity> {
         let (alert, critical) = (self.alerts(id, Severity::Alert)?, self.alerts(id, Severity::Critical)?);

@@ -1,7 +1,7 @@
 //! `dualpath pat`: the operator's side of a token's life: how long the tokens still live, how to replace one, whether a
 //! file with one is right. Nothing here prints a token or a part of one.
 
-mod admin;
+pub(super) mod admin;
 mod bash;
 mod check;
 mod install;

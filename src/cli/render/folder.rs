@@ -7,7 +7,7 @@ use super::target::File;
 use crate::cli::output::{self, Readers};
 use crate::cli::shown;
 
-/// Writes the files, in their order. Answers what became of each, a line for every one that has changed.
+/// Writes the files, in their order. Answers what became of each, a line for every one that has changed, and nothing of the others.
 ///
 /// # Errors
 /// Which file was not written, and why. Those before it are then, and those behind it are not.
@@ -25,9 +25,6 @@ pub(super) fn write(folder: &Path, files: &[File], inputs: &[String], readers: R
         }
         output::write(&place, text, inputs, readers).map_err(|why| format!("{named}: {why}"))?;
         told.push_str(&format!("{} {named}\n", if there.is_some() { "changed" } else { "new    " }));
-    }
-    if told.is_empty() {
-        told.push_str("nothing has changed\n");
     }
     Ok(told)
 }

@@ -11,6 +11,7 @@ mod drill;
 mod endpoints;
 mod extension;
 mod folder;
+mod follow;
 mod heading;
 mod internal;
 mod json_text;
@@ -37,6 +38,7 @@ use serde_json::{Value, json};
 
 use super::load::{Loaded, load_one};
 use super::output::{self, Readers};
+use super::pat::admin::read_url;
 use super::{Environment, UNUSABLE, complain, print, print_exactly, printed, report, shown};
 pub use target::envoy::{bootstrap, document};
 use target::{Job, Output, Rendered, Target};
@@ -62,6 +64,10 @@ pub struct Args {
     /// output, which is the default
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// The admin interface of the Envoy that watches the folder of envoy-dynamic, http://HOST:PORT or unix://PATH: each file is
+    /// written once Envoy has taken up the one before, and what it refuses is taken back
+    #[arg(long, value_name = "URL", value_parser = read_url)]
+    admin: Option<String>,
     #[command(flatten)]
     environment: Environment,
 }
@@ -70,6 +76,9 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     if let Some(why) = args.target_version.as_deref().and_then(|version| args.target.needs().refuse(version)) {
         return unusable(&why);
+    }
+    if args.admin.is_some() && args.target != Target::EnvoyDynamic {
+        return unusable("--admin: only an Envoy that watches a folder can be asked: --target envoy-dynamic");
     }
     let Loaded { registry, wire, files, .. } = match load_one(&args.registry, args.environment.name()) {
         Ok(loaded) => loaded,
@@ -91,10 +100,17 @@ pub fn run(args: &Args) -> ExitCode {
             Err(why) => unusable(&format!("{}: {why}", shown::line(&output.to_string_lossy()))),
         },
         (Output::Folder(_), None) => cannot("it is several files: say by --output FOLDER where they go"),
-        (Output::Folder(rendered), Some(output)) => match folder::write(output, &rendered, &files, readers) {
-            Ok(told) => printed(print(&told)),
-            Err(why) => unusable(&why),
-        },
+        (Output::Folder(rendered), Some(output)) => {
+            let told = match &args.admin {
+                Some(admin) => follow::write(output, &rendered, &files, readers, admin),
+                None => folder::write(output, &rendered, &files, readers),
+            };
+            match told {
+                Ok(told) if told.is_empty() => printed(print("nothing has changed\n")),
+                Ok(told) => printed(print(&told)),
+                Err(why) => unusable(&why),
+            }
+        }
     }
 }
 

@@ -18,8 +18,10 @@ use crate::cli::render::{internal, listener, metrics, to_yaml};
 use crate::registry::{ProberPlacement, Registry};
 
 const BOOTSTRAP: &str = "bootstrap.yaml";
-const CLUSTERS: &str = "clusters.yaml";
-const LISTENERS: &str = "listeners.yaml";
+/// The file of the clusters.
+pub(in crate::cli::render) const CLUSTERS: &str = "clusters.yaml";
+/// The file of the listeners.
+pub(in crate::cli::render) const LISTENERS: &str = "listeners.yaml";
 const RUNTIME: &str = "runtime.yaml";
 
 /// What stands before the names of clusters that the registry no longer has.

@@ -17,6 +17,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use serde_json::Value;
 
+pub(super) use dynamic::{CLUSTERS, LISTENERS};
 pub(in crate::cli) use release::{ENVOY, Needs};
 
 use crate::registry::Registry;

@@ -55,3 +55,22 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
     files.extend(FIXED.map(|(path, text)| file(path, text.to_owned())));
     Ok(Rendered { output: Output::Folder(files), notes })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From how Envoy is probed to how it ends, without comments and indentation.
+    fn container(text: &str) -> Vec<&str> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        lines.skip_while(|line| *line != "startupProbe:").take_while(|line| *line != "volumeMounts:").collect()
+    }
+
+    #[test]
+    fn the_chart_probes_and_ends_envoy_as_the_manifests_do() {
+        let manifests = include_str!("../../../../../envoy/kubernetes/sidecar.yaml");
+        let (_, chart) = FIXED.iter().find(|(path, _)| *path == "templates/deployment.yaml").expect("a deployment");
+        assert_eq!(container(chart), container(manifests));
+        assert!(container(chart).len() > 15);
+    }
+}
