@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::load::{LoadError, Loaded, Placed, Tree, load_one, read_text};
 use super::output::{self, Readers};
+use super::render::heading::inline;
 use super::render::target::ENVOY;
 use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
 use crate::registry::{Problem, Registry};
@@ -71,12 +72,12 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => return report(&error),
     };
     notes.iter().for_each(|note| complain(&format!("note: {note}\n")));
+    let readers = if inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
     let changes = changes(&args.bootstrap, &before, &after);
     match &args.output {
         None => printed(print_exactly(&changes)),
         Some(output) if output.as_os_str() == "-" => printed(print_exactly(&after)),
-        // The bootstrap's own line of secrets is its owner's to guard: whoever may read it may read the new one.
-        Some(output) => match output::write(output, &after, &files, Readers::AsBefore) {
+        Some(output) => match output::write(output, &after, &files, readers) {
             Ok(()) => printed(print_exactly(&changes)),
             Err(why) => {
                 complain(&format!("{}: {why}\n", shown::line(&output.to_string_lossy())));

@@ -30,7 +30,7 @@ fn secrets(registry: &Registry) -> String {
 }
 
 /// The credentials whose secrets stand in the registry, and so in all that is made of it.
-pub(super) fn inline(registry: &Registry) -> Vec<&str> {
+pub(in crate::cli) fn inline(registry: &Registry) -> Vec<&str> {
     let is_inline = |slot: &SlotSource| matches!(slot.source, Source::Inline(_));
     let found = registry.credentials.iter().filter(|credential| credential.slots.iter().flatten().any(is_inline));
     found.map(|credential| credential.id.as_str()).collect()

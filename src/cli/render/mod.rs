@@ -12,7 +12,7 @@ mod endpoints;
 mod extension;
 mod folder;
 mod follow;
-mod heading;
+pub(super) mod heading;
 mod internal;
 mod json_text;
 mod listener;
