@@ -55,7 +55,7 @@ render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml
 
 guide: toolchain ## what is made from the source: the guide's tables, the JSON Schema, rendered targets
-	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation --test rendered_targets made_
+	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation --test rendered_bootstrap made_
 
 .PHONY: test quick unit e2e lint vectors test-core-wasm reproducible
 test: ## every test, in stages, with a summary

@@ -1,5 +1,8 @@
 //! The rendered bootstrap against the real Envoy, and the one in `envoy/` against the registry it is rendered from.
 
+#[path = "rendered_bootstrap/targets.rs"]
+mod targets;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ const TARGETS: [&str; 5] = ["envoy", "envoy-dynamic", "fragment", "kubernetes", 
 const SMALLEST: &str = "version: 1\nservers: [{id: s, kind: mcp, url: 'https://mcp.example.com/mcp'}]\n";
 
 /// An Envoy that serves something already.
-const OWN: &str = include_str!("../envoy/your-envoy.yaml");
+const OWN: &str = include_str!("../../envoy/your-envoy.yaml");
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
