@@ -1,7 +1,7 @@
 //! What was attached stands between two comments, by which it is found again.
 
 /// The line before.
-pub(super) const BEGIN: &str = "# dualpath attach: begin (to change it, change the registry and attach again)";
+pub(super) const BEGIN: &str = "# dualpath attach: begin (change the registry and attach again; --detach takes it out)";
 
 /// What the line before begins with.
 const BEGINS: &str = "# dualpath attach: begin";
