@@ -131,6 +131,15 @@ pub fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) {
     let _ = hostcalls::send_http_response(u32::from(status), headers.to_vec(), Some(body));
 }
 
+/// As [`reply`], in the place of a response that is held: with those of its headers that are to be kept, and with `more`.
+pub fn reply_instead(status: u16, kept: &[&str], more: &[(&str, &str)], body: &[u8]) {
+    let text = |name: &&str| String::from_utf8(Headers::Response.get(name)?).ok();
+    let values: Vec<_> = kept.iter().map(text).collect();
+    let mut headers = more.to_vec();
+    headers.extend(kept.iter().zip(&values).filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+    reply(status, &headers, body);
+}
+
 /// Why a request of our own was not sent. There will be no answer to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotDispatched {

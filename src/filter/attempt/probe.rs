@@ -19,6 +19,8 @@ use crate::wiring::header;
 /// No answer to a request of ours is longer, in bytes, and none comes so late in a stream.
 const SEARCHED: usize = 1 << 20;
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 impl Attempt {
     /// A request that no gate has planned: the prober's, or one that must not get the server's credential.
     pub(super) fn probe(&mut self) -> Action {
@@ -86,7 +88,7 @@ impl Attempt {
         }
         if let Some(coding) = Headers::Response.get("content-encoding").filter(|coding| is_encoded(coding)) {
             // It can't be searched, and may not end: the prober gets as much of it as it looks at.
-            return self.answer_prober(200, &[("content-encoding", &String::from_utf8_lossy(&coding))], b"-");
+            return self.answer_prober(200, &[JSON, ("content-encoding", &String::from_utf8_lossy(&coding))], b"-");
         }
         note_begun(&EnvoySharedData, self.site.server.as_str(), clock::now_ms());
         self.phase = Phase::Probe(Some(Box::default()), 0);
@@ -103,12 +105,12 @@ impl Attempt {
             && let Some(event) = answer.push(&Body::Response.read(before, size.saturating_sub(before)))
         {
             let clean = self.without_token(event.data);
-            return self.answer_prober(200, &[], &clean);
+            return self.answer_prober(200, &[JSON], &clean);
         }
         if size > SEARCHED {
             // As if no answer had come in time, which is what would come of waiting for it.
             let status = Headers::Response.status().filter(|_| !is_stream).unwrap_or(504);
-            return self.answer_prober(status, &[], b"");
+            return self.answer_prober(status, &[JSON], b"");
         }
         if !end {
             return Action::Pause;
@@ -143,15 +145,10 @@ impl Attempt {
     }
 
     /// Answers the prober in the server's place, which ends the server's stream.
-    fn answer_prober(&mut self, status: u16, more: &[(&str, &str)], body: &[u8]) -> Action {
+    fn answer_prober(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Action {
         self.phase = Phase::Refused;
         self.tell_prober_quoted();
-        const KEPT: [&str; 2] = ["mcp-session-id", header::TOKEN];
-        let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
-        let mut headers = vec![("content-type", "application/json")];
-        headers.extend(KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))));
-        headers.extend(more);
-        host::reply(status, &headers, body);
+        host::reply_instead(status, &["mcp-session-id", header::TOKEN], headers, body);
         Action::Pause
     }
 }

@@ -292,10 +292,7 @@ impl Gate {
     /// than what Envoy holds of a message there is no other room.
     fn reply_instead(&self, body: &[u8]) -> Action {
         const KEPT: [&str; 5] = ["content-type", "mcp-session-id", "retry-after", header::ATTEMPTS, header::SERVER];
-        let kept = KEPT.map(|name| Headers::Response.get(name).and_then(|value| String::from_utf8(value).ok()));
-        let headers: Vec<_> =
-            KEPT.into_iter().zip(&kept).filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-        host::reply(Headers::Response.status().unwrap_or(503), &self.with_page(&headers), body);
+        host::reply_instead(Headers::Response.status().unwrap_or(503), &KEPT, &self.with_page(&[]), body);
         Action::Pause
     }
 }
