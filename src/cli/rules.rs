@@ -1,5 +1,6 @@
 //! `dualpath rules`: Prometheus rules that make the metrics of connection pools of what Envoy counts per cluster. Which cluster is
-//! an MCP server's and which a REST server's, only the registry knows.
+//! an MCP server's and which a REST server's, only the registry knows. And the health of servers as a share: a gauge of a module
+//! is a whole number.
 
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ const WINDOW: &str = "5m";
 /// Write Prometheus recording rules for a registry.
 ///
 /// They make snowflake_pool_size, snowflake_pool_in_use, snowflake_pool_pending and snowflake_pool_wait_seconds, each with mode
-/// mcp and direct, of Envoy's own statistics.
+/// mcp and direct, of Envoy's own statistics, and mcp_server_health_score, from 0 to 1, of mcp_server_health_percent.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
@@ -49,7 +50,11 @@ pub fn run(args: &Args) -> ExitCode {
 pub fn groups(registry: &Registry) -> Value {
     let modes = [("mcp", ServerKind::Mcp), ("direct", ServerKind::Rest)];
     let rules = modes.into_iter().flat_map(|(mode, kind)| rules(mode, &ids(registry, kind)));
-    json!({"groups": [{"name": "dualpath-pools", "rules": rules.collect::<Vec<_>>()}]})
+    let score = json!({"record": "mcp_server_health_score", "expr": "mcp_server_health_percent / 100"});
+    json!({"groups": [
+        {"name": "dualpath-pools", "rules": rules.collect::<Vec<_>>()},
+        {"name": "dualpath-health", "rules": [score]},
+    ]})
 }
 
 fn ids(registry: &Registry, kind: ServerKind) -> Vec<&str> {
@@ -106,5 +111,7 @@ mod tests {
         let active = r#"envoy_cluster_upstream_cx_active{envoy_cluster_name=~"a|b"}"#;
         assert_eq!(size, format!("sum without (envoy_cluster_name) ({active})"));
         assert_eq!(recorded(&groups(&registry(json!([mcp("a")])))).len(), 4, "no rule of servers that are not there");
+        let score = json!({"record": "mcp_server_health_score", "expr": "mcp_server_health_percent / 100"});
+        assert_eq!(both["groups"][1], json!({"name": "dualpath-health", "rules": [score]}));
     }
 }
