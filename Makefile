@@ -34,7 +34,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@tests/make/get envoy
 
-.PHONY: demo run bench chaos soak render guide
+.PHONY: demo run bench chaos soak pools render guide
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -50,6 +50,9 @@ chaos: wasm lab ## 100 000 calls while servers die, hang and lie (SEED, CALLS)
 
 soak: wasm lab ## outages and updates under load: does memory stay flat?
 	@$(LAB) soak $(ARGS)
+
+pools: wasm lab ## what calls wait for a connection at 100 calls/s
+	@$(LAB) pools $(ARGS)
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use dualpath_lab::bench;
 use dualpath_lab::chaos;
 use dualpath_lab::demo;
+use dualpath_lab::pools;
 use dualpath_lab::soak;
 use dualpath_lab::stage::Stage;
 use dualpath_lab::stub::{Config, Framing, Kind, Sessions, run_process};
@@ -48,6 +49,9 @@ enum Command {
         /// CPU time per request only
         #[arg(long)]
         cpu_only: bool,
+        /// Only what a call costs with more servers, tools and workers
+        #[arg(long, conflicts_with = "cpu_only")]
+        scale_only: bool,
     },
     /// Makes servers fail in every way while calls flow, and checks what must hold nevertheless. Exit status 1 if it did not
     Chaos {
@@ -70,6 +74,14 @@ enum Command {
         module: Module,
         /// How long
         #[arg(long, default_value_t = 90)]
+        seconds: u64,
+    },
+    /// Measures what calls wait for a connection, at 100 calls a second. Exit status 1 if it is 100 ms or more
+    Pools {
+        #[command(flatten)]
+        module: Module,
+        /// How long, each pool
+        #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
     /// The server behind the benchmark's proxies
@@ -160,8 +172,8 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             println!("{}\n\nCtrl-C stops everything.", stage.directions());
             Ok(told_to_stop().await?)
         }
-        Command::Bench { module, noop, other, json, quick, cpu_only } => {
-            let options = bench::Options { module: module.path(), noop, other, json, quick, cpu_only };
+        Command::Bench { module, noop, other, json, quick, cpu_only, scale_only } => {
+            let options = bench::Options { module: module.path(), noop, other, json, quick, cpu_only, scale_only };
             // As above.
             tokio::select! {
                 measured = bench::run(&program, &options) => measured.map_err(|error| error as Box<dyn Error>),
@@ -184,6 +196,14 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             // As above.
             tokio::select! {
                 soaked = soak::run(&module, Duration::from_secs(seconds)) => soaked,
+                _ = told_to_stop() => Err("interrupted".into()),
+            }
+        }
+        Command::Pools { module, seconds } => {
+            let module = module.path();
+            // As above.
+            tokio::select! {
+                measured = pools::run(&module, Duration::from_secs(seconds)) => measured,
                 _ = told_to_stop() => Err("interrupted".into()),
             }
         }

@@ -49,6 +49,8 @@ pub struct Options {
     pub quick: bool,
     /// CPU time only, of everything that is compared.
     pub cpu_only: bool,
+    /// Only what a call costs with more servers, tools and workers.
+    pub scale_only: bool,
 }
 
 /// How thoroughly, in numbers.
@@ -111,6 +113,13 @@ pub async fn run(program: &Path, options: &Options) -> Result<(), Box<dyn Error 
     };
     let surroundings = Surroundings::new(Upstream::spawn(program)?)?;
 
+    if options.scale_only {
+        eprintln!("scale: {} rounds", effort.rounds);
+        let mut report = Report::new(Conditions::new(&effort), Vec::new());
+        report.scales = Some(scale::measure(&surroundings, &modules, &effort).await?);
+        println!("{report}");
+        return Ok(());
+    }
     eprintln!("CPU time per request: {} rounds", effort.rounds);
     let compared = contestants::compared(&modules);
     let failing = Contestant { name: FAILING, kind: Kind::Rendered(modules.dualpath.clone(), Registry::Failing) };

@@ -115,6 +115,7 @@ impl Report {
             "failover_503_added_ms": failover(2),
             "flat_servers": scales.map(|scales| rounded(scales.servers.ratio.value)),
             "flat_tools": scales.map(|scales| rounded(scales.tools.ratio.value)),
+            "flat_both": scales.map(|scales| rounded(scales.both.ratio.value)),
             "ready_s_large": large.map(|large| rounded(large.dualpath.ready_s)),
             "rss_mib_large": large.map(|large| rounded(large.dualpath.rss_mib)),
             "rss_mib_large_over_noop": large.map(|large| rounded(large.dualpath.rss_mib - large.noop.rss_mib)),

@@ -20,11 +20,13 @@ pub(super) struct Scale {
     pub(super) ratio: Estimate,
 }
 
-/// The three answers.
+/// The answers.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Scales {
     pub(super) servers: Scale,
     pub(super) tools: Scale,
+    /// Both at once.
+    pub(super) both: Scale,
     pub(super) workers: Scale,
     /// The bare proxy's own growth with workers, which is not Dualpath's.
     pub(super) workers_bare: Scale,
@@ -41,6 +43,7 @@ pub(super) async fn measure(
         sized("few", &modules.dualpath, few),
         sized("servers", &modules.dualpath, Size { servers: many.servers, ..few }),
         sized("tools", &modules.dualpath, Size { tools: many.tools, ..few }),
+        sized("both", &modules.dualpath, many),
     ];
     let running = surroundings.start(&contestants, 1).await?;
     let mut clients = Vec::new();
@@ -55,6 +58,8 @@ pub(super) async fn measure(
     };
     let servers = scale(format!("MCP servers {} -> {}", few.servers, many.servers), 1, 0, &slices);
     let tools = scale(format!("tools {} -> {}", few.tools, many.tools), 2, 0, &slices);
+    let what = format!("servers and tools {} and {} -> {} and {}", few.servers, few.tools, many.servers, many.tools);
+    let both = scale(what, 3, 0, &slices);
     drop((clients, running));
 
     let contestants = [Contestant { name: BARE, kind: Kind::Bare }, sized(DUALPATH, &modules.dualpath, USUAL)];
@@ -67,5 +72,5 @@ pub(super) async fn measure(
     let slices = slices::measure(&mut clients, effort.slices()).await?;
     let what = |of| format!("workers 1 -> {}, {of}", effort.workers);
     let (workers, workers_bare) = (scale(what("Dualpath"), 1, 0, &slices), scale(what("bare"), 3, 2, &slices));
-    Ok(Scales { servers, tools, workers, workers_bare })
+    Ok(Scales { servers, tools, both, workers, workers_bare })
 }

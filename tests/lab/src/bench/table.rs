@@ -116,7 +116,7 @@ impl Report {
             "\n{:<WHAT$}{:>8}{:>10}{:>8}  more / fewer",
             "CPU time per request with more of", "p20 us", "median us", "req/s"
         )?;
-        for scale in [&scales.servers, &scales.tools, &scales.workers, &scales.workers_bare] {
+        for scale in [&scales.servers, &scales.tools, &scales.both, &scales.workers, &scales.workers_bare] {
             let cpu = scale.cpu;
             let (p20, median, rate) = (cpu.p20_us, cpu.median_us, cpu.requests_per_second);
             writeln!(f, "{:<WHAT$}{p20:>8.1}{median:>10.1}{rate:>8.0}  {:.3}", scale.what, scale.ratio)?;
