@@ -1,4 +1,5 @@
-//! How well a server is, as one number: every sign of its health that the prober sees.
+//! How well a server is, as one number: every sign of its health that the prober sees; and how fast it is, by which calls may be
+//! routed.
 //!
 //! The number is a product, so each sign can only take from what the others leave: it never rises with a failure more, a slower
 //! answer, a failed probe, a worse state or a lost credential.
@@ -48,15 +49,31 @@ impl Signs {
     }
 }
 
-/// How long a server takes to answer, in ms, as all workers have seen it: of late, over some 16 answers, and usually, over some
-/// 1000.
+/// How long a server takes to the first byte of its answers, in ms, as all workers have seen it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
+    /// Of late: over some 16 answers.
     recent: f32,
+    /// Over some 1000.
     usual: f32,
+    /// By which calls are routed: over some 64.
+    steady: f32,
 }
 
 impl Latency {
+    /// What calls are routed by; `None` while no answer was seen.
+    #[must_use]
+    pub fn steady(&self) -> Option<f32> {
+        (self.steady < f32::INFINITY).then_some(self.steady)
+    }
+
+    /// The same in whole ms.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn steady_ms(&self) -> Option<u64> {
+        self.steady().map(|ms| ms as u64)
+    }
+
     /// How many times as long as usual it takes. A millisecond more or less is no matter.
     #[must_use]
     pub fn slowness(&self) -> f32 {
@@ -66,19 +83,27 @@ impl Latency {
     /// What all workers have seen of the server of this id; nothing yet: as long as usual.
     pub fn read(store: &impl SharedData, id: &str) -> Self {
         let found = store.get(&key(id)).ok().flatten();
-        found.and_then(|(bytes, _)| Self::decode(&bytes)).unwrap_or(Latency { recent: 0.0, usual: 0.0 })
+        found.and_then(|(bytes, _)| Self::decode(&bytes)).unwrap_or(Latency {
+            recent: 0.0,
+            usual: 0.0,
+            steady: f32::INFINITY,
+        })
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (numbers, []) = bytes.as_chunks::<4>() else { return None };
-        let [recent, usual] = <[[u8; 4]; 2]>::try_from(numbers).ok()?.map(f32::from_le_bytes);
-        (recent >= 0.0 && usual >= 0.0).then_some(Latency { recent, usual })
+        let [recent, usual, steady] = <[[u8; 4]; 3]>::try_from(numbers).ok()?.map(f32::from_le_bytes);
+        (recent >= 0.0 && usual >= 0.0 && steady >= 0.0).then_some(Latency { recent, usual, steady })
     }
 
     /// With so many answers more, which took `mean` on average.
     fn with(self, mean: f32, answers: i32) -> Self {
         let towards = |old: f32, keeps: f32| mean + (old - mean) * keeps.powi(answers);
-        Latency { recent: towards(self.recent, 15.0 / 16.0), usual: towards(self.usual, 1023.0 / 1024.0) }
+        Latency {
+            recent: towards(self.recent, 15.0 / 16.0),
+            usual: towards(self.usual, 1023.0 / 1024.0),
+            steady: towards(self.steady, 63.0 / 64.0),
+        }
     }
 }
 
@@ -89,14 +114,14 @@ pub fn tell(store: &impl SharedData, id: &str, answers: u32, together_ms: u64) {
     let Ok(found) = store.get(&key(id)) else { return };
     let (bytes, token) = found.unwrap_or((Vec::new(), CREATE));
     let mean = together_ms as f32 / answers.max(1) as f32;
-    let known = Latency::decode(&bytes).unwrap_or(Latency { recent: mean, usual: mean });
+    let known = Latency::decode(&bytes).unwrap_or(Latency { recent: mean, usual: mean, steady: mean });
     let now = known.with(mean, i32::try_from(answers).unwrap_or(i32::MAX));
-    let _ = store.set(&key(id), [now.recent, now.usual].map(f32::to_le_bytes).as_flattened(), token);
+    let _ = store.set(&key(id), [now.recent, now.usual, now.steady].map(f32::to_le_bytes).as_flattened(), token);
 }
 
-/// Where it is kept; the number is the version of the layout.
+/// Where it is kept; the number is the version of the layout. A module that knows another has a record of its own.
 fn key(id: &str) -> String {
-    ["hl1:", id].concat()
+    ["hl2:", id].concat()
 }
 
 #[cfg(test)]
@@ -202,9 +227,35 @@ mod tests {
     }
 
     #[test]
+    fn what_calls_are_routed_by_is_known_with_the_first_answer_and_follows_slowly() {
+        let store = Store::default();
+        let after = |answers: i32, ms: u64| {
+            (0..answers).for_each(|_| tell(&store, "a", 1, ms));
+            Latency::read(&store, "a").steady()
+        };
+        assert_eq!(after(0, 0), None);
+        assert_eq!(after(1, 100), Some(100.0));
+        let one = after(1, 1000).unwrap();
+        assert!(one < 115.0, "a single answer is no matter: {one}");
+        let many = after(200, 1000).unwrap();
+        assert!((950.0..=1000.0).contains(&many), "{many}");
+    }
+
+    /// A module of another layout, which this one may run beside during an update, and the other way round.
+    #[test]
+    fn a_record_of_another_layout_is_left_alone() {
+        let store = Store::default();
+        let old = [100.0_f32, 90.0].map(f32::to_le_bytes).as_flattened().to_vec();
+        store.0.borrow_mut().insert("hl1:a".to_owned(), old.clone());
+        tell(&store, "a", 1, 5);
+        assert_eq!(store.0.borrow()["hl1:a"], old);
+        assert_eq!(Latency::read(&store, "a").steady(), Some(5.0));
+    }
+
+    #[test]
     fn what_is_no_latency_is_read_as_none() {
         let store = Store::default();
-        for bytes in [vec![], vec![0; 7], vec![0xFF; 8], vec![0; 9]] {
+        for bytes in [vec![], vec![0; 7], vec![0; 8], vec![0xFF; 12], vec![0; 13]] {
             store.0.borrow_mut().insert(key("a"), bytes);
             assert!((Latency::read(&store, "a").slowness() - 1.0).abs() < 0.01);
             tell(&store, "a", 1, 5);

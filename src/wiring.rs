@@ -89,7 +89,8 @@ pub mod header {
     /// Response header by which an attempt tells the prober which token its request was sent with: a fingerprint.
     pub const TOKEN: &str = "x-dualpath-token";
 
-    /// Response header that names the server that answered, where clients may see that.
+    /// Response header that names the server that answered, where clients may see that; request header that names the one to be
+    /// asked first, from those who may.
     pub const SERVER: &str = "x-dualpath-server";
 
     /// Response header that says how many attempts the answer took, where clients may see that.

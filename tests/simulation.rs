@@ -1,8 +1,11 @@
 //! How fast the breaker notices an outage, what that costs in writes, and how often it opens without one: a simulation of
-//! eight workers with the shipped driver and steps, next to the numbers of the study that the design follows.
+//! eight workers with the shipped driver and steps, next to the numbers of the study that the design follows. And how routing
+//! by latency follows servers without flapping.
 //!
 //! `cargo test` runs a short form of it, `make sim` the long one.
 
+#[path = "simulation/speed.rs"]
+mod speed;
 #[path = "simulation/world.rs"]
 mod world;
 
@@ -148,6 +151,34 @@ fn false_trips(effort: &Effort, report: &mut Report) {
     report.expect("workers that count for themselves open without an outage", alone.false_trips > 20);
 }
 
+/// Routing by latency at 20 calls a second: how soon it follows, how seldom it moves without a reason.
+fn by_latency(effort: &Effort, report: &mut Report) {
+    println!("routing by latency at 20 calls a second, two servers, single answers spread like a log-normal of sigma");
+    let hours = effort.hours as f64;
+    for sigma in [0.25, 0.5, 1.0] {
+        let quiet = speed::run(&speed::Setting { sigma, seconds: 3_600.0 * hours, ..speed::EQUAL }, 1);
+        let moves = f64::from(quiet.moves) / hours;
+        let slow = |seed| speed::run(&speed::Setting { sigma, ..speed::BECOMES_SLOW }, seed);
+        let runs: Vec<_> = (0..effort.runs).map(slow).collect();
+        let left = runs.iter().filter_map(|seen| seen.left_s).sum::<f64>() / runs.len() as f64;
+        let back = runs.iter().filter_map(|seen| seen.back_s).sum::<f64>() / runs.len() as f64;
+        println!(
+            "  {sigma}: {moves:.2} moves an hour between servers alike; a first server five times as slow is left after {left:.1} s, \
+             and has its calls again {back:.0} s after it is well"
+        );
+        report.expect(&format!("sigma {sigma}: no flapping between servers alike: {moves} an hour"), moves <= 2.0);
+        report.expect(&format!("sigma {sigma}: left in every run"), runs.iter().all(|seen| seen.left_s.is_some()));
+        report.expect(&format!("sigma {sigma}: left after {left} s"), left < 10.0);
+        report.expect(&format!("sigma {sigma}: back in every run"), runs.iter().all(|seen| seen.back_s.is_some()));
+    }
+    for (under_load, most) in [(1.5, 0.0), (2.0, 60.0)] {
+        let herd = speed::run(&speed::Setting { under_load, seconds: 3_600.0 * hours, ..speed::EQUAL }, 1);
+        let moves = f64::from(herd.moves) / hours;
+        println!("  servers that take {under_load} times as long under all the calls: {moves:.1} moves an hour");
+        report.expect(&format!("calls do not swing at {under_load}: {moves} an hour"), moves <= most);
+    }
+}
+
 fn main() -> ExitCode {
     let effort = if std::env::args().any(|argument| argument == "--long") { LONG } else { SHORT };
     let mut report = Report { failures: Vec::new(), tolerance: effort.tolerance };
@@ -155,6 +186,7 @@ fn main() -> ExitCode {
     outages(&effort, &mut report);
     writes(&effort, &mut report);
     false_trips(&effort, &mut report);
+    by_latency(&effort, &mut report);
     if report.failures.is_empty() {
         println!("everything within a factor of {} of the study\n1 passed, 0 failed", effort.tolerance);
         return ExitCode::SUCCESS;

@@ -8,7 +8,7 @@ use crate::credential::Secret;
 use crate::drill::{self, Malformed, Orders};
 use crate::jsonrpc::ErrorCode;
 use crate::mcp::{METHOD_HEADER, Mirror, NAME_HEADER, SessionId, VERSION_HEADER, is_stateless};
-use crate::registry::{ClientAuthorization, ClientQuery, Registry, Server, ServerKind};
+use crate::registry::{ClientAuthorization, ClientQuery, Registry, Server, ServerIndex, ServerKind};
 use crate::wire::query;
 use crate::wiring::header;
 
@@ -54,6 +54,8 @@ pub struct Client {
     pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
     pub drill: Orders,
+    /// The server that it wants to be asked first.
+    pub prefer: Option<ServerIndex>,
     /// What its headers say of the message, if they name a version without a handshake.
     pub mirror: Option<Box<Mirror>>,
     /// Whether the message is text in another charset than UTF-8.
@@ -96,8 +98,8 @@ pub enum Entry {
     },
 }
 
-/// Looks at a request. `source` asks for the address that it comes from, and is called only if a drill is ordered.
-pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, source: impl FnOnce() -> Vec<u8>) -> Visit {
+/// Looks at a request. `source` asks for the address that it comes from, and is called only if something is ordered by a header.
+pub fn knock(headers: RequestHeaders<'_>, registry: &Registry, now_ms: u64, source: &dyn Fn() -> Vec<u8>) -> Visit {
     let target = headers.get(":path").unwrap_or_default();
     // The query with the sign before it.
     let (path, query) = target.split_at(target.iter().position(|b| *b == b'?').unwrap_or(target.len()));
@@ -134,7 +136,7 @@ fn enter(
     of_page: bool,
     target: (&[u8], &[u8]),
     now_ms: u64,
-    source: impl FnOnce() -> Vec<u8>,
+    source: &dyn Fn() -> Vec<u8>,
 ) -> Entry {
     // Case counts.
     let method = match headers.get(":method") {
@@ -163,8 +165,15 @@ fn enter(
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
+    let prefer = match preferred(headers, registry, source) {
+        Some(None) => {
+            let why = "x-dualpath-server must name one server of the registry";
+            return Entry::Refused(ErrorCode::ServerUnknown, why.to_owned());
+        }
+        prefer => prefer.flatten(),
+    };
     let (session, session_id) = session(headers, registry);
-    let known = Client { method, started_ms: now_ms, session, session_id, query, drill, ..Client::default() };
+    let known = Client { method, started_ms: now_ms, session, session_id, query, drill, prefer, ..Client::default() };
     let mut client = Box::new(known);
     (client.mirror, client.is_other_text) = (mirror(headers), encoding::is_other_text(headers));
     if registry.listener.client_authorization != ClientAuthorization::Drop {
@@ -255,7 +264,7 @@ fn only<'h>(headers: RequestHeaders<'h>, name: &str) -> Option<&'h [u8]> {
 fn ordered_drill(
     headers: RequestHeaders<'_>,
     registry: &Registry,
-    source: impl FnOnce() -> Vec<u8>,
+    source: &dyn Fn() -> Vec<u8>,
 ) -> Result<(Orders, Option<&'static str>), Malformed> {
     let mut orders = Orders::default();
     let mut values = headers.all(header::DRILL).peekable();
@@ -268,6 +277,20 @@ fn ordered_drill(
     }
     values.try_for_each(|value| orders.add(value, registry))?;
     Ok((orders, None))
+}
+
+/// The server that the request names, if it may name one: `None` inside if there is no such server, or several are named. As
+/// with a drill, who may not is not told so.
+fn preferred(
+    headers: RequestHeaders<'_>,
+    registry: &Registry,
+    source: &dyn Fn() -> Vec<u8>,
+) -> Option<Option<ServerIndex>> {
+    let permission = registry.routing.by_header.as_ref()?;
+    headers.get(header::SERVER)?;
+    let name = || std::str::from_utf8(only(headers, header::SERVER)?).ok();
+    let server = || registry.server_by_id(name()?).map(|(at, _)| at);
+    drill::is_allowed(&permission.sources, &source()).then(server)
 }
 
 /// Whose session the client is in. A server that has left the registry can't be asked any more and an API has no sessions,

@@ -56,6 +56,8 @@ pub struct Surroundings<'s, B> {
     pub lacks: &'s dyn Fn(ServerIndex, discovery::Called<'_>, bool) -> bool,
     /// The number by which the call is drawn for a server; see [`Route::draw`].
     pub draw: Option<u32>,
+    /// All servers, the fastest first; needed only where calls are routed by that.
+    pub fastest: &'s [ServerIndex],
     /// Whether MCP servers may be used for the message at all.
     pub mcp_enabled: bool,
     /// The monotonic clock.
@@ -70,9 +72,9 @@ pub struct Surroundings<'s, B> {
 pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut Surroundings<'_, B>) -> Planned {
     let registry = around.registry;
     let owner = client.session.owner().and_then(|owner| registry.server_by_id(owner.as_str())).map(|(at, _)| at);
-    let lot = Lot { owner, draw: around.draw };
-    let mut servers = chain(registry, message.route, lot, true);
-    let off = follow_hands(&mut servers, owner, around);
+    let lot = Lot { owner, draw: around.draw, prefer: client.prefer, fastest: around.fastest };
+    let mut servers = chain(registry, message.route, lot);
+    let off = follow_hands(&mut servers, lot, around);
     match (message.kind, message.route) {
         (Kind::Session, _) => servers.truncate(1),
         // They are about the session; a batch may hold answers to what its server has asked.
@@ -167,10 +169,10 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
 }
 
 /// Takes out the servers that are switched off, and answers them. Those whose weight is 0 come behind all others, but for the
-/// server that the client is in a session with.
+/// server that the client is in a session with, and the one that the request names: so a drained server is tried out.
 fn follow_hands<B: Breakers>(
     servers: &mut Vec<ServerIndex>,
-    owner: Option<ServerIndex>,
+    lot: Lot<'_>,
     around: &Surroundings<'_, B>,
 ) -> Vec<Skipped> {
     let (mut off, mut last) = (Vec::new(), Vec::new());
@@ -181,7 +183,7 @@ fn follow_hands<B: Breakers>(
             off.push(Skipped { server: *at, why: Skip::KillSwitch, at: 0 });
             return false;
         }
-        let is_last = hand.is_drained() && Some(*at) != owner;
+        let is_last = hand.is_drained() && ![lot.owner, lot.prefer].contains(&Some(*at));
         last.extend(is_last.then_some(*at));
         !is_last
     });

@@ -16,7 +16,7 @@ use crate::wiring::cluster::client_certificate;
 
 /// The servers that answer a tool, in the order in which they are tried.
 pub(super) fn path<'r>(registry: &'r Registry, tool: &Tool) -> Vec<&'r str> {
-    let servers = chain(registry, Route::Tool(tool), Lot::default(), true);
+    let servers = chain(registry, Route::Tool(tool), Lot::default());
     servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect()
 }
 
@@ -97,6 +97,10 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
     }
     if registry.drill.as_ref().is_some_and(|drill| drill.sources.iter().any(Network::is_everything)) {
         found.push("drill.sources has a network of every address: any client can have its calls fail".to_owned());
+    }
+    if registry.routing.by_header.as_ref().is_some_and(|named| named.sources.iter().any(Network::is_everything)) {
+        let text = "routing.override.sources has a network of every address: any client can choose its server";
+        found.push(text.to_owned());
     }
     if let Admin::Port(admin, _) = &registry.envoy.admin
         && !admin.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -153,11 +153,15 @@ impl Prober {
         let name = self.vm.names.server(index);
         self.vm.metrics.record(Metric::BreakerState(name), view.state as u64);
         let server = self.vm.registry.server(index)?;
+        let latency = Latency::read(&EnvoySharedData, server.id.as_str());
+        if let Some(ms) = latency.steady_ms() {
+            self.vm.metrics.record(Metric::ServerTime(name), ms);
+        }
         let signs = Signs {
             state: view.state,
             ok: view.counts.ok,
             fail: view.counts.fail,
-            slowness: Latency::read(&EnvoySharedData, server.id.as_str()).slowness(),
+            slowness: latency.slowness(),
             has_failed_probe: self.failed.contains(&index),
             is_usable: !self.vm.hand_of(index).is_off() && has_token(&self.vm.registry, server),
         };

@@ -154,6 +154,7 @@ impl RootContext for Root {
                 vm.credentials.tell(&EnvoySharedData, now);
                 vm.look_for_moved_sessions();
                 vm.look_for_lists(now);
+                vm.look_for_times();
                 vm::flush_all(now);
                 endpoints.tick(now);
                 vm.tell_held(now);

@@ -137,9 +137,11 @@ impl RuntimeWatch {
             return;
         }
         log::warn!("runtime: what is set for servers and tasks has changed, and is now:");
+        let mut without_effect = 0_u64;
         runtime::each(runtime, &mut |key, value, setting| {
             let server = setting.as_ref().and_then(|setting| self.vm.registry.server_by_id(setting.name));
             let is_known = setting.is_some_and(|setting| setting.is_of_task() || server.is_some());
+            without_effect = without_effect.saturating_add((!is_known).into());
             log::warn!("{}{key}={value}", if is_known { "" } else { "(no such key, value or server) " });
             if let (Some((index, _)), Some(setting)) = (server, setting)
                 && setting.is_reset_since(&before)
@@ -147,6 +149,7 @@ impl RuntimeWatch {
                 self.vm.reset(index, now_ms, Breaker::reset);
             }
         });
+        self.vm.metrics.record(Metric::RuntimeIgnored, without_effect);
         self.vm.follow_runtime();
     }
 }

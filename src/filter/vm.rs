@@ -14,14 +14,15 @@ use crate::annotations::Annotations;
 use crate::breaker::{Breaker, Moment, State, Transition};
 use crate::budget::Budget;
 use crate::call::credentials::{Credentials, World};
+use crate::call::route::reorder;
 use crate::call::session;
 use crate::call::session::ended;
 use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
 use crate::discovery::Seen;
-use crate::health;
+use crate::health::{self, Latency};
 use crate::held::{Held, Holding, Total};
-use crate::registry::{Problem, Registry, ServerIndex, slice};
+use crate::registry::{Problem, Registry, Server, ServerIndex, slice};
 use crate::shared_data::{CREATE, SharedData};
 use crate::telemetry::RegistryNames;
 use crate::wiring::MCP_SWITCH;
@@ -52,6 +53,8 @@ pub struct Vm {
     annotations: RefCell<Annotations>,
     /// Which server lists which tool.
     pub tools: RefCell<Seen>,
+    /// All servers, the fastest first; empty where no call is routed by that.
+    pub fastest: RefCell<Vec<ServerIndex>>,
     /// What this worker may still spend on sending calls again.
     pub budget: RefCell<Budget>,
     /// A breaker per server, in the registry's order.
@@ -64,6 +67,8 @@ pub struct Vm {
     any_moved: Cell<bool>,
     /// Whether a gate works under it, so that it has the whole registry, and every token.
     pub is_gates: Cell<bool>,
+    /// Whether any calls are routed by how fast servers are.
+    by_latency: bool,
     /// Whether the registry's resets have been looked after.
     resets_done: Cell<bool>,
 }
@@ -161,6 +166,8 @@ impl Vm {
             hands: Hands::default(),
             annotations: RefCell::new(Annotations::new(&registry)),
             tools: RefCell::new(Seen::new(&registry)),
+            fastest: RefCell::default(),
+            by_latency: registry.routes_by_latency(),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
             breakers: RefCell::new(breakers),
             is_gates: Cell::new(false),
@@ -186,6 +193,16 @@ impl Vm {
     /// Looks whether what servers list has changed.
     pub fn look_for_lists(&self, now_ms: u64) {
         self.tools.borrow_mut().look(&EnvoySharedData, &self.registry, now_ms);
+    }
+
+    /// Looks how fast servers are, where calls are routed by that.
+    pub fn look_for_times(&self) {
+        if !self.by_latency {
+            return;
+        }
+        let time = |server: &Server| Latency::read(&EnvoySharedData, server.id.as_str()).steady();
+        let times: Vec<_> = self.registry.servers.iter().map(time).collect();
+        reorder(&mut self.fastest.borrow_mut(), &self.registry, &times);
     }
 
     /// Works on a server's breaker. `None` only for an index of another registry.

@@ -30,6 +30,8 @@ pub enum ErrorCode {
     DrillMalformed,
     /// 42202: the path has a query.
     QueryNotAllowed,
+    /// 42203: the server that the request names is not in the registry.
+    ServerUnknown,
     /// 50301: no server that could answer takes calls at present; none was asked.
     NoPath,
     /// 50302: there is no usable credential for the server that would have to be asked.
@@ -50,7 +52,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 20] = [
+    pub const ALL: [ErrorCode; 21] = [
         ErrorCode::MethodNotFound,
         ErrorCode::InvalidParams,
         ErrorCode::HeaderMismatch,
@@ -63,6 +65,7 @@ impl ErrorCode {
         ErrorCode::BodyEncoded,
         ErrorCode::DrillMalformed,
         ErrorCode::QueryNotAllowed,
+        ErrorCode::ServerUnknown,
         ErrorCode::NoPath,
         ErrorCode::CredentialUnavailable,
         ErrorCode::UpstreamFailed,
@@ -88,6 +91,7 @@ impl ErrorCode {
             ErrorCode::BodyEncoded => 41501,
             ErrorCode::DrillMalformed => 42201,
             ErrorCode::QueryNotAllowed => 42202,
+            ErrorCode::ServerUnknown => 42203,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
             ErrorCode::UpstreamFailed => 50303,
@@ -114,6 +118,7 @@ impl ErrorCode {
             ErrorCode::BodyEncoded => "BODY_ENCODED",
             ErrorCode::DrillMalformed => "DRILL_MALFORMED",
             ErrorCode::QueryNotAllowed => "QUERY_NOT_ALLOWED",
+            ErrorCode::ServerUnknown => "SERVER_UNKNOWN",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
@@ -138,7 +143,7 @@ impl ErrorCode {
             ErrorCode::BodyTooLarge => 413,
             ErrorCode::BodyEncoded => 415,
             ErrorCode::TimeOver => 504,
-            ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed => 422,
+            ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed | ErrorCode::ServerUnknown => 422,
             _ => 503,
         }
     }

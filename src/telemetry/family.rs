@@ -86,14 +86,16 @@ pub const LABELS: [&str; 15] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 33] = [
+pub static FAMILIES: [&Family; 35] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
     &BREAKER_STATE,
     &HEALTH,
+    &SERVER_TIME,
     &OVERRIDE,
     &MCP_OFF,
+    &RUNTIME_IGNORED,
     &ATTEMPTS,
     &DRILLS,
     &DRILL_IGNORED,
@@ -190,6 +192,29 @@ pub static HEALTH: Family = Family {
     kind: Kind::Gauge,
     labels: &[SERVER, TIER],
     meaning: words("how well the server is, from 0 to 100, by [this formula](breaker.md#health)"),
+    bound: words("1 per server"),
+};
+
+/// Runtime keys that say nothing.
+pub static RUNTIME_IGNORED: Family = Family {
+    name: "dualpath_runtime_ignored",
+    kind: Kind::Gauge,
+    labels: &[],
+    meaning: words(
+        "runtime keys `dualpath.server.*` and `dualpath.task.*` that have no effect now; the log names them",
+    ),
+    bound: words("1"),
+};
+
+/// How fast servers are.
+pub static SERVER_TIME: Family = Family {
+    name: "dualpath_server_time_ms",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: words(
+        "how long the server takes to the first byte of an answer, as [`by: latency`](failover.md#by-latency) takes it: it moves once it is half \
+         as long again, or the other way round",
+    ),
     bound: words("1 per server"),
 };
 

@@ -75,10 +75,14 @@ pub enum Metric {
     BreakerState(Name),
     /// [`family::HEALTH`]: server, tier.
     Health(Name, &'static str),
+    /// [`family::SERVER_TIME`]: server.
+    ServerTime(Name),
     /// [`family::OVERRIDE`]: server, state; 1 or 0.
     Override(Name, &'static str),
     /// [`family::MCP_OFF`]: task; 1 or 0.
     McpOff(Name),
+    /// [`family::RUNTIME_IGNORED`].
+    RuntimeIgnored,
     /// [`family::ATTEMPTS`]: server, outcome.
     Attempts(Name, Class),
     /// [`family::DRILLS`]: server, class.
@@ -146,8 +150,10 @@ impl Metric {
             Metric::Fallback => &family::FALLBACK,
             Metric::BreakerState(_) => &family::BREAKER_STATE,
             Metric::Health(..) => &family::HEALTH,
+            Metric::ServerTime(_) => &family::SERVER_TIME,
             Metric::Override(..) => &family::OVERRIDE,
             Metric::McpOff(_) => &family::MCP_OFF,
+            Metric::RuntimeIgnored => &family::RUNTIME_IGNORED,
             Metric::Attempts(..) => &family::ATTEMPTS,
             Metric::Drills(..) => &family::DRILLS,
             Metric::DrillIgnored(_) => &family::DRILL_IGNORED,
@@ -183,9 +189,10 @@ impl Metric {
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback | Metric::Held | Metric::ToolsRefused => ["", "", "", ""],
+            Metric::Fallback | Metric::Held | Metric::ToolsRefused | Metric::RuntimeIgnored => ["", "", "", ""],
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name)
+            | Metric::ServerTime(name)
             | Metric::OpenPeriod(name)
             | Metric::SessionsOpened(name)
             | Metric::SessionsMoved(name)

@@ -293,7 +293,7 @@ const MISTAKES: &[Mistake] = &[
         "108-tls-version",
         &[("    tier: secondary\n", "    tier: secondary\n    http: h2\n    tls: {server_name: 127.0.0.1}\n")],
     ),
-    ("109-routing-unknown-order", &[("    task: forecast\n", "    task: forecast\n    routing: {by: latency}\n")]),
+    ("109-routing-unknown-order", &[("    task: forecast\n", "    task: forecast\n    routing: {by: speed}\n")]),
     (
         "110-routing-unknown-server",
         &[("    task: forecast\n", "    task: forecast\n    routing: {by: weight, weights: {mcp-ue: 5}}\n")],
@@ -342,6 +342,22 @@ const MISTAKES: &[Mistake] = &[
     (
         "122-offers-misspelt",
         &[("    tier: secondary\n", "    tier: secondary\n    offers: {model: large, max_tokens: 0}\n")],
+    ),
+    (
+        "123-override-not-a-network",
+        &[(
+            "tools:\n",
+            "routing: {override: {enabled: \"yes\", sources: [10.0.0.1, {san: x}], header: x-mcp}}\ntools:\n",
+        )],
+    ),
+    ("124-override-from-nowhere", &[("tools:\n", "routing: {override: {enabled: true, sources: []}}\ntools:\n")]),
+    (
+        "125-override-from-everywhere",
+        &[("tools:\n", "routing: {override: {enabled: true, sources: [0.0.0.0/0]}}\ntools:\n")],
+    ),
+    (
+        "126-routing-latency-weights",
+        &[("    task: forecast\n", "    task: forecast\n    routing: {by: latency, weights: {mcp-eu: 1}}\n")],
     ),
 ];
 

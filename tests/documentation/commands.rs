@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::blocks::{Block, blocks, documents, fits, root};
 
 /// Blocks that no test runs, and why.
-const NOT_RUN: [(&str, &str); 10] = [
+const NOT_RUN: [(&str, &str); 11] = [
     ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
     (
         "docker build --tag example.com/dualpath:1 --file Dockerfile ../../build",
@@ -24,6 +24,10 @@ const NOT_RUN: [(&str, &str); 10] = [
         "needs an Envoy with this registry and a new token; tests/pat.rs runs both",
     ),
     ("resources:", "an SDS file, no registry; the end-to-end tests of endpoints have Envoy show such a certificate"),
+    (
+        "curl -s http://127.0.0.1:10000/mcp -H 'x-dualpath-server: snowflake-secondary' -H 'content-type: application/json' \\",
+        "of a registry with this key; an end-to-end test sends such requests",
+    ),
     (
         "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",
         "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",

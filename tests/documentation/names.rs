@@ -194,6 +194,7 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_listed",
         "_drift",
         "_percent",
+        "_ignored",
     ];
     let is_metric = |word: &&str| {
         ["cortex_", "dualpath_", "mcp_server_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))

@@ -140,6 +140,22 @@ fn a_server_of_weight_0_gets_what_all_others_have_failed() {
 }
 
 #[test]
+fn a_drained_server_is_tried_out_by_a_request_that_names_it() {
+    let mut registry = registry();
+    registry["routing"] = json!({"override": {"enabled": true, "sources": ["192.0.2.0/24"]}});
+    let world = World::under(&registry);
+    let named = |world: &World| {
+        let mut exchange = exchange(&call_body("search", "1"), healthy());
+        exchange.headers.set("x-dualpath-server", "mcp-a");
+        world.play(exchange).servers().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    set(&world, &[("server.mcp-a.weight", "0")]);
+    assert_eq!((servers(&world, healthy()), named(&world)), (vec!["mcp-b".to_owned()], vec!["mcp-a".to_owned()]));
+    set(&world, &[("server.mcp-a.enabled", "0")]);
+    assert_eq!(named(&world), ["mcp-b"], "one that is switched off gets nothing");
+}
+
+#[test]
 fn a_reset_closes_an_open_breaker_once_for_each_new_text() {
     let world = World::new();
     let open = || (0..5).for_each(|_| drop(servers(&world, first(Behaviour::Reset))));
@@ -181,12 +197,34 @@ fn what_was_set_stays_while_the_runtime_cannot_be_read() {
 #[test]
 fn a_key_without_effect_is_told_in_the_log_once() {
     let world = World::new();
-    for key in [("server.mcp-c.mode", "disabled"), ("server.mcp-a.mode", "broken"), ("task.search.mcp_enabled", "x")] {
+    let wrong = [
+        ("server.mcp-c.mode", "disabled"),
+        ("server.mcp-a.mode", "broken"),
+        ("server.mcp-a.mode", "FORCED_OPEN"),
+        ("server.mcp-a.enabled", "50"),
+        ("server.mcp-a.enabled", "no"),
+        ("server.mcp-a.weight", "-1"),
+        ("server.mcp-a.weight", "50"),
+        ("server.mcp-a.mcp_enabled", "0"),
+        ("server.mcp-a.wieght", "0"),
+        ("server.mcp-c.reset", "1"),
+        ("server.mcp-a", "disabled"),
+        ("task.search.mcp_enabled", "x"),
+        ("task.search.mode", "disabled"),
+        ("task.search.reset", "1"),
+    ];
+    let ignored = || world.metric("dualpath_runtime_ignored");
+    for key in wrong {
         set(&world, &[key]);
         set(&world, &[key]);
         let told = format!("(no such key, value or server) dualpath.{}={}", key.0, key.1);
         assert_eq!(world.process.log().iter().filter(|(_, line)| line.contains(&told)).count(), 1, "{told}");
+        assert_eq!(ignored(), 1, "{told}");
     }
+    set(&world, &[wrong[0], wrong[1], ("server.mcp-b.mode", "normal")]);
+    assert_eq!(ignored(), 2);
+    set(&world, &[("server.mcp-b.mode", "normal")]);
+    assert_eq!(ignored(), 0);
     assert_eq!(servers(&world, healthy()), ["mcp-a"]);
 }
 

@@ -8,7 +8,7 @@ use dualpath::shared_data::{HostError, SetError, SharedData};
 
 /// Shared data in memory that counts its writes.
 #[derive(Default)]
-struct Store {
+pub struct Store {
     map: RefCell<HashMap<String, (Vec<u8>, u32)>>,
     writes: Cell<u32>,
 }
@@ -33,7 +33,7 @@ impl SharedData for Store {
 pub struct Random(pub u64);
 
 impl Random {
-    fn bits(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -41,12 +41,12 @@ impl Random {
     }
 
     /// At least 0, below 1.
-    fn draw(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// The time to the next of events that come `rate` times a second, in microseconds.
-    fn gap_us(&mut self, rate: f64) -> u64 {
+    pub fn gap_us(&mut self, rate: f64) -> u64 {
         (-(1.0 - self.draw()).ln() / rate * 1e6) as u64
     }
 }

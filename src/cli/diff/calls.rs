@@ -25,7 +25,7 @@ fn listener(from: &Registry, to: &Registry) -> Vec<Change> {
 
 /// The servers that calls go to, in the order in which they are asked.
 fn way(registry: &Registry, route: Route) -> String {
-    let servers = chain(registry, route, Lot::default(), true);
+    let servers = chain(registry, route, Lot::default());
     let ids: Vec<_> =
         servers.into_iter().filter_map(|at| registry.server(at)).map(|server| server.id.as_str()).collect();
     if ids.is_empty() { "nowhere".to_owned() } else { ids.join(" -> ") }

@@ -129,15 +129,12 @@ impl<'r> Question<'r> {
             let names = servers.iter().filter_map(|at| registry.server(*at)).map(|server| server.id.as_str());
             names.collect::<Vec<_>>().join(", ")
         };
-        let all: Vec<_> = registry.indexed_servers().map(|(at, _)| at).collect();
-        let (at, found) = registry
-            .server_by_id(server)
-            .ok_or_else(|| format!("--server {server}: is not in the registry; it has {}", ids(&all)))?;
+        let (at, found) = registry.server_by_id(server).ok_or_else(|| no_server(registry, "--server", server))?;
         let tool = match tool {
             Some(name) => Some(registry.indexed_tool(name).ok_or_else(|| no_tool(registry, name))?),
             None => None,
         };
-        let chain = chain(registry, tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), Lot::default(), true);
+        let chain = chain(registry, tool.map_or(Route::AnyMcp, |(_, tool)| Route::Tool(tool)), Lot::default());
         if !chain.contains(&at) {
             let of = tool.map_or("a tool that the registry does not list", |(_, tool)| tool.name.as_str());
             return Err(format!("--server {server}: is never asked for {of}; that goes to {}", ids(&chain)));
@@ -166,6 +163,7 @@ impl<'r> Question<'r> {
             drill: &Orders::default(),
             lacks: &|_, _, _| false,
             draw: None,
+            fastest: &[],
             mcp_enabled: true,
             now_ms: 0,
             uuid: &mut || [0; 16],
@@ -289,6 +287,12 @@ impl<'r> Question<'r> {
             None => "the call may have been executed, and the registry does not list the tool".to_owned(),
         }
     }
+}
+
+/// What to say of a server that is not in the registry.
+pub(super) fn no_server(registry: &Registry, option: &str, id: &str) -> String {
+    let known: Vec<_> = registry.servers.iter().map(|server| server.id.as_str()).collect();
+    format!("{option} {id}: is not in the registry; it has {}", known.join(", "))
 }
 
 /// What to say of a tool that is not listed.

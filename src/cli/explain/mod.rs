@@ -5,6 +5,7 @@
 
 mod finding;
 mod line;
+mod lists;
 mod routing;
 mod seen;
 mod show;
@@ -17,6 +18,8 @@ use std::process::ExitCode;
 use super::{Environment, Format, UNUSABLE, complain, load_for, print, printed, report, shown};
 use finding::Finding;
 use line::Story;
+use lists::Lists;
+use routing::Asked;
 use seen::Seen;
 
 /// Explain what the filter makes of a failure, and which rule decides.
@@ -26,7 +29,8 @@ use seen::Seen;
 /// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed and the MCP
 /// path to be switched on.
 ///
-/// With --routing: who is asked for each tool, in which order and why, of --tool only or of all.
+/// With --routing: who is asked for each tool, in which order and why, of --tool only or of all. What servers list, which
+/// discovery finds out in a running Envoy, is taken from --lists.
 ///
 /// With --line: why a call that has happened went where it went, from its line of the log that failover.access_log names.
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,12 @@ pub struct Args {
     /// Say instead who is asked, in which order and why
     #[arg(long, conflicts_with_all = ["server", "line", "annotated", "status", "headers", "body", "event_stream", "in_session", "transport"])]
     routing: bool,
+    /// File with what servers list, YAML or JSON: a mapping from ids to lists of names of tools; for --routing
+    #[arg(long, value_name = "FILE", requires = "routing")]
+    lists: Option<String>,
+    /// Server that the request names by x-dualpath-server, from where it may; for --routing
+    #[arg(long, value_name = "ID", requires = "routing")]
+    prefer: Option<String>,
     /// File with lines of the failover log; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["registry", "environment", "server", "tool", "annotated", "status", "headers",
         "body", "event_stream", "transport"])]
@@ -106,9 +116,12 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => return report(&error),
     };
     if args.routing {
-        return match (routing::explain(&registry, &wire, args.tool.as_deref()), args.format) {
-            (Ok(ways), Format::Text) => printed(print(&routing::text(&ways))),
-            (Ok(ways), Format::Json) => printed(print(&routing::json(&ways))),
+        let lists = args.lists.as_deref().map(|file| Lists::read(&read("--lists", file)?, &registry)).transpose();
+        let (tool, prefer) = (args.tool.as_deref(), args.prefer.as_deref());
+        let explained = lists.and_then(|lists| routing::explain(&registry, &wire, &Asked { tool, prefer, lists }));
+        return match (explained, args.format) {
+            (Ok(routing), Format::Text) => printed(print(&routing.text())),
+            (Ok(routing), Format::Json) => printed(print(&routing.json())),
             (Err(problem), _) => unusable(&problem),
         };
     }

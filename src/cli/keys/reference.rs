@@ -141,27 +141,32 @@ fn general(specimen: &Value, place: &str) -> String {
 
 /// What the reader says of values that can't be right here, without its "must be".
 pub(super) fn must_be(specimen: &Value, place: &str) -> String {
+    let rule = mistake(specimen, place).map(|problem| problem.rule);
+    rule.map_or("any value".to_owned(), |rule| rule.strip_prefix("must be ").unwrap_or(&rule).to_owned())
+}
+
+/// What the reader finds with the first value that can't be right here; `None` if any can.
+pub(super) fn mistake(specimen: &Value, place: &str) -> Option<Problem> {
     // The first is a duration out of every bound, and no number, name of a choice, mapping or list; the second breaks the
     // rules of names and texts.
     let wrong = [json!("99999999d"), json!("\u{1} !"), json!(true), json!([])];
-    let rule = wrong.into_iter().find_map(|value| {
+    wrong.into_iter().find_map(|value| {
         let mut spoilt = specimen.clone();
         *at_mut(&mut spoilt, place)? = value;
-        rule_at(&spoilt, place)
-    });
-    rule.map_or("any value".to_owned(), |rule| rule.strip_prefix("must be ").unwrap_or(&rule).to_owned())
+        problem_at(&spoilt, place)
+    })
 }
 
 pub(super) fn is_required(specimen: &Value, place: &str) -> bool {
     let mut without = specimen.clone();
     take_away(&mut without, place);
-    rule_at(&without, place).is_some_and(|rule| rule == "is required")
+    problem_at(&without, place).is_some_and(|problem| problem.rule == "is required")
 }
 
-/// The rule that the reader sees broken at this place.
-fn rule_at(registry: &Value, place: &str) -> Option<String> {
+/// What the reader finds at this place.
+fn problem_at(registry: &Value, place: &str) -> Option<Problem> {
     let problems = read(registry).err()?;
-    problems.into_iter().find(|problem| problem.path == place).map(|problem| problem.rule)
+    problems.into_iter().find(|problem| problem.path == place)
 }
 
 fn default(word: &Value, required: bool) -> Option<String> {

@@ -76,6 +76,27 @@ fn only_templates_and_constants_take_any_value() {
     assert_eq!(any, expected);
 }
 
+/// What an operator is told who writes something wrong there, for every key that can be wrong. A key without an error of its own
+/// fails here, and so does an error that has changed: `DUALPATH_WRITE_GOLDEN=1` writes the file anew.
+#[test]
+fn every_key_has_an_error_and_it_is_the_one_that_is_written_down() {
+    let specimen = specimen();
+    let any: Vec<_> = all().into_iter().filter(|row| row.must_be == "any value").map(|row| row.key).collect();
+    let (mut told, mut silent) = (String::new(), Vec::new());
+    for (key, places) in known().into_iter().filter(|(key, _)| !any.contains(key)) {
+        match places.iter().find_map(|place| reference::mistake(&specimen, place)) {
+            Some(problem) => told += &format!("##### {key}\n{problem}\n"),
+            None => silent.push(key),
+        }
+    }
+    assert!(silent.is_empty(), "whatever stands there, nothing is said: {silent:?}");
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check/keys.txt");
+    if std::env::var_os("DUALPATH_WRITE_GOLDEN").is_some() {
+        std::fs::write(golden, &told).expect("it can be written");
+    }
+    assert_eq!(told, std::fs::read_to_string(golden).expect("the file"), "{golden}");
+}
+
 #[test]
 fn every_key_says_whether_it_may_be_left_out() {
     // A mapping without a default of its own has the defaults of its keys.

@@ -13,9 +13,9 @@ use crate::credential::{AgePolicy, Declared};
 use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
-    Audit, ClientAuthorization, Credential, CredentialIndex, DrillSettings, Endpoint, EnvoySettings, ErrorStatus,
-    FailoverSettings, FailureSettings, Id, Limits, Listener, ProberPlacement, Registry, Server, ServerIndex,
-    ServerKind, SlotSource, Source, Tier, Upstream, Url, slice,
+    Audit, ClientAuthorization, Credential, CredentialIndex, Endpoint, EnvoySettings, ErrorStatus, FailoverSettings,
+    FailureSettings, Id, Limits, Listener, Permission, ProberPlacement, Registry, Server, ServerIndex, ServerKind,
+    SlotSource, Source, Tier, Upstream, Url, slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -202,7 +202,7 @@ fn a_prober_that_is_off_is_nowhere() {
 fn the_drill_is_rendered_only_where_it_is_switched_on() {
     let mut registry = registry();
     assert!(!rendered(&registry).to_string().contains("drill"));
-    registry.drill = Some(DrillSettings { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
+    registry.drill = Some(Permission { sources: vec![Network::parse("127.0.0.1/32").unwrap()] });
     let tree = rendered(&registry);
     for name in ["mcp", "mcp-once", "direct-only", "direct-only-once"] {
         let choices = choices(route(&tree, name));

@@ -18,7 +18,7 @@ use crate::call::idempotency;
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
-use crate::call::route::{Route, first_choice};
+use crate::call::route::{Lot, Route, first_choice};
 use crate::call::story::{Skip, Skipped, Told};
 use crate::call::{Call, Question, Session, Task, handover, page};
 use crate::discovery::Called;
@@ -36,7 +36,7 @@ impl Gate {
         let now = clock::now_ms();
         self.known.started_ms = now;
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
-        let Visit { page, entry } = door::knock(RequestHeaders(&headers.pairs()), &self.vm.registry, now, source);
+        let Visit { page, entry } = door::knock(RequestHeaders(&headers.pairs()), &self.vm.registry, now, &source);
         self.page = page;
         let (client, declared_length) = match entry {
             Entry::Elsewhere => return Action::Continue,
@@ -191,9 +191,10 @@ impl Gate {
             return self.answer_locally(question, CallStatus::Refused);
         }
         let now_ms = clock::now_ms();
-        let tools = vm.tools.borrow();
+        let (tools, fastest) = (vm.tools.borrow(), vm.fastest.borrow());
         let lacks = |server, called: Called<'_>, owns| tools.lacks(server, called, owns, now_ms);
-        self.known.first_choice = first_choice(&vm.registry, message.route, draw);
+        let lot = Lot { owner: None, draw, prefer: client.prefer, fastest: &fastest };
+        self.known.first_choice = first_choice(&vm.registry, message.route, lot);
         let replayable = message.replay == Replay::Allowed;
         let drill = std::mem::take(&mut client.drill);
         let breakers = BreakersAt { vm, now: now_ms, random, replayable, drill: &drill, last_resort: None };
@@ -203,6 +204,7 @@ impl Gate {
             drill: &drill,
             lacks: &lacks,
             draw,
+            fastest: &fastest,
             mcp_enabled: vm.mcp_enabled && !self.is_task_off(),
             now_ms,
             uuid: &mut || key.unwrap_or_else(clock::random_uuid),

@@ -34,10 +34,10 @@ pub struct Registry {
     pub failure: FailureSettings,
     /// How much is spent on sending calls again.
     pub failover: FailoverSettings,
-    /// Where new sessions begin.
+    /// Where new sessions begin, and who may say where a request goes.
     pub routing: RoutingSettings,
     /// Who may order that a request sees a server fail; `None` = nobody.
-    pub drill: Option<DrillSettings>,
+    pub drill: Option<Permission>,
     /// What is found out of servers without a call.
     pub discovery: Discovery,
     /// What is recorded of the use of credentials.
@@ -67,6 +67,12 @@ impl Registry {
     /// All servers with their indexes.
     pub fn indexed_servers(&self) -> impl Iterator<Item = (ServerIndex, &Server)> {
         (0u16..).map(ServerIndex).zip(&self.servers)
+    }
+
+    /// Whether any calls are routed by how fast servers are.
+    pub fn routes_by_latency(&self) -> bool {
+        let of_tools = self.tools.iter().filter_map(|tool| tool.routing.as_deref());
+        of_tools.chain(&self.routing.sessions).any(|routing| matches!(routing.by, By::Latency))
     }
 
     /// The credential at `index`. `None` only for an index of another registry.

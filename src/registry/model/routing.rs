@@ -1,6 +1,6 @@
 //! By what the servers of a call are put in order, where that is not by tier.
 
-use super::ServerIndex;
+use super::{Permission, ServerIndex};
 
 /// The order of the servers of a tool, of a task's tools, or of new sessions, where it is not by tier and file.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +25,17 @@ pub enum By {
     },
     /// The cheapest first: all servers in that order, those of the same price by tier.
     Cost(Vec<ServerIndex>),
+    /// The fastest first, as all workers have seen it.
+    Latency,
 }
 
-/// How new sessions are routed.
+/// What is said of routing as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoutingSettings {
-    /// Of `initialize`; `None` = by tier.
+    /// The order for `initialize`; `None` = by tier.
     pub sessions: Option<Routing>,
+    /// Whose requests may name the server that is to be asked first; `None` = nobody's.
+    pub by_header: Option<Permission>,
 }
 
 /// What a server offers, or what calls need of one.

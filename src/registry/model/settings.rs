@@ -115,10 +115,10 @@ pub struct Discovery {
     pub every: Duration,
 }
 
-/// The rehearsal of failover.
+/// Who may order something by a request header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DrillSettings {
-    /// The networks that drills may be ordered from; not empty.
+pub struct Permission {
+    /// The networks that it may be ordered from; not empty.
     pub sources: Vec<Network>,
 }
 

@@ -3,13 +3,13 @@
 mod breaker;
 mod credentials;
 mod discovery;
-mod drill;
 mod failover;
 mod failure;
 mod headers;
 mod listener;
 mod names;
 mod offers;
+mod permission;
 #[cfg(feature = "cli")]
 mod pool;
 mod probe;
@@ -91,7 +91,7 @@ fn read(root: &Node) -> Option<Registry> {
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
     let audit = or(table.optional("audit"), Audit::default(), Audit::read);
 
-    let drill = or(table.optional("drill"), None, drill::read);
+    let drill = or(table.optional("drill"), None, permission::read);
     let environment = or(table.optional("environment"), None, |node| node.id().map(Some));
     let mut credential_names = Names::of("credential");
     let credential_nodes = entries(table.optional("credentials").map(Node::veiled), MAX_CREDENTIALS);
@@ -106,7 +106,7 @@ fn read(root: &Node) -> Option<Registry> {
     let tools: Option<Vec<_>> =
         tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
     let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
-    let routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
+    let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
     if credential_nodes.is_none() || table.is_misspelt("credentials") {
         credential_names.hide_some();
     }
@@ -126,6 +126,7 @@ fn read(root: &Node) -> Option<Registry> {
     let mut begin = linked.all_mcp.clone();
     let of = Candidates { names: &server_names, servers: &servers, mcp: &mut begin, rest: None, own: true };
     let sessions = routing.as_ref().and_then(|routing| or(routing.sessions, None, |node| of.read(node).map(Some)));
+    let by_header = routing.as_mut().and_then(|routing| routing.by_header.take());
     // Where there are no tools, or one that can't be read, no task is misspelt for certain.
     if let (Some(routing), Some([Some(_), ..])) = (routing, tools.as_deref())
         && tools.iter().flatten().all(Option::is_some)
@@ -144,7 +145,7 @@ fn read(root: &Node) -> Option<Registry> {
         listener: listener?,
         envoy: envoy?,
         limits: limits?,
-        routing: RoutingSettings { sessions: sessions? },
+        routing: RoutingSettings { sessions: sessions?, by_header },
         drill: drill?,
         failure: failure?,
         failover: failover?,

@@ -3,18 +3,21 @@
 use super::headers::check_name;
 use super::names::Names;
 use super::offers::read_needs;
+use super::permission;
 use super::servers::WireServer;
-use crate::registry::{Abilities, By, Routing, ServerIndex};
+use crate::registry::{Abilities, By, Permission, Routing, ServerIndex};
 use crate::wire::{Id, Node, Table, or};
 
 /// What `by` may say.
-const BY: [&str; 3] = ["tier", "weight", "cost"];
+const BY: [&str; 4] = ["tier", "weight", "cost", "latency"];
 
 /// The section, not read yet.
 #[derive(Default)]
 pub(super) struct WireSettings<'v> {
     /// The order for new sessions.
     pub sessions: Option<Node<'v>>,
+    /// Whose requests may name a server.
+    pub by_header: Option<Permission>,
     tasks: Option<Table<'v>>,
 }
 
@@ -24,8 +27,9 @@ impl<'v> WireSettings<'v> {
         let table = node.table()?;
         let sessions = table.optional("sessions");
         let tasks = or(table.optional("tasks"), None, |node| node.table().map(Some));
+        let by_header = or(table.optional("override"), None, permission::read);
         table.done();
-        Some(WireSettings { sessions, tasks: tasks? })
+        Some(WireSettings { sessions, tasks: tasks?, by_header: by_header? })
     }
 
     /// The order of a task's tools.
@@ -75,6 +79,7 @@ impl<'v> Candidates<'_, 'v> {
                 By::Weight { sticky: or(sticky, None, read_sticky)?, shares: shares? }
             }
             2 => By::Cost(self.by_price(node)),
+            3 => By::Latency,
             _ => By::Tier,
         };
         Some(Routing { by, needs })

@@ -44,6 +44,8 @@ pub fn play(worker: &Worker, gate: &str, route: &Route, exchange: Exchange) -> P
     info.borrow_mut().refresh_route();
     info.borrow_mut().set_number("upstream.request_attempt_count", 0);
     info.borrow_mut().set_number("response.flags", 0);
+    // Where all clients come from.
+    info.borrow_mut().set("source.address", "192.0.2.7:41000");
     let context = worker.stream_context(gate, &info);
     let answer = Leg::new(context, false, route.buffer_limit);
     let stream = Stream {

@@ -29,6 +29,7 @@ mod metrics;
 mod outages;
 mod probes;
 mod rotation;
+mod routing;
 mod runtime;
 mod secret_servers;
 mod sessions;

@@ -1,15 +1,15 @@
-//! Reads `drill`.
+//! Reads who may order something by a header: `drill`, and `routing.override`.
 
 use crate::network::Network;
-use crate::registry::DrillSettings;
+use crate::registry::Permission;
 use crate::wire::{Node, or};
 
 /// The sources that are allowed unless others are named: this machine.
 const LOCAL: [&str; 2] = ["127.0.0.1/32", "::1/128"];
 
-/// The drill's settings; `None` inside while it is off.
+/// Whose requests may; `None` inside while nobody's may.
 #[inline(never)]
-pub(super) fn read(node: &Node) -> Option<Option<DrillSettings>> {
+pub(super) fn read(node: &Node) -> Option<Option<Permission>> {
     let table = node.table()?;
     let enabled = or(table.optional("enabled"), false, Node::boolean);
     let sources = or(table.optional("sources"), LOCAL.into_iter().filter_map(Network::parse).collect(), |node| {
@@ -24,7 +24,7 @@ pub(super) fn read(node: &Node) -> Option<Option<DrillSettings>> {
     });
     table.done();
     let sources = sources?;
-    Some(enabled?.then_some(DrillSettings { sources }))
+    Some(enabled?.then_some(Permission { sources }))
 }
 
 fn read_network(node: &Node) -> Option<Network> {
