@@ -93,7 +93,8 @@ struct Insertion {
 /// # Errors
 /// Where something cannot be put in without changing what stands there, and how to write that instead.
 pub(super) fn edited(text: &str, tree: &Tree, edits: &[Edit]) -> Result<String, Problem> {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut insertions = edits.iter().map(|edit| insertion(edit, tree, &lines)).collect::<Result<Vec<_>, _>>()?;
     insertions.sort_by_key(|insertion| insertion.line);
     let mut edited = String::new();
@@ -101,16 +102,16 @@ pub(super) fn edited(text: &str, tree: &Tree, edits: &[Edit]) -> Result<String, 
     for number in 0..=lines.len() {
         while let Some(Insertion { indent, yaml, .. }) = rest.next_if(|next| next.line == number) {
             let indent = " ".repeat(indent);
+            if !edited.is_empty() && !edited.ends_with('\n') {
+                edited.push_str(end);
+            }
             for line in [BEGIN].into_iter().chain(yaml.lines()).chain([END]) {
                 edited.push_str(if line.is_empty() { "" } else { &indent });
                 edited.push_str(line);
-                edited.push('\n');
+                edited.push_str(end);
             }
         }
-        if let Some(line) = lines.get(number) {
-            edited.push_str(line);
-            edited.push('\n');
-        }
+        edited.push_str(lines.get(number).copied().unwrap_or_default());
     }
     // Places in a text are found by its form. Whether what came of it says what was meant is read, and not believed.
     let mut meant = tree.value();
@@ -157,7 +158,7 @@ fn entry(path: &Path, at: usize, tree: &Tree, lines: &[&str]) -> Result<(usize, 
         dashed.ok_or_else(|| path.entry(number).problem("must stand on lines of its own, behind a hyphen", HINT))?;
     let indent = before.len().saturating_sub(before.trim_start().len());
     if number == at {
-        return Ok((above_comments(line, lines), indent));
+        return Ok((above_comments(line, indent, lines), indent));
     }
     let ends = |text: &&str| {
         let inside = text.len().saturating_sub(text.trim_start().len()) > indent;
@@ -179,7 +180,7 @@ fn first_key(path: &Path, tree: &Tree, lines: &[&str]) -> Result<(usize, usize),
     let (line, before) = place.ok_or_else(|| {
         path.problem("must be a mapping with each key on a line of its own", "write it without braces: `yq -P` does")
     })?;
-    Ok((above_comments(line, lines), before.len()))
+    Ok((above_comments(line, before.len(), lines), before.len()))
 }
 
 /// The line where a part begins, and what stands on it before.
@@ -191,8 +192,11 @@ fn begins<'l>(tree: &Tree, lines: &[&'l str]) -> Option<(usize, &'l str)> {
     text.get(..end).map(|before| (line, before))
 }
 
-/// The line, or that of the first of the comments right above it, which speak of it.
-fn above_comments(line: usize, lines: &[&str]) -> usize {
-    let above = lines.iter().take(line).rev().take_while(|text| text.trim_start().starts_with('#')).count();
-    line.saturating_sub(above)
+/// The line, or that of the first of the comments right above it, which speak of it. What is further in may be text.
+fn above_comments(line: usize, indent: usize, lines: &[&str]) -> usize {
+    let is_comment = |text: &&&str| {
+        let comment = text.trim_start();
+        comment.starts_with('#') && text.len().saturating_sub(comment.len()) == indent
+    };
+    line.saturating_sub(lines.iter().take(line).rev().take_while(is_comment).count())
 }

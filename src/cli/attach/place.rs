@@ -42,6 +42,12 @@ impl Place {
         let entries = hosts.find(tree).map(Tree::entries).unwrap_or_default();
         let number = chosen(&hosts, entries.iter().map(name), choice.virtual_host.as_deref(), "--virtual-host")?;
         let place = Place { host: hosts.entry(number), manager };
+        if place.host.key("matcher").find(tree).is_some() {
+            return Err(place
+                .host
+                .key("matcher")
+                .problem("chooses the routes, so none can be put ahead of it", FRAGMENT));
+        }
         if place.host.key("routes").find(tree).is_none_or(|routes| routes.entries().is_empty()) {
             let rule = "must have a route, ahead of which others are put";
             return Err(place
@@ -73,6 +79,10 @@ impl Place {
 fn manager(tree: &Tree, choice: &Choice) -> Result<Path, Problem> {
     let listeners = Path::of(&["static_resources", "listeners"]);
     let entries = listeners.find(tree).map(Tree::entries).unwrap_or_default();
+    if tree.get("staticResources").is_some() {
+        let hint = "write names as Envoy's documentation has them: static_resources, filter_chains, typed_config";
+        return Err(Path::of(&["staticResources"]).problem("must be written static_resources, as must all names", hint));
+    }
     if entries.is_empty() {
         return Err(listeners.problem("has no listener to attach to", FRAGMENT));
     }

@@ -125,6 +125,8 @@ fn what_is_not_understood_is_refused_with_its_place_and_a_remedy() {
             "  clusters: [{name: app}]",
             "static_resources.clusters[0] \"app\": must stand on lines of its own".to_owned(),
         ),
+        ("domains: [\"*\"]", "matcher: {}", "virtual_hosts[0] \"own\".matcher: chooses the routes".to_owned()),
+        ("static_resources:", "staticResources:", "staticResources: must be written static_resources".to_owned()),
         ("listeners:", "listenerz:", "static_resources.listeners: has no listener to attach to".to_owned()),
         (
             "{socket_address: {address: 127.0.0.1, port_value: 9000}}",
@@ -143,6 +145,23 @@ fn what_is_not_understood_is_refused_with_its_place_and_a_remedy() {
         assert_ne!(text, OWN, "{from}");
         let told_instead = attach(REGISTRY, &text).expect_err(&told);
         assert!(told_instead.contains(&told), "{told}: {told_instead}");
+    }
+}
+
+#[test]
+fn endings_of_lines_and_text_that_looks_like_comments_stay_as_they_are() {
+    for own in [
+        OWN.replace('\n', "\r\n"),
+        OWN.trim_end().to_owned(),
+        OWN.replace(
+            "                # the last\n",
+            "                - name: own\n                  text: |\n                    a\n                    # no comment\n",
+        ),
+    ] {
+        let text = attach(REGISTRY, &own).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(attach(REGISTRY, &text).as_deref(), Ok(&*text));
+        let detached = attached("own.yaml", &text, None, &Choice::default()).unwrap().0;
+        assert_eq!(detached.trim_end(), own.trim_end());
     }
 }
 

@@ -12,6 +12,9 @@ const MODULE: &str = "/opt/dualpath/dualpath.wasm";
 /// Where Envoy's own container has its admin interface, and no other.
 const ADMIN: &str = "/run/dualpath/admin.sock";
 
+/// The most that each of two workers may hold in the memory that the container has, in bytes.
+const HELD: u32 = 32 << 20;
+
 /// Port of the metrics, unless the registry says another.
 const METRICS: u16 = 9902;
 
@@ -68,6 +71,14 @@ impl Pod {
         registry.envoy.wasm_file = MODULE.to_owned();
         registry.envoy.admin = Admin::Socket(ADMIN.to_owned());
         registry.envoy.metrics = Some(("0.0.0.0".to_owned(), metrics_port));
+        if registry.limits.held > HELD {
+            notes.push(format!(
+                "limits.held is {} MiB: two workers may then need more than the 256Mi of memory that Envoy's container has. Write \
+                 {} MiB, or give the container more",
+                registry.limits.held >> 20,
+                HELD >> 20
+            ));
+        }
         let (mut mounted, mut variables) = (Vec::new(), Vec::new());
         for credential in &registry.credentials {
             for (slot, source) in [Slot::A, Slot::B].into_iter().zip(&credential.slots) {
