@@ -10,7 +10,7 @@ use dualpath_lab::client::Client;
 use dualpath_lab::envoy::{Envoy, Settings, free_ports};
 use dualpath_lab::registry::Builder;
 use dualpath_lab::scratch::Scratch;
-use dualpath_lab::stub::{Behaviour, Config, Stub};
+use dualpath_lab::stub::{Behaviour, Config, Sessions, Stub};
 use dualpath_lab::traffic::Traffic;
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ fn path(name: &str) -> String {
 async fn a_changed_registry_under_load_drops_no_call_opens_no_breaker_and_keeps_what_is_known() {
     let folder = Folder { scratch: Arc::new(Scratch::new().expect("a directory")) };
     let primary = Stub::start(Config::mcp("primary")).await.expect("a stub");
-    let secondary = Stub::start(Config::mcp("secondary")).await.expect("a stub");
+    let secondary = Stub::start(Config::mcp("secondary").sessions(Sessions::Offered)).await.expect("a stub");
     let third = Stub::start(Config::mcp("third")).await.expect("a stub");
     let rest = Stub::start(Config::rest("rest")).await.expect("a stub");
     let ports = free_ports().expect("ports");
@@ -80,6 +80,9 @@ async fn a_changed_registry_under_load_drops_no_call_opens_no_breaker_and_keeps_
         assert_eq!(client.search("q").await.served_by().as_deref(), Some("secondary"));
     }
     primary.set(Behaviour::Normal);
+    // And a session, which is the second server's.
+    let (session, opened) = client.initialize().await.expect("a session");
+    assert!(opened.answer.header("mcp-session-id").is_some(), "{:?}", opened.answer.headers);
     let asked = primary.calls();
 
     let traffic = Traffic::start(&client, 4, Duration::from_millis(1));
@@ -95,6 +98,9 @@ async fn a_changed_registry_under_load_drops_no_call_opens_no_breaker_and_keeps_
         assert!(done, "{said}");
         traffic.next(200).await;
         assert_eq!(client.search("q").await.served_by().as_deref(), Some(now), "a new connection");
+        if registry.tree()["servers"].to_string().contains("\"secondary\"") {
+            assert_eq!(session.search("q").await.served_by().as_deref(), Some("secondary"), "the session goes on");
+        }
     }
     // What Envoy refuses changes nothing, and is told and taken back.
     let before = fs::read_to_string(folder.path().join("clusters.yaml")).expect("clusters");
