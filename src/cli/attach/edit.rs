@@ -1,5 +1,6 @@
 //! Changes of a YAML text that leave every line as it is that was there before.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -96,7 +97,8 @@ pub(super) fn edited(text: &str, tree: &Tree, edits: &[Edit]) -> Result<String, 
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut insertions = edits.iter().map(|edit| insertion(edit, tree, &lines)).collect::<Result<Vec<_>, _>>()?;
-    insertions.sort_by_key(|insertion| insertion.line);
+    // Where something ends and what is around it goes on, the end comes first.
+    insertions.sort_by_key(|insertion| (insertion.line, Reverse(insertion.indent)));
     let mut edited = String::new();
     let mut rest = insertions.into_iter().peekable();
     for number in 0..=lines.len() {

@@ -7,10 +7,10 @@ use crate::registry::Problem;
 /// Which of several is meant.
 #[derive(Debug, Default, clap::Args)]
 pub struct Choice {
-    /// The listener that clients connect to [default: the only one with HTTP]
+    /// The listener that clients connect to; its number among those with HTTP, from 0, if it has no name [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
-    /// Its filter chain [default: the only one with HTTP]
+    /// Its filter chain, likewise [default: the only one with HTTP]
     #[arg(long, value_name = "NAME")]
     pub filter_chain: Option<String>,
     /// The virtual host that gets the routes [default: the only one]
@@ -108,21 +108,24 @@ fn manager(tree: &Tree, choice: &Choice) -> Result<Path, Problem> {
     managers.into_iter().nth(number).map(|(_, path)| path).ok_or_else(|| chains.problem("has none", FRAGMENT))
 }
 
-/// The number of the one that is wanted.
+/// The number of the one that is wanted, by its name or by its number as it is shown.
 fn chosen<'t>(
     path: &Path,
     names: impl Iterator<Item = Option<&'t str>>,
     wanted: Option<&str>,
     option: &str,
 ) -> Result<usize, Problem> {
-    let names: Vec<Option<&str>> = names.collect();
-    let shown: Vec<_> = names.iter().map(|name| name.unwrap_or("one without a name")).collect();
-    let shown = shown.join(", ");
+    let called = |(number, name): (usize, Option<&str>)| name.map_or_else(|| number.to_string(), str::to_owned);
+    let names: Vec<String> = names.enumerate().map(called).collect();
+    let shown = names.join(", ");
     match (wanted, names.as_slice()) {
         (_, []) => Err(path.problem("has none that speaks HTTP and has its routes", FRAGMENT)),
         (None, [_]) => Ok(0),
-        (None, _) => Err(path.problem(format!("has several: {shown}"), &format!("choose one by {option} NAME"))),
-        (Some(wanted), names) => names.iter().position(|name| *name == Some(wanted)).ok_or_else(|| {
+        (None, _) => {
+            let rule = format!("has several that may be meant: {shown}");
+            Err(path.problem(rule, &format!("choose one by {option}; what has no name has a number here")))
+        }
+        (Some(wanted), names) => names.iter().position(|name| name == wanted).ok_or_else(|| {
             path.problem(format!("has none that speaks HTTP and is called {wanted}"), &format!("there are: {shown}"))
         }),
     }

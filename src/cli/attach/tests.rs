@@ -153,6 +153,8 @@ fn endings_of_lines_and_text_that_looks_like_comments_stay_as_they_are() {
     for own in [
         OWN.replace('\n', "\r\n"),
         OWN.trim_end().to_owned(),
+        // The last line ends a list, a mapping and the file.
+        OWN.split("\n    # behind it").next().unwrap_or_default().to_owned(),
         OWN.replace(
             "                # the last\n",
             "                - name: own\n                  text: |\n                    a\n                    # no comment\n",
@@ -170,13 +172,26 @@ fn of_several_listeners_one_has_to_be_chosen() {
     let second = OWN.lines().skip(6).take_while(|line| *line != "  clusters:").collect::<Vec<_>>().join("\n");
     let text = OWN.replace("  clusters:", &format!("{}\n  clusters:", second.replace("name: own ", "name: two ")));
     let told = attach(REGISTRY, &text).unwrap_err();
-    assert!(told.contains("has several: own, two") && told.contains("--listener NAME"), "{told}");
+    assert!(told.contains("has several that may be meant: own, two") && told.contains("--listener"), "{told}");
     let loaded = load_text("r.yaml", REGISTRY, None).unwrap();
     let choice = Choice { listener: Some("two".to_owned()), ..Choice::default() };
     let (text, _) = attached("own.yaml", &text, Some((&loaded.registry, &loaded.wire)), &choice).unwrap();
     let tree = parse("own.yaml", &text).unwrap();
     let gates = |number: usize| text_of(&tree, number).matches("dualpath.gate").count();
     assert!(gates(1) == 0 && gates(2) > 0, "{text}");
+}
+
+#[test]
+fn what_has_no_name_is_chosen_by_its_number() {
+    let second = OWN.lines().skip(6).take_while(|line| *line != "  clusters:").collect::<Vec<_>>().join("\n");
+    let text =
+        OWN.replace("  clusters:", &format!("{}\n  clusters:", second.replace("name: own ", "reuse_port: true ")));
+    let told = attach(REGISTRY, &text).unwrap_err();
+    assert!(told.contains("has several that may be meant: own, 1"), "{told}");
+    let loaded = load_text("r.yaml", REGISTRY, None).unwrap();
+    let choice = Choice { listener: Some("1".to_owned()), ..Choice::default() };
+    let (text, _) = attached("own.yaml", &text, Some((&loaded.registry, &loaded.wire)), &choice).unwrap();
+    assert!(text_of(&parse("own.yaml", &text).unwrap(), 2).contains("dualpath.gate"));
 }
 
 fn text_of(tree: &Value, listener: usize) -> String {
