@@ -26,8 +26,8 @@ use seen::Seen;
 ///
 /// Describe what a server does with a call: an answer by --status, --header and --body, or none by --transport. Prints
 /// the failure class and the rule that gave it, what the breaker counts, which servers the same call goes to next, and
-/// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed and the MCP
-/// path to be switched on.
+/// what the client gets, each with the place in the registry that says so. Breakers are taken to be closed, the MCP
+/// path to be switched on, and every server to list the tool.
 ///
 /// With --routing: who is asked for each tool, in which order and why, of --tool only or of all. What servers list, which
 /// discovery finds out in a running Envoy, is taken from --lists.

@@ -26,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// One pool.
 struct Pool {
-    /// As the rules' label has it.
-    mode: &'static str,
+    /// With the rules' label.
+    title: &'static str,
     server: &'static str,
     tool: &'static str,
     connections: u32,
@@ -36,8 +36,8 @@ struct Pool {
 }
 
 const POOLS: [Pool; 2] = [
-    Pool { mode: "mcp", server: "mcp", tool: "search", connections: 20, takes: Duration::from_millis(150) },
-    Pool { mode: "direct", server: "rest", tool: "complete", connections: 10, takes: Duration::from_millis(75) },
+    Pool { title: "mode mcp", server: "mcp", tool: "search", connections: 20, takes: Duration::from_millis(150) },
+    Pool { title: "mode direct", server: "rest", tool: "complete", connections: 10, takes: Duration::from_millis(75) },
 ];
 
 /// Calls for `time` on each pool, one after the other, and prints what calls waited.
@@ -64,12 +64,11 @@ pub async fn run(module: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
         let (waited, mean) = measure(&envoy, pool, time).await?;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
-            "{:<7} {} connections, the server takes {:.0} ms: a call waits {:.2} ms for a connection on average (target {:.0}), and takes {:.1} ms in all",
-            pool.mode,
+            "{}\n{} connections, the server takes {:.0} ms: a call waits {:.2} ms for a connection on average, and takes {:.1} ms in all",
+            pool.title,
             pool.connections,
             ms(pool.takes),
             ms(waited),
-            ms(TARGET),
             ms(mean)
         );
         late |= waited >= TARGET;
