@@ -34,6 +34,7 @@ pub mod drill;
 pub mod failure;
 pub mod health;
 pub mod held;
+pub mod json;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod network;

@@ -2,10 +2,9 @@
 //!
 //! The prober reads Envoy's runtime and leaves in the shared data what concerns Dualpath. Every worker reads it there.
 
-use serde_json::Value;
-
 use crate::breaker::Mode;
-use crate::wire::looks_like_a_token;
+use crate::json::{Map, Value};
+use crate::wire::{looks_like_a_token, sort};
 
 /// The key of the record in the shared data; the number is the version of its layout. An entry is a byte of flags, a name and
 /// a line feed: the flags are the bits of a [`Hand`], [`TASK`] and [`RESET`]. A reset has `=` and its text behind the name.
@@ -131,10 +130,14 @@ fn setting<'k>(key: &'k str, value: &'k str) -> Option<Setting<'k>> {
 }
 
 /// Tells each key that is about a server or a task with its value and what it sets, if anything, from a runtime as Envoy's admin
-/// interface shows it. In the module they come in the order of the keys: JSON is read into sorted maps there.
+/// interface shows it, in the order of the keys.
 pub fn each<'r>(runtime: &'r Value, tell: &mut dyn FnMut(&'r str, &'r str, Option<Setting<'r>>)) {
-    for (key, entry) in runtime.get("entries").and_then(Value::as_object).into_iter().flatten() {
-        let ours = key.strip_prefix("dualpath.").filter(|key| key.starts_with("server.") || key.starts_with("task."));
+    let entries = runtime.get("entries").and_then(Value::as_object).into_iter().flat_map(Map::iter);
+    let is_ours = |key: &str| key.starts_with("dualpath.server.") || key.starts_with("dualpath.task.");
+    let mut entries: Vec<_> = entries.filter(|(key, _)| is_ours(key)).collect();
+    sort(&mut entries, |(key, _)| *key);
+    for (key, entry) in entries {
+        let ours = key.strip_prefix("dualpath.");
         if let (Some(ours), Some(value)) = (ours, entry.get("final_value").and_then(Value::as_str))
             && !value.contains('\n')
         {
@@ -170,7 +173,7 @@ mod tests {
     fn runtime(keys: &[(&str, &str)]) -> Value {
         let entry =
             |(key, value): &(&str, &str)| ((*key).to_owned(), json!({"final_value": value, "layer_values": [value]}));
-        json!({"layers": ["admin"], "entries": keys.iter().map(entry).collect::<Map<_, _>>()})
+        Value::from(&json!({"layers": ["admin"], "entries": keys.iter().map(entry).collect::<Map<_, _>>()}))
     }
 
     fn hand(key: &str, value: &str, name: &str, is_task: bool) -> Hand {
@@ -250,7 +253,7 @@ mod tests {
         assert_eq!(told, ["dualpath.task.t.mcp_enabled"]);
         let strange = json!({"entries": {"dualpath.server.a.mode": "disabled"}});
         for value in [json!(null), json!([]), json!({"entries": []}), strange] {
-            assert!(record(&value).is_empty(), "{value}");
+            assert!(record(&Value::from(&value)).is_empty(), "{value}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is known of one server's tools: read from its answer to `tools/list`, and kept in the shared data.
 
-use serde_json::Value;
+use crate::json::Value;
 
 /// Bounds of what is kept of one server; what is beyond them is not known.
 pub(super) const MAX_TOOLS: usize = 256;
@@ -88,7 +88,7 @@ impl Known {
 /// and annotations that can't be read vouch for nothing.
 pub(super) fn listed_in(body: &[u8]) -> Option<Vec<(String, Word)>> {
     let body = Some(body).filter(|body| body.len() <= LONGEST)?;
-    let answer: Value = serde_json::from_slice(body).ok()?;
+    let answer = Value::parse_bytes(body).ok()?;
     let tools = answer.get("result")?.get("tools")?.as_array()?;
     Some(tools.iter().filter_map(|tool| Some((tool.get("name")?.as_str()?.to_owned(), word_of(tool)))).collect())
 }

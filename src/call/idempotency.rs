@@ -4,15 +4,10 @@
 //! The header is the one of the IETF's draft `draft-ietf-httpapi-idempotency-key-header`, whose value is a string in quotes;
 //! in `_meta` it is a plain JSON string. A client's own key counts, wherever it has put it.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
-
-use crate::jsonrpc::{Incoming, parse, text};
+use crate::json::{Raw, quoted};
+use crate::jsonrpc::{Incoming, parse};
 use crate::mcp::Params;
 use crate::registry::Idempotency;
-
-type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// What a request is to carry; `None`: as it is.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,18 +26,18 @@ pub fn give(wanted: &Idempotency, body: &[u8], sent: Option<&[u8]>, new: &str) -
     else {
         return Given::default();
     };
-    let meta = members(params).get("_meta").copied();
-    let own = wanted.meta.as_ref().and_then(|name| members(meta?).get(name).copied());
+    let meta = params.member("_meta");
+    let own = wanted.meta.as_ref().and_then(|name| meta?.member(name));
     let of_header = sent.and_then(|sent| std::str::from_utf8(sent).ok()).map(|sent| sent.trim_matches('"').to_owned());
-    let key = of_header.or_else(|| text(own?).map(Into::into)).unwrap_or_else(|| new.to_owned());
+    let key = of_header.or_else(|| own?.text().map(Into::into)).unwrap_or_else(|| new.to_owned());
     let is_plain = key.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\');
     Given {
         header: (wanted.header.is_some() && sent.is_none() && is_plain).then(|| format!("\"{key}\"")),
         body: wanted.meta.as_ref().filter(|_| own.is_none()).and_then(|name| {
-            let member = format!("\"{name}\":{}", serde_json::to_string(&key).ok()?);
+            let member = format!("\"{name}\":{}", quoted(&key));
             match meta {
                 // For MCP that is as good as none.
-                Some(meta) if meta.get() == "null" => splice(whole, meta.get(), 4, &format!("{{{member}}}")),
+                Some(meta) if meta.is_null() => splice(whole, meta.get(), 4, &format!("{{{member}}}")),
                 Some(meta) => put_into(whole, meta, &member),
                 None => put_into(whole, params, &format!("\"_meta\":{{{member}}}")),
             }
@@ -50,12 +45,8 @@ pub fn give(wanted: &Idempotency, body: &[u8], sent: Option<&[u8]>, new: &str) -
     }
 }
 
-fn members(object: &RawValue) -> Members<'_> {
-    serde_json::from_str(object.get()).unwrap_or_default()
-}
-
 /// The text with one more member in one of its objects; all else stays, byte for byte.
-fn put_into(whole: &str, object: &RawValue, member: &str) -> Option<Vec<u8>> {
+fn put_into(whole: &str, object: Raw<'_>, member: &str) -> Option<Vec<u8>> {
     let inner = object.get().strip_prefix('{')?;
     let comma = if inner.trim_start().starts_with('}') { "" } else { "," };
     splice(whole, inner, 0, &[member, comma].concat())

@@ -4,9 +4,8 @@
 //! What was asked is kept as a small [`Question`]; the answer, which may list a thousand tools, is only written when no
 //! server has given one.
 
-use serde::Serialize;
-
 use super::Session;
+use crate::json::{Object, array};
 use crate::jsonrpc::{self, Details, ErrorCode, Incoming, Request, RequestId};
 use crate::mcp::{Fault, InvalidParams, Method, Params, ProtocolVersion, is_stateless};
 
@@ -123,7 +122,7 @@ impl Question {
 
     /// The answer to request `id`, which a message that wants none need not have. `tools` are the MCP `Tool` objects to
     /// list.
-    pub fn answer(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item: Serialize>) -> LocalAnswer {
+    pub fn answer<'t>(self, id: Option<RequestId<'_>>, tools: impl Iterator<Item = &'t str>) -> LocalAnswer {
         let Some(id) = id else {
             if self != Question::Opaque {
                 return LocalAnswer::Accepted;
@@ -135,11 +134,11 @@ impl Question {
         };
         let mut status = 200;
         let body = match &self {
-            Question::Initialize(version) => jsonrpc::result(id, &Initialize::new(*version)),
-            Question::Discover => jsonrpc::result(id, &Discover::new()),
+            Question::Initialize(version) => jsonrpc::result(id, &initialize(*version)),
+            Question::Discover => jsonrpc::result(id, &discover()),
             Question::ToolsList { stateless } => {
-                let cache = stateless.then_some(Cacheable::NOT_AT_ALL);
-                jsonrpc::result(id, &ToolsList { tools: tools.collect(), cache })
+                let result = Object::default().json("tools", &array(tools));
+                jsonrpc::result(id, &if *stateless { uncached(result) } else { result }.done())
             }
             Question::ForeignCursor => refusal(id, "the cursor is not known here; list from the beginning"),
             Question::Unreadable(why) => refusal(id, &why.to_string()),
@@ -149,7 +148,7 @@ impl Question {
                 refusal(id, &["Unknown tool: ", &shown].concat())
             }
             Question::NotAllowed(None) | Question::Opaque => refusal(id, &InvalidParams::NoName.to_string()),
-            Question::Ping | Question::Notification { .. } => jsonrpc::result(id, &Empty {}),
+            Question::Ping | Question::Notification { .. } => jsonrpc::result(id, "{}"),
             Question::Faulty(fault) => {
                 let code = code_of(fault);
                 // InvalidParams has a status of its own only in these versions.
@@ -200,103 +199,33 @@ fn refusal(id: RequestId<'_>, why: &str) -> Vec<u8> {
     jsonrpc::error(Some(id), ErrorCode::InvalidParams, why, &Details::default())
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialize {
-    protocol_version: &'static str,
-    capabilities: Capabilities,
-    server_info: ServerInfo,
+const CAPABILITIES: &str = r#"{"tools":{"listChanged":false}}"#;
+
+const SERVER_INFO: &str = concat!(r#"{"name":"dualpath","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+
+fn initialize(version: ProtocolVersion) -> String {
+    let result = Object::default().text("protocolVersion", version.as_str());
+    result.json("capabilities", CAPABILITIES).json("serverInfo", SERVER_INFO).done()
 }
 
-impl Initialize {
-    fn new(version: ProtocolVersion) -> Self {
-        Initialize {
-            protocol_version: version.as_str(),
-            capabilities: Capabilities::OURS,
-            server_info: ServerInfo::OURS,
-        }
-    }
+/// Names the versions with a handshake only. A client keeps to the version that it finds here, and of those a
+/// server that returns may speak the older ones only: from them its client comes back by way of `initialize`, from a
+/// stateless one it never would. Clients of both kinds fall back to `initialize`; one that is stateless only has no
+/// need to ask.
+fn discover() -> String {
+    let versions = handshake_versions().join("\",\"");
+    let meta = Object::default().json("io.modelcontextprotocol/serverInfo", SERVER_INFO);
+    let result = Object::default()
+        .json("supportedVersions", &["[\"", &versions, "\"]"].concat())
+        .json("capabilities", CAPABILITIES)
+        .json("_meta", &meta.done());
+    uncached(result).done()
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Discover {
-    supported_versions: Vec<&'static str>,
-    capabilities: Capabilities,
-    #[serde(rename = "_meta")]
-    meta: DiscoverMeta,
-    #[serde(flatten)]
-    cache: Cacheable,
-}
-
-impl Discover {
-    /// Names the versions with a handshake only. A client keeps to the version that it finds here, and of those a
-    /// server that returns may speak the older ones only: from them its client comes back by way of `initialize`, from a
-    /// stateless one it never would. Clients of both kinds fall back to `initialize`; one that is stateless only has no
-    /// need to ask.
-    fn new() -> Self {
-        Discover {
-            supported_versions: handshake_versions(),
-            capabilities: Capabilities::OURS,
-            meta: DiscoverMeta { server_info: ServerInfo::OURS },
-            cache: Cacheable::NOT_AT_ALL,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct DiscoverMeta {
-    #[serde(rename = "io.modelcontextprotocol/serverInfo")]
-    server_info: ServerInfo,
-}
-
-#[derive(Serialize)]
-struct ToolsList<T> {
-    tools: Vec<T>,
-    #[serde(flatten)]
-    cache: Option<Cacheable>,
-}
-
-#[derive(Serialize)]
-struct Empty {}
-
-/// The members that the stateless versions require of a result that could be cached.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cacheable {
-    result_type: &'static str,
-    ttl_ms: u64,
-    cache_scope: &'static str,
-}
-
-impl Cacheable {
-    /// What the gate answers holds only until a server is back, so nobody should keep it.
-    const NOT_AT_ALL: Self = Cacheable { result_type: "complete", ttl_ms: 0, cache_scope: "private" };
-}
-
-#[derive(Serialize)]
-struct Capabilities {
-    tools: ToolsCapability,
-}
-
-impl Capabilities {
-    const OURS: Self = Capabilities { tools: ToolsCapability { list_changed: false } };
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolsCapability {
-    list_changed: bool,
-}
-
-#[derive(Serialize)]
-struct ServerInfo {
-    name: &'static str,
-    version: &'static str,
-}
-
-impl ServerInfo {
-    const OURS: Self = ServerInfo { name: "dualpath", version: env!("CARGO_PKG_VERSION") };
+/// Adds the members that the stateless versions require of a result that could be cached. What the gate answers holds only until
+/// a server is back, so nobody should keep it.
+fn uncached(result: Object) -> Object {
+    result.text("resultType", "complete").number("ttlMs", 0).text("cacheScope", "private")
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The story of a call that did not simply go where the operator's order sends it first: which servers it went past and
 //! why, which were asked and what came of that. One JSON object, for the access log and for `dualpath explain --line`.
 
-use serde::Serialize;
-
 use super::flight::{Flight, Made};
 use super::{Call, Session};
+use crate::json::{Object, array};
 use crate::registry::{Registry, ServerIndex};
 use crate::telemetry::AnsweredBy;
 
@@ -55,26 +54,16 @@ pub struct Told<'c> {
     pub first_choice: Option<ServerIndex>,
 }
 
-#[derive(Serialize)]
-struct Story<'s> {
-    tool: Option<&'s str>,
-    mode: &'static str,
-    attempts: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stopped: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<&'s str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'s str>,
-    hops: Vec<Stretch<'s>>,
-}
-
-#[derive(Serialize)]
 struct Stretch<'s> {
     server: &'s str,
     reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'static str>,
+}
+
+impl Stretch<'_> {
+    fn json(&self) -> String {
+        Object::default().text("server", self.server).text("reason", self.reason).text("class", self.class).done()
+    }
 }
 
 impl<'c> Told<'c> {
@@ -99,20 +88,26 @@ impl<'c> Told<'c> {
 
     /// The story in JSON. `stopped`: why it was not sent on, where it could have been. `request_id`: Envoy's.
     pub fn write(&self, mode: AnsweredBy, stopped: Option<&'static str>, request_id: Option<&str>) -> Vec<u8> {
-        let story = Story {
-            tool: self.tool,
-            mode: mode.as_str(),
-            attempts: self.flight.map_or(0, |flight| flight.made().len()),
-            stopped,
-            session: match self.session {
-                Session::None => None,
-                Session::Gate => Some("gate"),
-                Session::Server { owner, .. } => Some(owner.as_str()),
-            },
-            request_id,
-            hops: self.hops(),
+        let story = match self.tool {
+            None => Object::default().json("tool", "null"),
+            tool => Object::default().text("tool", tool),
         };
-        serde_json::to_vec(&story).unwrap_or_default()
+        let session = match self.session {
+            Session::None => None,
+            Session::Gate => Some("gate"),
+            Session::Server { owner, .. } => Some(owner.as_str()),
+        };
+        let attempts = self.flight.map_or(0, |flight| flight.made().len());
+        let hops: Vec<String> = self.hops().iter().map(Stretch::json).collect();
+        story
+            .text("mode", mode.as_str())
+            .json("attempts", &attempts.to_string())
+            .text("stopped", stopped)
+            .text("session", session)
+            .text("request_id", request_id)
+            .json("hops", &array(hops.iter().map(String::as_str)))
+            .done()
+            .into_bytes()
     }
 
     fn hops(&self) -> Vec<Stretch<'c>> {

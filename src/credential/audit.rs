@@ -4,13 +4,11 @@
 //! What happens to a token (it is loaded, it expires) goes to Envoy's log; what a call did with it goes to the access log,
 //! which knows the request's id, its trace and its caller.
 
-use serde::Serialize;
-
 use super::{Fingerprint, Slot, date};
+use crate::json::Object;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A slot has a token for the first time.
     Loaded,
@@ -51,44 +49,44 @@ pub struct Decision<'a> {
     pub server: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audit: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<String>,
-    event: Event,
-    credential: &'a str,
-    slot: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fingerprint: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<&'a str>,
+impl Event {
+    fn as_str(self) -> &'static str {
+        match self {
+            Event::Loaded => "loaded",
+            Event::Changed => "changed",
+            Event::Emptied => "emptied",
+            Event::Defective => "defective",
+            Event::BadDate => "bad_date",
+            Event::Expired => "expired",
+            Event::PolicyViolated => "policy_violated",
+            Event::Selected => "selected",
+            Event::Rejected => "rejected",
+            Event::Switched => "switched",
+            Event::Quoted => "quoted",
+        }
+    }
 }
 
 impl Decision<'_> {
     /// The decision as a line of its own, with its time in seconds since 1970.
     pub fn line(&self, wall_s: u64) -> String {
-        self.json(Some("credential"), Some(date::show(wall_s)))
+        self.added_to(Object::default().text("audit", "credential").text("time", &*date::show(wall_s)))
     }
 
-    fn json(&self, audit: Option<&str>, time: Option<String>) -> String {
-        let line = Line {
-            audit,
-            time,
-            event: self.event,
-            credential: self.credential,
-            slot: self.slot.as_str(),
-            fingerprint: self.fingerprint.map(|fingerprint| fingerprint.to_string()),
-            server: self.server,
-        };
-        serde_json::to_string(&line).unwrap_or_default()
+    fn added_to(&self, line: Object) -> String {
+        let fingerprint = self.fingerprint.map(|fingerprint| fingerprint.to_string());
+        line.text("event", self.event.as_str())
+            .text("credential", self.credential)
+            .text("slot", self.slot.as_str())
+            .text("fingerprint", fingerprint.as_deref())
+            .text("server", self.server)
+            .done()
     }
 }
 
 /// A call's decisions, a JSON array, with one more. The call's record has the time already.
 pub fn appended(decisions: &[u8], decision: &Decision<'_>) -> Vec<u8> {
-    let part = decision.json(None, None);
+    let part = decision.added_to(Object::default());
     let before = decisions.strip_suffix(b"]").map(|before| [before, b","].concat());
     [before.as_deref().unwrap_or(b"["), part.as_bytes(), b"]"].concat()
 }

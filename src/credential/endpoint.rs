@@ -1,8 +1,7 @@
 //! Reading the answer of a token endpoint.
 
-use serde_json::Value;
-
 use super::{Defect, Handed, Secret};
+use crate::json::Value;
 
 /// What an answer holds for a slot, as [`Handed::read`] reads it: its member `field`, or all of it.
 ///
@@ -15,7 +14,7 @@ pub fn secret_in(field: Option<&str>, status: Option<u16>, body: &[u8]) -> Resul
     let found = match field {
         None => Secret::new(body),
         Some(field) => {
-            let answer: Value = serde_json::from_slice(body).map_err(|_| "its answer is not JSON")?;
+            let answer = Value::parse_bytes(body).map_err(|_| "its answer is not JSON")?;
             answer.get(field).and_then(Value::as_str).and_then(|text| Secret::new(text.as_bytes()))
         }
     };

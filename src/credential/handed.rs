@@ -1,8 +1,7 @@
 //! What the place of a slot holds: a token, or JSON with a token and its dates, so that one write brings both.
 
-use serde_json::Value;
-
 use super::{Declared, Secret, date};
+use crate::json::Value;
 
 /// JSON longer than this is not read.
 const LONGEST: usize = 64 * 1024;
@@ -47,8 +46,8 @@ impl Handed {
         if !whole.reveal().starts_with(b"{") {
             return Some(Handed::with(whole, Declared::default(), false));
         }
-        let text = Some(whole.reveal()).filter(|json| json.len() <= LONGEST).map(std::str::from_utf8);
-        let json: Option<Value> = text.and_then(Result::ok).and_then(|text| serde_json::from_str(text).ok());
+        let json = Some(whole.reveal()).filter(|json| json.len() <= LONGEST);
+        let json = json.and_then(|json| Value::parse_bytes(json).ok());
         let Some(token) = json.as_ref().and_then(|json| json.get("token")?.as_str()) else {
             return Some(Handed {
                 defect: Some(Defect::NotReadable),

@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 
 use super::Secret;
+use crate::json::Value;
 
 /// The claims that are about time, in seconds since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,25 +24,19 @@ pub(super) fn claims(secret: &Secret) -> Claims {
 }
 
 fn payload(token: &[u8]) -> Option<Claims> {
-    /// RFC 7519 allows fractions of a second.
-    #[derive(Deserialize)]
-    struct Payload {
-        exp: Option<f64>,
-        iat: Option<f64>,
-        nbf: Option<f64>,
-    }
     let mut parts = token.get(..LONGEST.min(token.len()))?.split(|b| *b == b'.');
     let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
     let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let Payload { exp, iat, nbf } = serde_json::from_slice(&json).ok()?;
-    Some(Claims {
-        expires_s: exp.and_then(seconds),
-        issued_s: iat.and_then(seconds),
-        not_before_s: nbf.and_then(seconds),
-    })
+    let payload = Value::parse_bytes(&json).ok()?;
+    // RFC 7519 allows fractions of a second. What has something else there says nothing at all.
+    let claim = |name| match payload.as_object()?.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(value) => Some(seconds(value.as_f64()?)),
+    };
+    Some(Claims { expires_s: claim("exp")?, issued_s: claim("iat")?, not_before_s: claim("nbf")? })
 }
 
 /// Whole seconds; nothing for what is no time of this era.

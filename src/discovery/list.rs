@@ -1,10 +1,9 @@
 //! One server's list of tools: read from its pages, and kept in the shared data.
 
-use serde_json::Value;
-
 use super::hash;
+use crate::json::{Value, write_quoted};
 use crate::registry::Server;
-use crate::wire::looks_like_a_token;
+use crate::wire::{looks_like_a_token, sort};
 
 /// Bounds of a list. A server that lists more is not known to list anything: half a list would keep calls from it.
 pub(super) const MAX_TOOLS: usize = 1024;
@@ -13,10 +12,35 @@ const MAX_NAME: usize = 128;
 const MAX_NAMES: usize = 48 * 1024;
 
 /// Version of the encoding; the keys begin with it too.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The key of a number that changes whenever a record does, so that workers need not read records to learn that.
-pub const REVISION: &str = "tl1";
+pub const REVISION: &str = "tl2";
+
+/// The text of a value with its members in the order of their names: their own order says nothing.
+fn write_sorted(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            out.push('{');
+            let mut members: Vec<_> = map.iter().collect();
+            sort(&mut members, |(name, _)| *name);
+            for (name, value) in members {
+                write_quoted(name, out);
+                write_sorted(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(elements) => {
+            out.push('[');
+            elements.iter().for_each(|element| write_sorted(element, out));
+            out.push(']');
+        }
+        scalar => {
+            scalar.write(out);
+            out.push(',');
+        }
+    }
+}
 
 /// The key of a server's record. One that has moved has nothing to say for its successor.
 pub fn key(server: &Server) -> String {
@@ -63,9 +87,13 @@ impl List {
             if name.len() > MAX_NAME || self.tools.len() >= MAX_TOOLS || names > MAX_NAMES {
                 return false;
             }
-            // The order of members says nothing, and is not kept in a value.
-            let [schema, annotations] =
-                ["inputSchema", "annotations"].map(|key| tool.get(key).map_or(0, |value| hash(&value.to_string())));
+            let [schema, annotations] = ["inputSchema", "annotations"].map(|key| {
+                let mut text = String::new();
+                tool.get(key).map_or(0, |value| {
+                    write_sorted(value, &mut text);
+                    hash(&text)
+                })
+            });
             self.tools.push(Listed { name: name.into(), hash: hash(name), schema, annotations });
         }
         true

@@ -71,7 +71,7 @@ fn done(next: Next) -> Option<(List, u64)> {
 
 fn list(tools: &[Value]) -> List {
     let mut list = List { until_ms: 10_000, ..List::default() };
-    assert!(list.add(tools));
+    assert!(list.add(&tools.iter().map(crate::json::Value::from).collect::<Vec<_>>()));
     list
 }
 

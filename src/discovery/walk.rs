@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::List;
+use crate::json::Value;
 use crate::mcp::ProtocolVersion;
 use crate::probe::{self, Message};
 use crate::registry::Server;
@@ -168,6 +167,6 @@ fn answer_in(heard: &Heard<'_>) -> Option<Value> {
     if !(200..300).contains(&heard.status) || heard.body.len() > MAX_PAGE {
         return None;
     }
-    let answer: Value = serde_json::from_str(std::str::from_utf8(heard.body).ok()?).ok()?;
+    let answer = Value::parse_bytes(heard.body).ok()?;
     probe::is_answer(&answer).then_some(answer)
 }

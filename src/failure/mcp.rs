@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::dialect::{KnownText, known};
 use super::rest::{self, speaks_of_token};
 use super::rules::{Evidence, class_of, known_class_of};
 use super::{Basis, Case, Class, EventJudgement, Expected, Place, Standing};
-use crate::jsonrpc::{Answer, RequestId, text_of};
+use crate::json::Raw;
+use crate::jsonrpc::{Answer, RequestId, members_once, text_of};
 use crate::sse::Event;
 
 /// "Internal error", the one code that speaks of the server and not of the call.
@@ -130,12 +128,12 @@ pub(super) fn refusal(case: &Case<'_>, seen: Evidence<'_>) -> (Class, Basis) {
 }
 
 /// The text of the first content block that has one.
-fn first_text(content: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Block<'a> {
-        #[serde(borrow)]
-        text: Option<Cow<'a, str>>,
+fn first_text(content: Raw<'_>) -> Option<Cow<'_, str>> {
+    let mut first = None;
+    for block in content.elements()? {
+        let [text] = members_once(block.get(), ["text"])?;
+        let text = text.map(|text| text.text().ok_or(())).transpose().ok()?;
+        first = first.or(text);
     }
-    let blocks: Vec<Block<'_>> = serde_json::from_str(content.get()).ok()?;
-    blocks.into_iter().find_map(|block| block.text)
+    first
 }

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::rules::{Evidence, known_class_of};
 use super::{Basis, Class, Dialect, Place};
-use crate::jsonrpc::{from_object, text};
+use crate::json::Raw;
+use crate::jsonrpc::members_once;
 
 /// What rules can see of a status that is none of success. `code`: that of the JSON-RPC error in the body.
 pub(super) fn seen<'b>(status: u16, code: Option<i64>, body: &'b [u8], message: &'b [u8]) -> Evidence<'b> {
@@ -29,18 +27,11 @@ pub(super) fn refusal(dialect: Dialect, seen: Evidence<'_>) -> (Class, Basis) {
 /// What the server itself says in an error body: its `message`, or that of its `error`; where the body is no JSON object, all
 /// of it. What stands elsewhere may be the caller's own words.
 pub(super) fn message(body: &[u8]) -> Cow<'_, [u8]> {
-    #[derive(Deserialize)]
-    struct Error<'a> {
-        #[serde(borrow)]
-        message: Option<&'a RawValue>,
-        #[serde(borrow)]
-        error: Option<&'a RawValue>,
-    }
-    let read = |json| from_object::<Error<'_>>(json).ok();
-    let Some(outer) = std::str::from_utf8(body).ok().and_then(read) else { return Cow::Borrowed(body) };
-    let inner = outer.error.and_then(|error| read(error.get()));
-    let said = outer.message.or_else(|| inner.and_then(|inner| inner.message)).or(outer.error);
-    match said.and_then(text) {
+    let read = |json| members_once(json, ["message", "error"]);
+    let Some([message, error]) = std::str::from_utf8(body).ok().and_then(read) else { return Cow::Borrowed(body) };
+    let inner = error.and_then(|error| read(error.get()));
+    let said = message.or_else(|| inner.and_then(|[message, _]| message)).or(error);
+    match said.and_then(Raw::text) {
         Some(Cow::Borrowed(said)) => Cow::Borrowed(said.as_bytes()),
         Some(Cow::Owned(said)) => Cow::Owned(said.into_bytes()),
         None => Cow::default(),
@@ -49,16 +40,12 @@ pub(super) fn message(body: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether the body is an error object whose vendor code speaks of the token.
 pub(super) fn speaks_of_token(dialect: Dialect, body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Error<'a> {
-        #[serde(borrow)]
-        code: Option<&'a RawValue>,
-        #[serde(borrow)]
-        error_code: Option<&'a RawValue>,
-    }
     let Ok(json) = std::str::from_utf8(body) else { return false };
-    let Ok(error) = from_object::<Error<'_>>(json) else { return false };
-    let codes = [error.code, error.error_code].into_iter().flatten();
+    let Some(codes) = members_once(json, ["code", "error_code"]) else { return false };
     // Some APIs write the code as a number, some as a string.
-    codes.filter_map(|raw| raw.get().trim_matches('"').parse().ok()).any(|code| dialect.is_token_code(code))
+    codes
+        .into_iter()
+        .flatten()
+        .filter_map(|raw| raw.get().trim_matches('"').parse().ok())
+        .any(|code| dialect.is_token_code(code))
 }

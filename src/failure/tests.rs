@@ -362,7 +362,8 @@ mod properties {
             let head = Head { status, retry_after_ms, bodiless, encoded };
             let verdict = judged(kind, &[], &head, &body);
             if goes_on(verdict.class, Replay::NotReplayable) {
-                let refused = if rest { matches!(status, 307 | 308 | 421) } else { matches!(status, 300..=399 | 421) };
+                // A 405 to a message is an ingress's: every MCP server takes messages by POST.
+                let refused = if rest { matches!(status, 307 | 308 | 421) } else { matches!(status, 300..=399 | 405 | 421) };
                 prop_assert!(matches!(status, 401 | 429) || status == 503 && retry_after_ms.is_some() || refused);
             }
         }

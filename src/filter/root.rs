@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
-use serde_json::Value;
 
 use super::attempt::{Attempt, Drill, Part, Site};
 use super::endpoints::Endpoints;
@@ -16,7 +15,8 @@ use super::ready::Ready;
 use super::shared_data::EnvoySharedData;
 use super::vm::{self, Vm};
 use super::{clock, crossing, host};
-use crate::registry::{CredentialIndex, Problem, Registry, slice};
+use crate::json::{Malformed, Value};
+use crate::registry::{CredentialIndex, Problem, Registry, identity};
 use crate::wiring::{self, key};
 
 /// How often a gate's VM flushes pending breaker results.
@@ -46,8 +46,8 @@ pub struct Root {
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
-        let configuration = read_json(&host::plugin_configuration())
-            .map_err(|error| format!("the plugin configuration is not JSON: {error}"))?;
+        let configuration = Value::parse_bytes(&host::plugin_configuration())
+            .map_err(|Malformed| "the plugin configuration is not JSON".to_owned())?;
         let text = |key: &str| configuration.get(key).and_then(Value::as_str);
         let identity = text(key::IDENTITY).and_then(|hex| u64::from_str_radix(hex, 16).ok());
         let role = text(key::ROLE).and_then(wiring::Role::parse);
@@ -64,14 +64,14 @@ impl Root {
             }
             Some(role @ (wiring::Role::Attempt | wiring::Role::Drill)) => {
                 // Read now, to be refused now; kept as text, as it is seldom needed.
-                let read = Registry::from_wire(registry).map_err(refused)?;
+                let read = Registry::from_json(registry).map_err(refused)?;
                 let id = match text(key::SERVER) {
                     Some(id) => id,
                     None if role == wiring::Role::Drill => read.servers.first().map_or("", |server| server.id.as_str()),
                     None => return Err("server: is required for the role attempt".to_owned()),
                 };
                 let found = read.server_by_id(id).map(|(_, server)| server.id.clone());
-                let identity = identity.unwrap_or_else(|| slice::identity(registry));
+                let identity = identity.unwrap_or_else(|| identity::of(registry));
                 crossing::announce(identity, clock::now_ms());
                 let site = Site {
                     server: found.ok_or_else(|| format!("server: {id:?}: is not in the registry"))?,
@@ -87,7 +87,7 @@ impl Root {
                 let found = vm.registry.credential_by_id(id);
                 Duty::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
-            Some(wiring::Role::Ready) => Duty::Ready(identity.unwrap_or_else(|| slice::identity(registry))),
+            Some(wiring::Role::Ready) => Duty::Ready(identity.unwrap_or_else(|| identity::of(registry))),
             Some(wiring::Role::Prober) => {
                 Duty::Prober(Box::new(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER))))
             }
@@ -98,12 +98,6 @@ impl Root {
         });
         Ok(())
     }
-}
-
-/// All JSON is read from text: a reader of bytes beside that would be a second copy of the parser in the module.
-fn read_json(bytes: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 impl Context for Root {

@@ -5,13 +5,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::host::{self, Body, Headers};
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
 use crate::breaker::Breaker;
+use crate::json::Value;
 use crate::registry::ServerIndex;
 use crate::runtime::{self, Hand};
 use crate::shared_data::{CREATE, SharedData};
@@ -110,7 +109,7 @@ impl RuntimeWatch {
         self.asked = None;
         let is_good = any && Headers::Dispatched.status() == Some(200) && size <= LARGEST;
         let body = if is_good { Body::Dispatched.read(0, size) } else { Vec::new() };
-        match std::str::from_utf8(&body).ok().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+        match Value::parse_bytes(&body).ok() {
             Some(runtime) => {
                 (self.next_ms, self.is_failing) = (0, false);
                 self.leave(&runtime, now);

@@ -3,8 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use serde_json::Value;
-
 use super::clock;
 use super::crossing;
 use super::hands::Hands;
@@ -22,7 +20,8 @@ use crate::credential::{Fingerprint, FingerprintKey};
 use crate::discovery::Seen;
 use crate::health::{self, Latency};
 use crate::held::{Held, Holding, Total};
-use crate::registry::{Problem, Registry, Server, ServerIndex, slice};
+use crate::json::Value;
+use crate::registry::{Problem, Registry, Server, ServerIndex, identity};
 use crate::shared_data::{CREATE, SharedData};
 use crate::telemetry::RegistryNames;
 use crate::wiring::MCP_SWITCH;
@@ -130,7 +129,7 @@ impl Vm {
     /// The state for `registry`, made now unless another root context of this VM has made it. `whole` is the identity of the
     /// registry that this is a part of, and `part` tells its parts apart.
     pub fn of(registry: &Value, whole: Option<u64>, part: &str) -> Result<Rc<Vm>, Vec<Problem>> {
-        let identity = whole.unwrap_or_else(|| slice::identity(registry));
+        let identity = whole.unwrap_or_else(|| identity::of(registry));
         // Without a name there are no parts: every place has the whole.
         let part = if whole.is_some() { part } else { "" };
         VMS.with_borrow_mut(|vms| {
@@ -139,7 +138,7 @@ impl Vm {
             if let Some(vm) = known.and_then(|known| known.vm.upgrade()) {
                 return Ok(vm);
             }
-            let vm = Rc::new(Vm::new(Registry::from_wire(registry)?, identity));
+            let vm = Rc::new(Vm::new(Registry::from_json(registry)?, identity));
             vms.push(Registered { identity, part: part.to_owned(), vm: Rc::downgrade(&vm) });
             Ok(vm)
         })

@@ -7,14 +7,10 @@
 //! or put the answer into an array. Nothing of it is put right: the client gets the bytes that arrived.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde_json::error::Category;
-use serde_json::value::RawValue;
 
 use super::RequestId;
-use super::object::text;
+use super::object::Unreadable;
+use crate::json::{Raw, Reader};
 
 /// The text of a body as clients decode it: what is not UTF-8 in it is replaced. Nearly every body is, which is seen word by
 /// word; the replacing goes byte by byte.
@@ -30,7 +26,7 @@ pub enum Answer<'a> {
         /// MCP's `isError`: the tool ran and says that it failed.
         is_error: bool,
         /// `content` of the result, unread.
-        content: Option<&'a RawValue>,
+        content: Option<Raw<'a>>,
     },
     /// The call has a JSON-RPC error.
     Error {
@@ -55,12 +51,12 @@ impl<'a> Answer<'a> {
     /// With `id` the answer must be to that request; an error whose id is `null` or missing may be to any. Without, the
     /// id is not looked at: servers put a made-up one into the body of a 4xx.
     pub fn of_body(body: &'a str, id: Option<RequestId<'_>>) -> Self {
-        read(body.strip_prefix('\u{feff}').unwrap_or(body), Message { id, or_array: true })
+        read(body.strip_prefix('\u{feff}').unwrap_or(body), id, true)
     }
 
     /// Looks at the data of an event in the same way. No client reads an array here, or a byte order mark.
     pub fn of_event(data: &'a str, id: Option<RequestId<'_>>) -> Self {
-        read(data, Message { id, or_array: false })
+        read(data, id, false)
     }
 
     /// Whether a client can read it as the answer to its request.
@@ -69,95 +65,115 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn read<'a>(json: &'a str, message: Message<'_>) -> Answer<'a> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    match message.deserialize(&mut reader).and_then(|answer| reader.end().map(|()| answer)) {
+/// `or_array`: whether it may also be an array of messages; then it is the first of them that answers.
+fn read<'a>(json: &'a str, id: Option<RequestId<'_>>, or_array: bool) -> Answer<'a> {
+    let mut reader = Reader::new(json);
+    let read = message(&mut reader, id, or_array);
+    match read.and_then(|answer| Ok(reader.end().map(|()| answer)?)) {
         Ok(answer) => answer,
-        Err(error) if error.classify() == Category::Data => Answer::NotJsonRpc,
-        Err(_) => Answer::NotJson,
+        Err(Unreadable::Unfit) => Answer::NotJsonRpc,
+        Err(Unreadable::NotJson) => Answer::NotJson,
     }
 }
 
-/// Reads one message.
-struct Message<'i> {
-    /// The request that it should answer.
-    id: Option<RequestId<'i>>,
-    /// Whether it may also be an array of messages: then it is the first of them that answers.
-    or_array: bool,
-}
-
-impl<'a> DeserializeSeed<'a> for Message<'_> {
-    type Value = Answer<'a>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Answer<'a>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Message<'_> {
-    type Value = Answer<'a>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a message")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Answer<'a>, A::Error> {
-        let (mut version, mut id, mut method) = (None, None, None);
-        let (mut result, mut error) = (None, None);
-        while let Some(name) = map.next_key()? {
-            match name {
-                Name::JsonRpc => version = map.next_value::<Option<&RawValue>>()?,
-                Name::Id => id = map.next_value::<Option<&RawValue>>()?,
-                Name::Method => method = map.next_value::<Option<&RawValue>>()?,
-                Name::Result => result = map.next_value::<Option<Outcome<'_>>>()?,
-                Name::Error => error = map.next_value::<Option<Outcome<'_>>>()?,
-                _ => {
-                    map.next_value::<&RawValue>()?;
+/// Reads one message, which should answer request `id`, or an array of them.
+fn message<'a>(reader: &mut Reader<'a>, id: Option<RequestId<'_>>, or_array: bool) -> Result<Answer<'a>, Unreadable> {
+    match reader.peek() {
+        Some(b'{') => single(reader, id),
+        Some(b'[') if or_array => {
+            let mut found = Answer::NotJsonRpc;
+            reader.array(|reader| {
+                let message = message(reader, id, false)?;
+                if !found.is_readable() {
+                    found = message;
                 }
-            }
+                Ok::<(), Unreadable>(())
+            })?;
+            Ok(found)
         }
-        if version.and_then(text).as_deref() != Some("2.0") {
-            return Ok(Answer::NotJsonRpc);
-        }
-        let is_ours =
-            id.map(|theirs| self.id.is_none_or(|mine| RequestId::from_raw(theirs).is_some_and(|id| mine.matches(id))));
-        Ok(match (method, result, error) {
-            (Some(_), None, None) => Answer::Message,
-            (None, Some(result), None) => match is_ours {
-                Some(true) => result.as_result(),
-                Some(false) => Answer::WrongId,
-                None => Answer::NotJsonRpc,
-            },
-            (None, None, Some(_)) if is_ours == Some(false) => Answer::WrongId,
-            (None, None, Some(error)) => error.as_error().unwrap_or(Answer::NotJsonRpc),
-            _ => Answer::NotJsonRpc,
-        })
+        _ => Err(unfit(reader)),
     }
+}
 
-    fn visit_seq<A: SeqAccess<'a>>(self, mut messages: A) -> Result<Answer<'a>, A::Error> {
-        if !self.or_array {
-            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
-        }
-        let mut found = Answer::NotJsonRpc;
-        while let Some(message) = messages.next_element_seed(Message { id: self.id, or_array: false })? {
-            if !found.is_readable() {
-                found = message;
+/// What is said of a value that is of another kind than it should be.
+fn unfit(reader: &mut Reader<'_>) -> Unreadable {
+    match reader.peek() {
+        Some(b'[') => Unreadable::Unfit,
+        _ => reader.value().map_or_else(Unreadable::from, |_| Unreadable::Unfit),
+    }
+}
+
+fn single<'a>(reader: &mut Reader<'a>, mine: Option<RequestId<'_>>) -> Result<Answer<'a>, Unreadable> {
+    let (mut version, mut id, mut method) = (None, None, None);
+    let (mut result, mut error) = (None, None);
+    reader.object(|name, reader| {
+        match name.as_deref() {
+            Some("jsonrpc") => version = present(reader)?,
+            Some("id") => id = present(reader)?,
+            Some("method") => method = present(reader)?,
+            Some("result") => result = Outcome::read(reader)?,
+            Some("error") => error = Outcome::read(reader)?,
+            // A name of half a surrogate pair too is no reason to refuse the answer.
+            _ => {
+                reader.value()?;
             }
         }
-        Ok(found)
+        Ok::<(), Unreadable>(())
+    })?;
+    if version.and_then(Raw::text).as_deref() != Some("2.0") {
+        return Ok(Answer::NotJsonRpc);
     }
+    let is_ours =
+        id.map(|theirs| mine.is_none_or(|mine| RequestId::from_raw(theirs).is_some_and(|id| mine.matches(id))));
+    Ok(match (method, result, error) {
+        (Some(_), None, None) => Answer::Message,
+        (None, Some(result), None) => match is_ours {
+            Some(true) => result.as_result(),
+            Some(false) => Answer::WrongId,
+            None => Answer::NotJsonRpc,
+        },
+        (None, None, Some(_)) if is_ours == Some(false) => Answer::WrongId,
+        (None, None, Some(error)) => error.as_error().unwrap_or(Answer::NotJsonRpc),
+        _ => Answer::NotJsonRpc,
+    })
+}
+
+/// The value that follows, unless it is `null`.
+fn present<'a>(reader: &mut Reader<'a>) -> Result<Option<Raw<'a>>, Unreadable> {
+    Ok(Some(reader.value()?).filter(|value| !value.is_null()))
 }
 
 /// What `result` or `error` holds. Of a member that is repeated the last counts, as for every reader of JSON.
 #[derive(Default)]
 struct Outcome<'a> {
-    is_error: Option<&'a RawValue>,
-    content: Option<&'a RawValue>,
-    code: Option<&'a RawValue>,
-    message: Option<&'a RawValue>,
+    is_error: Option<Raw<'a>>,
+    content: Option<Raw<'a>>,
+    code: Option<Raw<'a>>,
+    message: Option<Raw<'a>>,
 }
 
 impl<'a> Outcome<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, Unreadable> {
+        match reader.peek() {
+            Some(b'{') => {}
+            Some(b'n') => return reader.value().map(|_| None).map_err(Unreadable::from),
+            _ => return Err(unfit(reader)),
+        }
+        let mut outcome = Outcome::default();
+        reader.object(|name, reader| {
+            let value = present(reader)?;
+            match name.as_deref() {
+                Some("isError") => outcome.is_error = value,
+                Some("content") => outcome.content = value,
+                Some("code") => outcome.code = value,
+                Some("message") => outcome.message = value,
+                _ => {}
+            }
+            Ok::<(), Unreadable>(())
+        })?;
+        Ok(Some(outcome))
+    }
+
     fn as_result(&self) -> Answer<'a> {
         Answer::Result { is_error: self.is_error.is_some_and(is_true), content: self.content }
     }
@@ -165,7 +181,7 @@ impl<'a> Outcome<'a> {
     fn as_error(&self) -> Option<Answer<'a>> {
         let message = match self.message {
             // Half a surrogate pair is no text of ours, but JavaScript reads it.
-            Some(raw) if raw.get().starts_with('"') => text(raw).unwrap_or_default(),
+            Some(raw) if raw.get().starts_with('"') => raw.text().unwrap_or_default(),
             Some(_) => return None,
             None => Cow::Borrowed(""),
         };
@@ -173,91 +189,14 @@ impl<'a> Outcome<'a> {
     }
 }
 
-impl<'a> Deserialize<'a> for Outcome<'a> {
-    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'a> Visitor<'a> for Members {
-            type Value = Outcome<'a>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Outcome<'a>, A::Error> {
-                let mut outcome = Outcome::default();
-                while let Some(name) = map.next_key()? {
-                    let value = map.next_value::<Option<&RawValue>>()?;
-                    match name {
-                        Name::IsError => outcome.is_error = value,
-                        Name::Content => outcome.content = value,
-                        Name::Code => outcome.code = value,
-                        Name::Message => outcome.message = value,
-                        _ => {}
-                    }
-                }
-                Ok(outcome)
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// The names of members that matter somewhere in an answer.
-enum Name {
-    JsonRpc,
-    Id,
-    Method,
-    Result,
-    Error,
-    IsError,
-    Content,
-    Code,
-    Message,
-    Other,
-}
-
-impl<'a> Deserialize<'a> for Name {
-    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Known;
-
-        impl Visitor<'_> for Known {
-            type Value = Name;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a name")
-            }
-
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
-                Ok(match name {
-                    b"jsonrpc" => Name::JsonRpc,
-                    b"id" => Name::Id,
-                    b"method" => Name::Method,
-                    b"result" => Name::Result,
-                    b"error" => Name::Error,
-                    b"isError" => Name::IsError,
-                    b"content" => Name::Content,
-                    b"code" => Name::Code,
-                    b"message" => Name::Message,
-                    _ => Name::Other,
-                })
-            }
-        }
-
-        // As bytes, since a name of half a surrogate pair is no text and yet no reason to refuse the answer.
-        deserializer.deserialize_bytes(Known)
-    }
-}
-
 /// Whether a flag is set, in any of the ways in which the SDK for Python takes one for set.
-fn is_true(raw: &RawValue) -> bool {
+fn is_true(raw: Raw<'_>) -> bool {
     let word = raw.get().trim_matches('"');
     ["true", "1", "yes", "on", "t", "y"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 /// The integer that a number, or a string of one, stands for.
-fn integer(raw: &RawValue) -> Option<i64> {
+fn integer(raw: Raw<'_>) -> Option<i64> {
     let number = raw.get().trim_matches('"').trim();
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if fraction.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }

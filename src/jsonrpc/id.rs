@@ -1,10 +1,6 @@
 //! Request ids, byte for byte.
 
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
-
-use super::object::text;
+use crate::json::Raw;
 
 /// Up to here every integer has a `f64` of its own, so comparing numbers as `f64` is exact.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -16,14 +12,13 @@ const LONGEST: usize = 4096;
 ///
 /// JSON-RPC only advises against fractions, so they pass. `null` is what an answer says when it does not know the id,
 /// and is not a `RequestId`.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(transparent)]
-pub struct RequestId<'a>(&'a RawValue);
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId<'a>(Raw<'a>);
 
 impl<'a> RequestId<'a> {
     /// The id written as `json`. `None` if that is not one JSON string or number.
     pub fn from_json(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok().and_then(Self::from_raw)
+        Raw::of(json).and_then(Self::from_raw)
     }
 
     /// Whether it is longer than an id may be.
@@ -32,14 +27,14 @@ impl<'a> RequestId<'a> {
     }
 
     /// As [`RequestId::from_json`], of a value already known to be JSON.
-    pub(super) fn from_raw(raw: &'a RawValue) -> Option<Self> {
+    pub(super) fn from_raw(raw: Raw<'a>) -> Option<Self> {
         let legal = raw.get().starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
         legal.then_some(RequestId(raw))
     }
 
     /// The id with memory of its own.
     pub fn to_owned(self) -> OwnedId {
-        OwnedId(ToOwned::to_owned(self.0))
+        OwnedId(self.as_json().into())
     }
 
     /// The id as JSON, byte for byte.
@@ -54,7 +49,7 @@ impl<'a> RequestId<'a> {
         if self.as_json() == other.as_json() {
             return true;
         }
-        match (text(self.0), text(other.0)) {
+        match (self.0.text(), other.0.text()) {
             (Some(mine), Some(theirs)) => mine == theirs,
             (None, None) => matches!((self.exact(), other.exact()), (Some(mine), Some(theirs)) if mine == theirs),
             (None, Some(theirs)) if !theirs.trim_ascii_start().starts_with('"') => {
@@ -65,14 +60,13 @@ impl<'a> RequestId<'a> {
     }
 
     fn exact(self) -> Option<f64> {
-        let value: Value = serde_json::from_str(self.as_json()).ok()?;
-        value.as_f64().filter(|number| number.abs() <= EXACT)
+        self.0.number().filter(|number| number.abs() <= EXACT)
     }
 }
 
 /// A [`RequestId`] with memory of its own.
 #[derive(Debug, Clone)]
-pub struct OwnedId(Box<RawValue>);
+pub struct OwnedId(Box<str>);
 
 impl OwnedId {
     /// As [`RequestId::from_json`].
@@ -82,11 +76,11 @@ impl OwnedId {
 
     /// The id.
     pub fn borrow(&self) -> RequestId<'_> {
-        RequestId(&self.0)
+        RequestId(Raw::known(&self.0))
     }
 
     /// As [`RequestId::as_json`].
     pub fn as_json(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 }

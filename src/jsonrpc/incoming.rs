@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::IgnoredAny;
-use serde_json::error::Category;
-use serde_json::value::RawValue;
-
 use super::RequestId;
-use super::object::{members, text};
+use super::object::{Unreadable, members};
+use crate::json::{Malformed, Raw, Reader};
 
 /// One POST body of a client.
 #[derive(Debug, Clone)]
@@ -16,7 +13,7 @@ pub enum Incoming<'a> {
     /// A call that wants an answer.
     Request(Request<'a>),
     /// A message that wants none: its method, and its parameters as those of a request.
-    Notification(Cow<'a, str>, Option<&'a RawValue>),
+    Notification(Cow<'a, str>, Option<Raw<'a>>),
     /// The client's answer to a request of a server.
     Response,
     /// Several messages in one body, which only MCP 2025-03-26 knows. They are not looked into.
@@ -33,7 +30,7 @@ pub struct Request<'a> {
     /// The method's name.
     pub method: Cow<'a, str>,
     /// The parameters, unread: an object or an array. `null` counts as absent.
-    pub params: Option<&'a RawValue>,
+    pub params: Option<Raw<'a>>,
 }
 
 /// Why a body is not a JSON-RPC message.
@@ -98,26 +95,30 @@ fn message(body: &[u8]) -> Result<Incoming<'_>, Invalid> {
     match json.trim_start_matches([' ', '\t', '\r', '\n']).chars().next() {
         Some('{') => single(json),
         Some('[') => batch(json),
-        _ if serde_json::from_str::<IgnoredAny>(json).is_ok() => Err(Invalid::NotAMessage),
+        _ if Raw::of(json).is_some() => Err(Invalid::NotAMessage),
         _ => Err(Invalid::NotJson),
     }
 }
 
 fn batch(json: &str) -> Result<Incoming<'_>, Invalid> {
-    // `IgnoredAny` has no size, so the vector only counts.
-    let messages: Vec<IgnoredAny> = serde_json::from_str(json).map_err(|_| Invalid::NotJson)?;
-    if messages.is_empty() { Err(Invalid::EmptyBatch) } else { Ok(Incoming::Batch) }
+    let (mut reader, mut is_empty) = (Reader::new(json), true);
+    let told = reader.array(|reader| {
+        is_empty = false;
+        reader.value().map(|_| ())
+    });
+    told.and_then(|()| reader.end()).map_err(|Malformed| Invalid::NotJson)?;
+    if is_empty { Err(Invalid::EmptyBatch) } else { Ok(Incoming::Batch) }
 }
 
 fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
     let mut found = [None; MEMBERS.len()];
-    members(json, &MEMBERS, &mut found).map_err(|error| match error.classify() {
-        // Every member is taken as it stands, so a doubtful one is the only error of meaning there is.
-        Category::Data => Invalid::DoubtfulMember,
-        _ => Invalid::NotJson,
+    members(json, &MEMBERS, &mut found).map_err(|error| match error {
+        // Every member is taken as it stands, so nothing but a doubtful one is unfit.
+        Unreadable::Unfit => Invalid::DoubtfulMember,
+        Unreadable::NotJson => Invalid::NotJson,
     })?;
     let [version, id, method, params, result, error] = found;
-    if version.and_then(text).as_deref() != Some("2.0") {
+    if version.and_then(Raw::text).as_deref() != Some("2.0") {
         return Err(Invalid::Version);
     }
     let answers = [result, error].into_iter().flatten().count();
@@ -128,8 +129,8 @@ fn single(json: &str) -> Result<Incoming<'_>, Invalid> {
     if answers > 0 {
         return Err(Invalid::Ambiguous);
     }
-    let method = text(method).ok_or(Invalid::Method)?;
-    let params = params.filter(|raw| raw.get() != "null");
+    let method = method.text().ok_or(Invalid::Method)?;
+    let params = params.filter(|raw| !raw.is_null());
     if params.is_some_and(|raw| !raw.get().starts_with(['{', '['])) {
         return Err(Invalid::Params);
     }

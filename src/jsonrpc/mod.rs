@@ -17,7 +17,7 @@ pub use id::{OwnedId, RequestId};
 pub use incoming::{Incoming, Invalid, Request, parse};
 pub use writer::{Details, error, result};
 
-pub(crate) use object::{from_object, members, text};
+pub(crate) use object::{Unreadable, members, members_once};
 
 #[cfg(test)]
 mod tests;

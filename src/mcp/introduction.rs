@@ -3,11 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::ProtocolVersion;
 use super::session::LONGEST_INTRODUCTION;
+use crate::json::{Map, Raw, Value};
 
 /// The id of an `initialize` that is not the client's own, as it stands in its body.
 pub const ID: &str = "\"dualpath-session\"";
@@ -18,24 +17,24 @@ const PROTOCOL_VERSION: &str = "protocolVersion";
 const LONGEST_READ: usize = 64 * 1024;
 
 /// The parameters of `initialize`, without what is only for people to look at; `None` if they are not what MCP wants.
-fn essential(params: &Value) -> Option<Map<String, Value>> {
+fn essential(params: &Value) -> Option<Map> {
     let text = |of: &Value, key: &str| Some(Value::from(of.get(key)?.as_str()?));
-    let (mut client, mut essential) = (Map::new(), Map::new());
+    let (mut client, mut essential) = (Map::default(), Map::default());
     for key in ["name", "version"] {
-        client.insert(key.to_owned(), text(params.get("clientInfo")?, key)?);
+        client.insert(key, text(params.get("clientInfo")?, key)?);
     }
-    let capabilities = params.get("capabilities").filter(|capabilities| capabilities.is_object())?;
-    essential.insert("capabilities".to_owned(), capabilities.clone());
-    essential.insert("clientInfo".to_owned(), Value::Object(client));
-    essential.insert(PROTOCOL_VERSION.to_owned(), text(params, PROTOCOL_VERSION)?);
+    let capabilities = params.get("capabilities").filter(|capabilities| capabilities.as_object().is_some())?;
+    essential.insert("capabilities", capabilities.clone());
+    essential.insert("clientInfo", Value::Object(client));
+    essential.insert(PROTOCOL_VERSION, text(params, PROTOCOL_VERSION)?);
     Some(essential)
 }
 
 /// The short form of these parameters of `initialize`; `None` if they are not what MCP wants, or too long to be carried.
-pub fn shorten(params: Option<&RawValue>) -> Option<String> {
+pub fn shorten(params: Option<Raw<'_>>) -> Option<String> {
     let params = params.filter(|params| params.get().len() <= LONGEST_READ)?;
-    let essential = essential(&serde_json::from_str(params.get()).ok()?)?;
-    let short = URL_SAFE_NO_PAD.encode(Value::Object(essential).to_string());
+    let essential = essential(&Value::parse(params.get()).ok()?)?;
+    let short = URL_SAFE_NO_PAD.encode(Value::Object(essential).to_json());
     Some(short).filter(|short| short.len() <= LONGEST_INTRODUCTION)
 }
 
@@ -44,22 +43,22 @@ pub fn shorten(params: Option<&RawValue>) -> Option<String> {
 /// has no sessions, or if the short form is none of ours.
 pub fn initialize(short: &[u8], version: Option<&str>) -> Option<(String, String)> {
     let json = String::from_utf8(URL_SAFE_NO_PAD.decode(short).ok()?).ok()?;
-    let mut parameters = essential(&serde_json::from_str(&json).ok()?)?;
+    let mut parameters = essential(&Value::parse(&json).ok()?)?;
     if let Some(version) = version {
-        parameters.insert(PROTOCOL_VERSION.to_owned(), version.into());
+        parameters.insert(PROTOCOL_VERSION, Value::from(version));
     }
     let version = parameters.get(PROTOCOL_VERSION)?.as_str()?.to_owned();
     if ProtocolVersion::parse(&version).is_none_or(ProtocolVersion::is_stateless) {
         return None;
     }
-    let parameters = Value::Object(parameters).to_string();
+    let parameters = Value::Object(parameters).to_json();
     let body = [r#"{"jsonrpc":"2.0","id":"#, ID, r#","method":"initialize","params":"#, &parameters, "}"].concat();
     Some((body, version))
 }
 
 /// The version that an answer to `initialize` names.
 pub fn negotiated(answer: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_str(std::str::from_utf8(answer).ok()?).ok()?;
+    let answer = Value::parse_bytes(answer).ok()?;
     Some(answer.get("result")?.get(PROTOCOL_VERSION)?.as_str()?.to_owned())
 }
 
@@ -68,13 +67,12 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn short(params: &Value) -> Option<String> {
-        let raw = RawValue::from_string(params.to_string()).unwrap();
-        shorten(Some(&raw))
+        shorten(Raw::of(&params.to_string()))
     }
 
     fn params() -> Value {

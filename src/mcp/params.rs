@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::value::RawValue;
-
-use crate::jsonrpc::{OwnedId, members, text};
+use crate::json::Raw;
+use crate::jsonrpc::{OwnedId, members};
 
 /// Which part of a list of tools a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,7 +21,7 @@ pub struct Params<'a> {
     /// `name`: the tool or prompt.
     pub name: Option<Cow<'a, str>>,
     /// `arguments`, unread: an object.
-    pub arguments: Option<&'a RawValue>,
+    pub arguments: Option<Raw<'a>>,
     /// `uri`: the resource, if it is a string.
     pub uri: Option<Cow<'a, str>>,
     /// Whether there is a `cursor`. One always belongs to the server that issued it, the empty string included.
@@ -86,7 +85,7 @@ const META: [&str; 3] = [
 
 impl<'a> Params<'a> {
     /// Reads the parameters of a request; a member that is `null` counts as absent.
-    pub fn parse(params: Option<&'a RawValue>) -> Result<Self, InvalidParams> {
+    pub fn parse(params: Option<Raw<'a>>) -> Result<Self, InvalidParams> {
         let Some(params) = params else { return Ok(Params::default()) };
         let [name, arguments, cursor, version, state, responses, task_id, task, uri, meta] =
             of_object(Some(params), &MEMBERS)?;
@@ -98,7 +97,7 @@ impl<'a> Params<'a> {
         Ok(Params {
             name: string(name)?,
             arguments,
-            uri: uri.and_then(text),
+            uri: uri.and_then(Raw::text),
             has_cursor: cursor.is_some(),
             initialize_version: string(version)?,
             meta_version: string(meta_version)?,
@@ -109,14 +108,14 @@ impl<'a> Params<'a> {
     }
 
     /// Reads the parameters of `tools/call`, which must name the tool.
-    pub fn of_tool_call(params: Option<&'a RawValue>) -> Result<Self, InvalidParams> {
+    pub fn of_tool_call(params: Option<Raw<'a>>) -> Result<Self, InvalidParams> {
         let params = Params::parse(params)?;
         if params.name.is_some() { Ok(params) } else { Err(InvalidParams::NoName) }
     }
 }
 
 /// The request that a client takes back by this notification, if it does.
-pub fn cancelled(notification: &str, params: Option<&RawValue>) -> Option<OwnedId> {
+pub fn cancelled(notification: &str, params: Option<Raw<'_>>) -> Option<OwnedId> {
     if notification != "notifications/cancelled" {
         return None;
     }
@@ -126,16 +125,16 @@ pub fn cancelled(notification: &str, params: Option<&RawValue>) -> Option<OwnedI
 
 /// The members of these names; none of what isn't there, and `null` counts as absent.
 fn of_object<'a, const N: usize>(
-    object: Option<&'a RawValue>,
+    object: Option<Raw<'a>>,
     names: &[&str; N],
-) -> Result<[Option<&'a RawValue>; N], InvalidParams> {
+) -> Result<[Option<Raw<'a>>; N], InvalidParams> {
     let mut found = [None; N];
     if let Some(object) = object {
         members(object.get(), names, &mut found).map_err(|_| InvalidParams::Shape)?;
     }
-    Ok(found.map(|member| member.filter(|raw| raw.get() != "null")))
+    Ok(found.map(|member| member.filter(|raw| !raw.is_null())))
 }
 
-fn string(raw: Option<&RawValue>) -> Result<Option<Cow<'_, str>>, InvalidParams> {
-    raw.map(|raw| text(raw).ok_or(InvalidParams::Shape)).transpose()
+fn string(raw: Option<Raw<'_>>) -> Result<Option<Cow<'_, str>>, InvalidParams> {
+    raw.map(|raw| raw.text().ok_or(InvalidParams::Shape)).transpose()
 }

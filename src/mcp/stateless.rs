@@ -120,8 +120,7 @@ mod tests {
     }
 
     fn of(mirror: Option<&Mirror>, method: &str, params: &str) -> Option<Fault> {
-        let raw: &serde_json::value::RawValue = serde_json::from_str(params).unwrap();
-        fault(mirror, method, Params::parse(Some(raw)).ok().as_ref())
+        fault(mirror, method, Params::parse(crate::json::Raw::of(params)).ok().as_ref())
     }
 
     fn params(version: &str, name: &str) -> String {

@@ -1,10 +1,9 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use serde_json::value::RawValue;
-
 use super::*;
 use crate::failure::Replay;
+use crate::json::Raw;
 use crate::registry::Id;
 
 #[test]
@@ -30,14 +29,14 @@ fn a_pinned_request_is_never_replayable() {
 }
 
 fn call(params: &str) -> Result<Params<'_>, InvalidParams> {
-    Params::of_tool_call(Some(serde_json::from_str::<&RawValue>(params).unwrap()))
+    Params::of_tool_call(Some(Raw::of(params).unwrap()))
 }
 
 #[test]
 fn a_tool_call_keeps_its_arguments_as_they_stand() {
     let found = call(r#"{"arguments":{"x": 1.0, "x": 2},"name":"se\u0061rch"}"#).unwrap();
     assert_eq!(found.name.as_deref(), Some("search"));
-    assert_eq!(found.arguments.map(RawValue::get), Some(r#"{"x": 1.0, "x": 2}"#));
+    assert_eq!(found.arguments.map(Raw::get), Some(r#"{"x": 1.0, "x": 2}"#));
     assert!(!found.is_bound && !found.starts_task);
     assert!(call(r#"{"name":"a","arguments":null}"#).unwrap().arguments.is_none());
 }

@@ -1,7 +1,6 @@
 //! What a probe sends. It goes through the server's own cluster, where the attempt filter adds the credential.
 
-use serde_json::Value;
-
+use crate::json::{Value, quoted};
 use crate::mcp::ProtocolVersion;
 use crate::registry::{HttpProbe, ProbeRequest, Server};
 
@@ -45,7 +44,7 @@ pub fn request(server: &Server, request: &ProbeRequest) -> Message {
 /// The request that has `server` list its tools, from its beginning or from `cursor` on. `is_stateless`: in a version
 /// without a handshake.
 pub fn list(server: &Server, is_stateless: bool, cursor: Option<&str>) -> Message {
-    let cursor = cursor.map(|cursor| Value::from(cursor).to_string());
+    let cursor = cursor.map(quoted);
     match (is_stateless, cursor) {
         (true, Some(cursor)) => stateless(server, LIST, &[r#""cursor":"#, &cursor, ","].concat()),
         (true, None) => stateless(server, LIST, ""),

@@ -5,9 +5,11 @@
 //! comes out are types that cannot hold nonsense; what is wrong comes out as [`Problem`]s, all of them at once.
 
 mod allowed;
+pub mod identity;
 mod model;
 mod named;
 mod read;
+#[cfg(any(test, feature = "cli"))]
 pub mod slice;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,22 +6,14 @@
 
 use serde_json::{Map, Value, json};
 
+pub use super::identity::of as identity;
+pub use super::read::RENDERED;
 use super::{CredentialIndex, Registry, Server, ServerIndex};
 use crate::wire::show_duration;
-
-/// Tells registries apart: a number made from the text, the same for all slices of one.
-pub fn identity(wire: &Value) -> u64 {
-    // FNV-1a.
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    wire.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, step)
-}
 
 /// The sections that every attempt reads, besides what the listener says of clients' authorization
 /// and of their tools.
 const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
-
-/// What a server says for Envoy, and for the gate alone: which calls its pool has no room for.
-pub const RENDERED: [&str; 6] = ["endpoints", "balance", "http", "tls", "proxy", "pool"];
 
 /// What a tool says of outcomes, as it is called and as it was called before.
 const OUTCOMES: [&str; 2] = ["outcomes", "on"];

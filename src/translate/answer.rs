@@ -2,16 +2,13 @@
 
 use std::fmt;
 
-use serde::ser::{Error as _, Serialize, Serializer};
-use serde_json::value::RawValue;
-
 use super::events::{self, Run, is_stream};
-use super::place::json_string;
 use super::render::Unfilled;
 use super::request::CallerError;
 use super::scope::{Scope, plain_text};
 use super::template::Template;
 use super::{ErrorMapping, Mapping};
+use crate::json::{Raw, quoted as json_string};
 
 /// Longest error text that is passed on from an API, in characters.
 const MAX_ERROR_TEXT: usize = 4096;
@@ -51,12 +48,6 @@ impl ToolAnswer {
         // MCP 2026-07-28 requires resultType; before it, results may have members that a client does not know.
         result.push_str(&format!(",\"isError\":{is_error},\"resultType\":\"complete\"}}"));
         ToolAnswer { result, is_error }
-    }
-}
-
-impl Serialize for ToolAnswer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.result).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -126,10 +117,10 @@ pub fn answer(mapping: &Mapping, status: u16, body: &[u8]) -> Result<ToolAnswer,
 }
 
 fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
-    let document: Option<&RawValue> = if body.trim_ascii().is_empty() {
+    let document = if body.trim_ascii().is_empty() {
         None
     } else {
-        Some(parsed(body).ok_or_else(|| AnswerError::Unreadable("it is not JSON".to_owned()))?)
+        Some(Raw::of_bytes(body).ok_or_else(|| AnswerError::Unreadable("it is not JSON".to_owned()))?)
     };
     let scope = Scope::new(document, "");
     let mut texts = Vec::with_capacity(mapping.answer.content.len());
@@ -141,10 +132,6 @@ fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
     let structured = object(mapping.answer.structured.as_ref(), &scope, "structured")?;
     let meta = object(mapping.answer.meta.as_ref(), &scope, "meta")?;
     Ok(ToolAnswer::build(&texts, structured.as_deref(), meta.as_deref(), false))
-}
-
-fn parsed(body: &[u8]) -> Option<&RawValue> {
-    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<Option<String>, AnswerError> {
@@ -161,7 +148,7 @@ fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<
 }
 
 fn failure(mapping: &ErrorMapping, what: &str, status: u16, body: &[u8]) -> ToolAnswer {
-    let scope = Scope::new(parsed(body), "");
+    let scope = Scope::new(Raw::of_bytes(body), "");
     // An error answer in an unexpected shape is still one: its text stands in for the message.
     let message = field(&mapping.message, &scope).unwrap_or_else(|| shortened(String::from_utf8_lossy(body).trim()));
     let mut text = format!("{what} (HTTP {status}");

@@ -5,9 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::place::json_string;
+use crate::json::{Value, quoted as json_string};
 use crate::sse::Scanner;
 
 /// What a stream comes to.
@@ -39,7 +37,7 @@ pub(super) fn read(stream: &[u8]) -> Run<'_> {
                 let last = value(&event.data);
                 let Some(data) = std::str::from_utf8(&event.data).ok().filter(|_| !last.is_null()) else { break };
                 if text.is_empty() {
-                    let items = last.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                    let items = last.get("content").and_then(Value::as_array).unwrap_or_default();
                     for item in items.iter().filter(|item| item.get("type").and_then(Value::as_str) == Some("text")) {
                         add_text(&mut text, item);
                     }
@@ -54,7 +52,7 @@ pub(super) fn read(stream: &[u8]) -> Run<'_> {
 }
 
 fn value(data: &[u8]) -> Value {
-    std::str::from_utf8(data).ok().and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default()
+    Value::parse_bytes(data).unwrap_or_default()
 }
 
 fn add_text(text: &mut String, item: &Value) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::json::quoted;
+
 /// Longest value, in bytes as written, that one placeholder may put into a path, a query or a header. Envoy refuses
 /// requests with more than 60 KiB of headers, and such a refusal would look like the server's fault.
 const MAX_LEN: usize = 4096;
@@ -78,13 +80,8 @@ pub(super) fn percent_encode(text: &str, out: &mut String) {
 
 /// `text` as it stands between the quotation marks of a JSON string.
 pub(super) fn write_json_text(text: &str, out: &mut String) {
-    let quoted = json_string(text);
+    let quoted = quoted(text);
     out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default());
-}
-
-/// `text` as a JSON string.
-pub(super) fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

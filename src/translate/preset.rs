@@ -7,11 +7,10 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
-
 use super::Mapping;
 use super::read::read_templates;
 use super::with::With;
+use crate::json::Value;
 use crate::wire::Node;
 use crate::wire::Problems;
 
@@ -26,8 +25,7 @@ const PRESETS: [(&str, &str); 6] = [
 ];
 
 /// The same, as trees: a thousand tools may name one of them.
-static TREES: LazyLock<[Value; 6]> =
-    LazyLock::new(|| PRESETS.map(|(_, json)| serde_json::from_str(json).unwrap_or_default()));
+static TREES: LazyLock<[Value; 6]> = LazyLock::new(|| PRESETS.map(|(_, json)| Value::parse(json).unwrap_or_default()));
 
 /// The preset that `node` names.
 pub(super) fn find(node: &Node<'_>) -> Option<&'static Value> {

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use serde_json::value::RawValue;
-
 use super::Mapping;
 use super::place::Destination;
 use super::render::{Unfilled, write_text};
 use super::scope::Scope;
+use crate::json::Raw;
 
 /// A request of the direct path. The server's authority and credential are not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +57,14 @@ impl From<Unfilled> for CallerError {
 pub fn request(
     mapping: &Mapping,
     base: (&str, &str),
-    arguments: Option<&RawValue>,
+    arguments: Option<Raw<'_>>,
     call_uuid: [u8; 16],
 ) -> Result<RestRequest, CallerError> {
-    let json = arguments.map_or("null", RawValue::get);
+    let json = arguments.map_or("null", Raw::get);
     if !json.starts_with('{') && json != "null" {
         return Err(CallerError { argument: String::new(), rule: "must be an object" });
     }
-    let given = arguments.filter(|_| json != "null").or_else(|| serde_json::from_str("{}").ok());
+    let given = arguments.filter(|_| json != "null").or_else(|| Raw::of("{}"));
     let scope = Scope::new(given, &uuid_v4(call_uuid));
 
     let mut path_and_query = base.0.trim_end_matches('/').to_owned();

@@ -2,15 +2,13 @@
 //! its digits and an object the order of its keys.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
 
 use super::template::{Reference, Root, WhenAbsent};
+use crate::json::Raw;
 
 /// A JSON document and the call's UUID.
 pub(super) struct Scope<'a> {
-    document: Option<&'a RawValue>,
+    document: Option<Raw<'a>>,
     /// The document's first level is looked at by nearly every placeholder, so it is taken apart once.
     members: Members<'a>,
     uuid: String,
@@ -18,7 +16,7 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// The scope over `document`; `None` makes every placeholder of it absent.
-    pub(super) fn new(document: Option<&'a RawValue>, uuid: &str) -> Self {
+    pub(super) fn new(document: Option<Raw<'a>>, uuid: &str) -> Self {
         Scope { document, members: document.map_or(Members::None, Members::of), uuid: format!("\"{uuid}\"") }
     }
 
@@ -29,7 +27,7 @@ impl<'a> Scope<'a> {
     pub(super) fn value<'s>(&'s self, reference: &'s Reference) -> Result<Option<&'s str>, &'static str> {
         let found = match reference.root {
             Root::CallUuid => Some(self.uuid.as_str()),
-            Root::Document => self.find(&reference.path).map(RawValue::get),
+            Root::Document => self.find(&reference.path).map(Raw::get),
         };
         match (&reference.when_absent, found) {
             (WhenAbsent::Refuse, None) => Err("is required"),
@@ -41,7 +39,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn find(&self, path: &[Box<str>]) -> Option<&'a RawValue> {
+    fn find(&self, path: &[Box<str>]) -> Option<Raw<'a>> {
         let Some((first, rest)) = path.split_first() else { return self.document };
         rest.iter().try_fold(self.members.get(first)?, |value, key| Members::of(value).get(key))
     }
@@ -49,24 +47,21 @@ impl<'a> Scope<'a> {
 
 /// The first level of a JSON value.
 enum Members<'a> {
-    Object(BTreeMap<String, &'a RawValue>),
-    List(Vec<&'a RawValue>),
+    Object(Vec<(Cow<'a, str>, Raw<'a>)>),
+    List(Vec<Raw<'a>>),
     None,
 }
 
 impl<'a> Members<'a> {
-    fn of(value: &'a RawValue) -> Self {
-        let json = value.get();
-        match json.as_bytes().first() {
-            Some(b'{') => serde_json::from_str(json).map_or(Members::None, Members::Object),
-            Some(b'[') => serde_json::from_str(json).map_or(Members::None, Members::List),
-            _ => Members::None,
-        }
+    fn of(value: Raw<'a>) -> Self {
+        let list = || value.elements().map(Members::List);
+        value.entries().map(Members::Object).or_else(list).unwrap_or(Members::None)
     }
 
-    fn get(&self, key: &str) -> Option<&'a RawValue> {
+    fn get(&self, key: &str) -> Option<Raw<'a>> {
         match self {
-            Members::Object(members) => members.get(key).copied(),
+            // Of a name that stands there twice the last one counts.
+            Members::Object(members) => members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value),
             Members::List(elements) => elements.get(key.parse::<usize>().ok()?).copied(),
             Members::None => None,
         }
@@ -85,7 +80,7 @@ fn is_empty(json: &str) -> bool {
 /// The rule that is broken: null has no text, and a string may hold half a surrogate pair.
 pub(super) fn plain_text(json: &str) -> Result<Cow<'_, str>, &'static str> {
     match json.as_bytes().first() {
-        Some(b'"') => serde_json::from_str(json).map(Cow::Owned).map_err(|_| "must be valid Unicode"),
+        Some(b'"') => Raw::of(json).and_then(Raw::text).ok_or("must be valid Unicode"),
         Some(b'n') => Err("must not be null"),
         _ => Ok(Cow::Borrowed(json)),
     }

@@ -1,12 +1,10 @@
 //! The parser of templates, which notes every problem of their wire form.
 
-use serde_json::Value;
-use serde_json::value::RawValue;
-
-use super::place::{Destination, json_string};
+use super::place::Destination;
 use super::scope::{is_structure, plain_text};
 use super::template::{Piece, Reference, Root, Template, WhenAbsent};
 use super::with::{Constant, With};
+use crate::json::{Raw, Value, quoted as json_string};
 use crate::wire::Node;
 
 /// Which placeholders a template may have.
@@ -38,7 +36,7 @@ impl<'v> Syntax<'_, 'v> {
             Value::Object(map) if map.contains_key(Self::FIRST) => self.first(node),
             Value::Object(_) => all(node.table()?.entries().into_iter().map(|(key, value)| self.member(key, &value)))
                 .map(Template::Object),
-            literal => Some(Template::Literal(literal.to_string())),
+            literal => Some(Template::Literal(literal.to_json())),
         }
     }
 
@@ -64,7 +62,7 @@ impl<'v> Syntax<'_, 'v> {
         if parts.len() == 1 {
             match parts.pop()?? {
                 Part::Literal(text) => return Some(Template::Literal(json_string(&text))),
-                Part::Constant(value, _) => return Some(Template::Literal(value.to_string())),
+                Part::Constant(value, _) => return Some(Template::Literal(value.to_json())),
                 Part::Reference(reference) => return Some(Template::Value(reference)),
                 Part::Absent => return Some(Template::Absent),
             }
@@ -78,7 +76,7 @@ impl<'v> Syntax<'_, 'v> {
         match node.value() {
             Value::String(text) => pieces(node, self.parts(node, text), place),
             scalar @ (Value::Number(_) | Value::Bool(_)) => {
-                pieces(node, vec![Some(Part::Literal(scalar.to_string()))], place)
+                pieces(node, vec![Some(Part::Literal(scalar.to_json()))], place)
             }
             _ => {
                 node.refuse("must be a string, a number or true/false");
@@ -119,7 +117,7 @@ impl<'v> Syntax<'_, 'v> {
 
     fn placeholder(self, node: &Node<'v>, text: &str) -> Option<Part<'v>> {
         let (path, when_absent) = if let Some((path, default)) = text.split_once('|') {
-            let is_json = serde_json::from_str::<&RawValue>(default).is_ok();
+            let is_json = Raw::of(default).is_some();
             let json = if is_json { default.trim().to_owned() } else { json_string(default) };
             (path, WhenAbsent::Default(json))
         } else if let Some(path) = text.strip_suffix("??") {
@@ -162,7 +160,7 @@ impl<'v> Syntax<'_, 'v> {
         match (self.with.get(key, when_absent == WhenAbsent::Refuse), when_absent) {
             (Constant::Given(found), _) => Some(Part::Constant(found.value().clone(), found)),
             (Constant::Absent, WhenAbsent::Default(json)) => {
-                Some(Part::Constant(serde_json::from_str(&json).unwrap_or_default(), *node))
+                Some(Part::Constant(Value::parse(&json).unwrap_or_default(), *node))
             }
             (Constant::Absent, _) => Some(Part::Absent),
             (Constant::Noted, _) => None,
@@ -179,7 +177,7 @@ fn pieces(node: &Node<'_>, parts: Vec<Option<Part<'_>>>, place: Destination) -> 
         Part::Constant(value, blame) => constant(&blame, &value, place),
         Part::Reference(reference) => {
             if let WhenAbsent::Default(json) = &reference.when_absent {
-                constant(node, &serde_json::from_str(json).unwrap_or_default(), place)?;
+                constant(node, &Value::parse(json).unwrap_or_default(), place)?;
             }
             Some(Piece::Reference(reference))
         }
@@ -188,7 +186,7 @@ fn pieces(node: &Node<'_>, parts: Vec<Option<Part<'_>>>, place: Destination) -> 
 }
 
 fn constant(blame: &Node<'_>, value: &Value, place: Destination) -> Option<Piece> {
-    let json = value.to_string();
+    let json = value.to_json();
     if is_structure(&json) && !place.takes_structures() {
         blame.refuse("must be a string, a number or true/false");
         return None;

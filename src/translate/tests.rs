@@ -1,9 +1,9 @@
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{CallerError, Mapping, RestRequest, request};
+use crate::json::Raw;
 use crate::wire::Node;
 use crate::wire::{Problem, Problems};
 
@@ -14,7 +14,8 @@ pub(super) const UUID: [u8; 16] = [0xff; 16];
 /// Reads a mapping and everything that is wrong with it.
 pub(super) fn read(wire: &Value) -> (Option<Mapping>, Vec<Problem>) {
     let problems = Problems::default();
-    let table = Node::root(wire, &problems).table().unwrap();
+    let wire = wire.into();
+    let table = Node::root(&wire, &problems).table().unwrap();
     let mapping = Mapping::read(&table);
     table.done();
     (mapping, problems.into_vec())
@@ -26,15 +27,15 @@ pub(super) fn mapping(wire: &Value) -> Mapping {
     mapping.unwrap()
 }
 
-pub(super) fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
+pub(super) fn raw(json: &str) -> Raw<'_> {
+    Raw::of(json).unwrap()
 }
 
 /// The request that a mapping with this part and these arguments makes.
 pub(super) fn call(part: (&str, Value), arguments: &str) -> Result<RestRequest, CallerError> {
     let mut wire = json!({"method": "POST", "path": "/p"});
     wire[part.0] = part.1;
-    request(&mapping(&wire), ("/", ""), Some(&raw(arguments)), UUID)
+    request(&mapping(&wire), ("/", ""), Some(raw(arguments)), UUID)
 }
 
 pub(super) fn body(template: Value, arguments: &str) -> Result<Option<String>, CallerError> {

@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::wire::{Node, Table};
 
 /// The constants, and which of them the templates asked for.
@@ -51,7 +49,7 @@ impl<'v> With<'v> {
             State::Given(table) => table.optional_named(key),
         };
         match found {
-            Some(node) if *node.value() != Value::Null => Constant::Given(node),
+            Some(node) if !node.value().is_null() => Constant::Given(node),
             Some(node) if first => {
                 node.refuse("must not be null");
                 Constant::Noted

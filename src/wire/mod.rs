@@ -11,7 +11,7 @@ mod token_like;
 mod units;
 
 pub use id::Id;
-pub use order::sort_short;
+pub use order::{sort, sort_short};
 #[cfg(feature = "cli")]
 pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};

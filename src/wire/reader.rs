@@ -6,14 +6,13 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use super::id::Id;
 use super::order::sort_short;
 use super::problem::{Problem, Problems, Violation, WITH_HINTS};
 use super::suggest::{is_near, nearest, suggest};
 use super::token_like::looks_like_a_token;
 use super::units::{parse_bytes, parse_duration, show_duration};
+use crate::json::{Map, Value};
 
 /// Bounds of every timeout.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -77,7 +76,7 @@ impl<'v> Node<'v> {
 
     fn note(&self, rule: String, hint: Option<String>) {
         let path = Some(self.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "registry".to_owned());
-        let scalar = !self.value.is_object() && !self.value.is_array();
+        let scalar = !matches!(self.value, Value::Object(_) | Value::Array(_));
         let token = self.value.as_str().filter(|text| looks_like_a_token(text));
         let value = if scalar && (self.veiled || token.is_some()) { VEIL.to_owned() } else { shown(self.value) };
         // Also where it says how to write the value otherwise.
@@ -94,7 +93,7 @@ impl<'v> Node<'v> {
         let is_noted = || self.problems.has(&self.path());
         match self.value {
             Value::Object(map) => {
-                for (key, value) in map {
+                for (key, value) in map.iter() {
                     let node = Node { value, ..*self };
                     if looks_like_a_token(key) && !is_noted() {
                         node.veiled().refuse("is under a key that looks like a token");
@@ -199,7 +198,12 @@ impl<'v> Node<'v> {
         match self.value.as_f64() {
             Some(n) if (min..=max).contains(&n) => Some(n),
             _ => {
-                self.refuse_number(format!("must be a number from {} to {}", plain(min), plain(max)));
+                // The bounds as text would bring the printing of floating-point numbers into the module, 20 KiB.
+                self.refuse_number(if WITH_HINTS {
+                    format!("must be a number from {min} to {max}")
+                } else {
+                    "must be a number within its bounds".to_owned()
+                });
                 None
             }
         }
@@ -303,7 +307,7 @@ impl<'v> Node<'v> {
 /// A mapping of the wire form. Keys that nobody asked for are noted as unknown by [`Table::done`].
 pub struct Table<'v> {
     node: Node<'v>,
-    map: &'v Map<String, Value>,
+    map: &'v Map,
     read: RefCell<Vec<Cow<'static, str>>>,
     unlisted: RefCell<Vec<&'static str>>,
 }
@@ -381,7 +385,7 @@ impl<'v> Table<'v> {
 
     /// Every key with its value, for mappings whose keys are names of the operator's own.
     pub fn entries(&self) -> Vec<(&'v str, Node<'v>)> {
-        self.map.iter().map(|(key, value)| (key.as_str(), Node { value, ..self.node })).collect()
+        self.map.iter().map(|(key, value)| (key, Node { value, ..self.node })).collect()
     }
 
     /// Notes every key that was never asked for. Nobody knows what such a key holds, so text is not shown.
@@ -389,10 +393,10 @@ impl<'v> Table<'v> {
         let (known, unlisted) = (self.read.borrow(), self.unlisted.borrow());
         #[cfg(feature = "cli")]
         self.node.problems.may_have(&self.node.path(), &known);
-        for (key, value) in self.map {
-            if !known.iter().any(|known| known == key) && !unlisted.iter().any(|unlisted| unlisted == key) {
+        for (key, value) in self.map.iter() {
+            if !known.iter().any(|known| *known == key) && !unlisted.contains(&key) {
                 let node = Node { value, ..self.node };
-                let node = if value.is_string() { node.veiled() } else { node };
+                let node = if value.as_str().is_some() { node.veiled() } else { node };
                 node.refuse_with("is not a known key", suggest(key, known.iter().map(Cow::as_ref)));
             }
         }
@@ -442,12 +446,6 @@ fn name(key: &str) -> &str {
     if looks_like_a_token(key) { VEIL } else { key }
 }
 
-/// A number as people write it. By way of JSON, as that is in the module already.
-fn plain(number: f64) -> String {
-    let text = Value::from(number).to_string();
-    text.strip_suffix(".0").unwrap_or(&text).to_owned()
-}
-
 /// What is shown of a veiled scalar.
 pub const VEIL: &str = "(not shown)";
 
@@ -455,13 +453,12 @@ pub const VEIL: &str = "(not shown)";
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::Object(map) => {
-            // Whether a mapping keeps the order in which it was written depends on features of serde_json.
-            let mut keys: Vec<_> = map.keys().map(|key| name(key)).collect();
+            let mut keys: Vec<_> = map.keys().map(name).collect();
             sort_short(&mut keys, |key| *key);
             format!("{{{}}}", keys.join(", "))
         }
         Value::Array(values) => format!("[{} elements]", values.len()),
-        scalar => scalar.to_string(),
+        scalar => scalar.to_json(),
     };
     match text.char_indices().nth(60) {
         Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
@@ -471,11 +468,14 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    macro_rules! json {
+        ($($json:tt)+) => { Value::from(&serde_json::json!($($json)+)) };
+    }
 
     #[test]
     fn a_duration_without_a_unit_is_refused_with_a_hint() {

@@ -1,9 +1,8 @@
 //! Lists of tools on their way to a client: without what it may not call (`listener.allowed_tools`). What stays is what the
 //! server has sent, byte for byte.
 
-use serde_json::value::RawValue;
-
-use crate::jsonrpc::{RequestId, members, text};
+use crate::json::Raw;
+use crate::jsonrpc::{RequestId, Unreadable, members};
 use crate::registry::AllowedTools;
 
 /// The answer to request `id` without the tools that are not allowed; `None` if there is nothing to take out. A list that two
@@ -13,7 +12,7 @@ pub(super) fn filtered(answer: &str, id: RequestId<'_>, allowed: &AllowedTools) 
         return Some([r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":{"tools":[]}}"#].concat().into_bytes());
     };
     let tools = tools?;
-    let items: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
+    let items = Raw::of(tools).and_then(Raw::elements).unwrap_or_default();
     let kept: Vec<&str> = items.iter().map(|item| item.get()).filter(|item| is_allowed(item, allowed)).collect();
     if kept.len() == items.len() && !items.is_empty() {
         return None;
@@ -25,13 +24,13 @@ pub(super) fn filtered(answer: &str, id: RequestId<'_>, allowed: &AllowedTools) 
 }
 
 /// The list that an answer brings, as it stands there; `None` if it brings none.
-fn tools_of(answer: &str) -> serde_json::Result<Option<&str>> {
+fn tools_of(answer: &str) -> Result<Option<&str>, Unreadable> {
     let mut result = [None];
     members(answer, &["result"], &mut result)?;
     let [Some(result)] = result else { return Ok(None) };
     let mut tools = [None];
     members(result.get(), &["tools"], &mut tools)?;
-    Ok(tools.first().copied().flatten().map(RawValue::get))
+    Ok(tools.first().copied().flatten().map(Raw::get))
 }
 
 fn is_allowed(tool: &str, allowed: &AllowedTools) -> bool {
@@ -39,7 +38,7 @@ fn is_allowed(tool: &str, allowed: &AllowedTools) -> bool {
     if members(tool, &["name"], &mut name).is_err() {
         return false;
     }
-    name.first().copied().flatten().and_then(text).is_some_and(|name| allowed.allows(&name))
+    name.first().copied().flatten().and_then(Raw::text).is_some_and(|name| allowed.allows(&name))
 }
 
 #[cfg(test)]

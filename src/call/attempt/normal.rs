@@ -3,26 +3,12 @@
 //! Snowflake documents results of searches without the `content` that MCP demands of a tool, which the SDK for Python
 //! refuses, and ends a stream with `data: [DONE]`, which is no JSON and which the SDK for TypeScript reports as an error.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use crate::jsonrpc::{Answer, RequestId, from_object};
+use crate::json::quoted;
+use crate::jsonrpc::{Answer, RequestId, members_once};
 use crate::sse::Scanner;
 
 /// What a stream says after its last message.
 const DONE: &[u8] = b"[DONE]";
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    result: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow, rename = "structuredContent")]
-    structured: Option<&'a RawValue>,
-}
 
 /// The answer to request `id` with what its result lacks: `content`, the result as text, and `structuredContent`, the result
 /// itself. What it has stays. `None` if it is no result, or has `content`. Reads the answer anew: the judge knows whether
@@ -30,12 +16,13 @@ struct Members<'a> {
 pub(super) fn completed(answer: &str, id: RequestId<'_>, of_event: bool) -> Option<Vec<u8>> {
     let read = if of_event { Answer::of_event(answer, Some(id)) } else { Answer::of_body(answer, Some(id)) };
     let Answer::Result { content: None, .. } = read else { return None };
-    let result = from_object::<Message<'_>>(answer).ok()?.result.get();
-    let members: Members<'_> = from_object(result).ok()?;
-    let text = serde_json::to_string(result).ok()?;
+    let [result] = members_once(answer, ["result"])?;
+    let result = result?.get();
+    let [structured] = members_once(result, ["structuredContent"])?;
+    let text = quoted(result);
     let head = result.strip_suffix('}')?.trim_end();
     let comma = if head.ends_with('{') { "" } else { "," };
-    let structured = if members.structured.is_some() { ["", ""] } else { [r#","structuredContent":"#, result] };
+    let structured = if structured.is_some() { ["", ""] } else { [r#","structuredContent":"#, result] };
     let content =
         [comma, r#""content":[{"type":"text","text":"#, &text, "}]", structured[0], structured[1], "}}"].concat();
     Some([r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":"#, head, &content].concat().into_bytes())

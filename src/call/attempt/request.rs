@@ -58,5 +58,5 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
 
 /// The JSON-RPC response that carries `answer`.
 pub(super) fn response(scene: &Scene<'_>, answer: &ToolAnswer) -> Vec<u8> {
-    scene.call.request_id().map(|id| jsonrpc::result(id, answer)).unwrap_or_default()
+    scene.call.request_id().map(|id| jsonrpc::result(id, answer.result())).unwrap_or_default()
 }

@@ -3,12 +3,11 @@
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::value::RawValue;
-
 use super::{Description, Transport};
 use crate::budget::Budget;
 use crate::call::Call;
 use crate::call::attempt::{Attempt, Flow, NoAnswer, Reaction, ResponseHead, Scene, Settled, is_event_stream};
+use crate::json::Raw;
 use crate::jsonrpc::{OwnedId, RequestId};
 use crate::registry::{Registry, ServerIndex};
 use crate::sse::{Event, Scanner};
@@ -142,12 +141,7 @@ fn wall_ms() -> u64 {
 
 /// The id of the call that a body would answer: its own, as nobody says which call it was.
 fn id_of(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Message<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-    }
-    let own = serde_json::from_slice::<Message<'_>>(body).ok().and_then(|message| message.id);
-    let own = own.map(RawValue::get).filter(|id| RequestId::from_json(id).is_some());
+    let own = Raw::of_bytes(body).and_then(|message| message.member("id"));
+    let own = own.map(Raw::get).filter(|id| RequestId::from_json(id).is_some());
     own.unwrap_or("1").to_owned()
 }

@@ -1,9 +1,8 @@
 //! The keys that the command line reads itself, and of which nothing is left in what it hands on: `include`, `vars`,
 //! `environments`.
 
-use serde_json::Value;
-
 use super::names::{is_called_like_a_secret, is_name};
+use crate::json::Value;
 use crate::registry::{Id, Problem};
 use crate::wire::{Node, Problems, Table};
 
@@ -21,12 +20,13 @@ pub(super) struct Own {
 }
 
 /// Reads the keys in a file.
-pub(super) fn read(file: &Value, included: bool) -> Own {
+pub(super) fn read(file: &serde_json::Value, included: bool) -> Own {
+    let file = &Value::from(file);
     let problems = Problems::default();
     let root = Node::root(file, &problems);
     let mut includes = Vec::new();
     // What is no mapping the reader refuses, unless it is laid under one that hides it.
-    if (file.is_object() || included)
+    if (file.as_object().is_some() || included)
         && let Some(table) = root.table()
     {
         if let Some(node) = table.optional("include") {
@@ -48,7 +48,7 @@ pub(super) fn read(file: &Value, included: bool) -> Own {
 }
 
 /// What is wrong with these keys of a registry.
-pub(in crate::cli) fn problems(registry: &Value) -> Vec<Problem> {
+pub(in crate::cli) fn problems(registry: &serde_json::Value) -> Vec<Problem> {
     read(registry, false).problems
 }
 
@@ -84,7 +84,7 @@ fn read_vars(node: &Node) {
                 "is called like a secret: a registry never holds one",
                 "name the place that it comes from in a slot of a credential, such as env or sds_file",
             );
-        } else if !(node.value().is_string() || node.value().is_number() || node.value().is_boolean()) {
+        } else if !matches!(node.value(), Value::String(_) | Value::Number(_) | Value::Bool(_)) {
             node.refuse("must be a text, a number, true or false");
         }
     }
@@ -114,7 +114,7 @@ fn read_environments(node: &Node) {
 /// The version of the file that includes it would hide it.
 fn refuse_other_versions(table: &Table) {
     if let Some(node) = table.optional("version")
-        && *node.value() != 1
+        && node.value().as_u64() != Some(1)
     {
         node.refuse_with("must be 1", "this release reads no other version");
     }

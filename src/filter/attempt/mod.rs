@@ -17,7 +17,6 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
-use serde_json::Value;
 
 pub use drill::Drill;
 use flown::Flown;
@@ -27,6 +26,7 @@ use super::vm::{self, Vm};
 use crate::call::attempt::{self, NoAnswer, ResponseHead};
 use crate::call::passage::is_kept_from_clients;
 use crate::credential::{Secret, Selection};
+use crate::json::Value;
 use crate::mcp::SessionId;
 use crate::probe::FirstAnswer;
 use crate::registry::{Id, ServerIndex, ServerKind};
@@ -56,11 +56,11 @@ pub struct Part {
 impl Part {
     /// The part that `wire` is.
     pub fn new(wire: &Value) -> Self {
-        Part { text: wire.to_string().into(), read: OnceCell::new() }
+        Part { text: wire.to_json().into(), read: OnceCell::new() }
     }
 
     fn vm(&self, identity: u64) -> Option<Rc<Vm>> {
-        let read = || Vm::of(&serde_json::from_str(&self.text).ok()?, Some(identity), &self.text).ok();
+        let read = || Vm::of(&Value::parse(&self.text).ok()?, Some(identity), &self.text).ok();
         self.read.get_or_init(read).clone()
     }
 }

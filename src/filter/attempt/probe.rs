@@ -2,7 +2,6 @@
 //! handed on without the token: tools are named in the log and in the shared data as the server names them.
 
 use proxy_wasm::types::Action;
-use serde_json::Value;
 
 use super::super::clock;
 use super::super::host::{self, Body, Headers};
@@ -13,6 +12,7 @@ use super::{Attempt, Phase};
 use crate::call::attempt::is_left_by_envoy;
 use crate::call::flight::Grounded;
 use crate::failure::{Class, is_encoded};
+use crate::json::Value;
 use crate::probe::note_begun;
 use crate::wiring::header;
 
@@ -128,10 +128,9 @@ impl Attempt {
     /// What the server has said without the token that it was sent, also where JSON writes that in another way.
     fn without_token(&mut self, mut said: Vec<u8>) -> Vec<u8> {
         if said.contains(&b'\\')
-            && let Ok(text) = std::str::from_utf8(&said)
-            && let Ok(plain) = serde_json::from_str::<Value>(text)
+            && let Ok(plain) = Value::parse_bytes(&said)
         {
-            said = plain.to_string().into_bytes();
+            said = plain.to_json().into_bytes();
         }
         self.is_quoted |= self.sent.as_ref().is_some_and(|sent| sent.hide_in(&mut said));
         said

@@ -141,8 +141,8 @@ impl Registry {
     }
 
     /// The tools that the gate lists itself, as MCP `Tool` objects: those that it can answer calls of without MCP.
-    pub fn offered_tools(&self) -> impl Iterator<Item = &Listing> {
-        self.tools.iter().filter(|tool| tool.rest.is_some() && tool.is_allowed).map(|tool| &tool.listing)
+    pub fn offered_tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().filter(|tool| tool.rest.is_some() && tool.is_allowed).map(|tool| tool.listing.as_json())
     }
 
     /// All MCP servers in order of preference.

@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use serde::ser::{Error as _, Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
-
 use super::{Routing, ServerIndex};
 use crate::failure::Overrides;
 use crate::registry::named::HasName;
@@ -67,20 +63,14 @@ pub struct Tool {
 pub struct Listing(Box<str>);
 
 impl Listing {
-    /// The listing that says this.
-    pub fn of(tool: &Value) -> Self {
-        Listing(tool.to_string().into())
+    /// The listing that this JSON object is.
+    pub fn of(tool: String) -> Self {
+        Listing(tool.into())
     }
 
     /// Its text.
     pub fn as_json(&self) -> &str {
         &self.0
-    }
-}
-
-impl Serialize for Listing {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

@@ -24,9 +24,8 @@ mod url;
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::breaker::Policy;
+use crate::json::Value;
 use crate::registry::{
     Audit, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener,
     Registry, RoutingSettings, Server, SlotSource, Source, Tool,
@@ -35,6 +34,8 @@ use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
 use names::Names;
 use routing::{Candidates, WireSettings};
+#[cfg(any(test, feature = "cli"))]
+pub use servers::RENDERED;
 use servers::WireServer;
 use tools::{Linked, WireTool, all_mcp};
 
@@ -54,7 +55,7 @@ impl Registry {
     // The readers of sections stay functions of their own: V8 needs many megabytes to compile a very large one, and Envoy
     // keeps that memory.
     #[inline(never)]
-    pub fn from_wire(value: &Value) -> Result<Registry, Vec<Problem>> {
+    pub fn from_json(value: &Value) -> Result<Registry, Vec<Problem>> {
         let problems = Problems::default();
         let root = Node::root(value, &problems);
         let registry = read(&root);
@@ -64,13 +65,22 @@ impl Registry {
             _ => Err(problems.into_vec()),
         }
     }
+
+    /// The same of a tree of the command line's.
+    ///
+    /// # Errors
+    /// As [`Registry::from_json`].
+    #[cfg(any(test, feature = "cli"))]
+    pub fn from_wire(value: &serde_json::Value) -> Result<Registry, Vec<Problem>> {
+        Registry::from_json(&Value::from(value))
+    }
 }
 
 /// The mappings of this registry and the keys that each may have, as the reader itself asks for them.
 #[cfg(feature = "cli")]
-pub fn mappings(value: &Value) -> Vec<crate::wire::Mapping> {
+pub fn mappings(value: &serde_json::Value) -> Vec<crate::wire::Mapping> {
     let problems = Problems::default();
-    read(&Node::root(value, &problems));
+    read(&Node::root(&Value::from(value), &problems));
     problems.into_mappings()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::registry::Pool;
 use crate::wire::{Node, Table, or};

@@ -13,8 +13,6 @@ use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
 #[cfg(feature = "cli")]
 use crate::registry::Upstream;
-#[cfg(not(feature = "cli"))]
-use crate::registry::slice::RENDERED;
 use crate::registry::{Abilities, CredentialIndex, FailureSettings, Price, Probe, Server, Tier, Url};
 use crate::wire::{Id, Node, Table, or, query};
 
@@ -24,6 +22,9 @@ const RESERVED: [&str; 7] = ["admin", "attempt", "direct", "direct-only", "gate"
 
 const SHORTEST_CONNECT: Duration = Duration::from_millis(10);
 const LONGEST_CONNECT: Duration = Duration::from_secs(60);
+
+/// What a server says for Envoy, and for the gate alone: which calls its pool has no room for.
+pub const RENDERED: [&str; 6] = ["endpoints", "balance", "http", "tls", "proxy", "pool"];
 
 /// A server as it was read, the name of its credential still text. `None` = a problem about it has been noted.
 pub(super) struct WireServer<'v> {

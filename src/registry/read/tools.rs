@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-
 use super::failure::{Owner, read_outcomes};
 use super::headers::check_name;
 use super::names::Names;
 use super::routing::{Candidates, WireSettings};
 use super::servers::WireServer;
 use crate::failure::{Overrides, ServerKind};
+use crate::json::{Object, Value};
 use crate::registry::Listing;
 use crate::registry::{Credential, Direct, Idempotency, Replayable, ServerIndex, Tool};
 use crate::translate::Mapping;
@@ -284,42 +283,42 @@ fn read_name(node: &Node) -> Option<String> {
 
 /// The tool as the gate lists it: an MCP `Tool` object.
 fn read_listing(table: &Table, name: Option<&str>) -> Option<Listing> {
-    let text = |node: &Node| node.string().map(|text| Some(Value::from(text)));
-    let title = or(table.optional("title"), None, text);
-    let description = or(table.optional("description"), None, text);
-    let schema = or(table.optional("input_schema"), json!({"type": "object"}), read_schema);
+    let title = optional_text(table, "title");
+    let description = optional_text(table, "description");
+    let schema = or(table.optional("input_schema"), r#"{"type":"object"}"#.to_owned(), read_schema);
     let annotations = or(table.optional("annotations"), None, |node| read_annotations(node).map(Some));
-    let members = [
-        ("name", Some(Value::from(name?))),
-        ("title", title?),
-        ("description", description?),
-        ("inputSchema", Some(schema?)),
-        ("annotations", annotations?),
-    ];
-    let present = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    Some(Listing::of(&Value::Object(present.collect())))
+    let listing = Object::default().text("name", name?).text("title", title?).text("description", description?);
+    let listing = listing.json("inputSchema", &schema?);
+    Some(Listing::of(match annotations? {
+        Some(annotations) => listing.json("annotations", &annotations).done(),
+        None => listing.done(),
+    }))
 }
 
-fn read_schema(node: &Node) -> Option<Value> {
+fn optional_text<'v>(table: &Table<'v>, key: &'static str) -> Option<Option<&'v str>> {
+    or(table.optional(key), None, |node| node.string().map(Some))
+}
+
+fn read_schema(node: &Node) -> Option<String> {
     let object = node.value().get("type").and_then(Value::as_str) == Some("object");
     if !object {
         node.refuse_with("must be a JSON Schema with type: object", "MCP arguments are always an object");
     }
-    object.then(|| node.value().clone())
+    object.then(|| node.value().to_json())
 }
 
 /// MCP's hints to the client, under MCP's names.
-fn read_annotations(node: &Node) -> Option<Value> {
+fn read_annotations(node: &Node) -> Option<String> {
     let table = node.table()?;
     let hints = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
     // Every hint is read before the first failure counts, so that all problems are noted.
     let read = hints.map(|hint| (hint, or(table.optional(hint), None, |node| node.boolean().map(Some))));
     table.done();
-    let mut annotations = Map::new();
+    let mut annotations = Object::default();
     for (hint, value) in read {
-        if let Some(value) = value? {
-            annotations.insert(hint.to_owned(), value.into());
+        if let Some(is_true) = value? {
+            annotations = annotations.json(hint, if is_true { "true" } else { "false" });
         }
     }
-    Some(annotations.into())
+    Some(annotations.done())
 }

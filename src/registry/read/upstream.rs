@@ -14,7 +14,7 @@ use crate::wire::{Node, Table, or};
 const MAX_ENDPOINTS: usize = 64;
 const MAX_NAMES: usize = 16;
 
-/// Reads the keys of a server that [`crate::registry::slice::RENDERED`] names.
+/// Reads the keys of a server that [`super::servers::RENDERED`] names.
 pub(super) fn read(
     table: &Table,
     kind: Option<ServerKind>,

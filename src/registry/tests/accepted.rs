@@ -45,7 +45,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(registry.discovery, Discovery { enabled: true, every: Duration::from_secs(300) });
     assert!(tool.is_allowed && !registry.listener.allowed_tools.restricts());
     assert_eq!((tool.mcp.as_slice(), &tool.rest, tool.timeout), ([ServerIndex(0)].as_slice(), &None, None));
-    assert_eq!(tool.listing, Listing::of(&json!({"name": "t", "inputSchema": {"type": "object"}})));
+    assert_eq!(tool.listing, Listing::of(r#"{"name":"t","inputSchema":{"type":"object"}}"#.to_owned()));
 }
 
 #[test]

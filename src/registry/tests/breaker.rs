@@ -10,7 +10,7 @@ use crate::wire::{Node, Problem, Problems};
 
 fn read(value: Value) -> Result<Policy, Vec<Problem>> {
     let problems = Problems::default();
-    let policy = Policy::read(&Node::root(&value, &problems), &Policy::default());
+    let policy = Policy::read(&Node::root(&(&value).into(), &problems), &Policy::default());
     let found = problems.into_vec();
     assert_eq!(policy.is_none(), found.iter().any(|p| p.rule != "is not a known key"), "{found:?}");
     policy.filter(|_| found.is_empty()).ok_or(found)
@@ -93,7 +93,7 @@ fn all_problems_are_noted_at_once() {
 fn what_a_server_does_not_say_is_as_for_all_of_them() {
     let common = Policy { consecutive: None, slow: Some(Slow { after_ms: 10, rate: 0.2 }), ..Policy::default() };
     let problems = Problems::default();
-    let read = |value: Value| Policy::read(&Node::root(&value, &problems), &common);
+    let read = |value: Value| Policy::read(&Node::root(&(&value).into(), &problems), &common);
     assert_eq!(read(json!({})), Some(common));
     let slower = Policy { slow: Some(Slow { after_ms: 20, rate: 0.2 }), ..common };
     assert_eq!(read(json!({"slow": "20ms"})), Some(slower));

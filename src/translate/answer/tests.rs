@@ -132,7 +132,7 @@ fn structured_content_is_an_object_or_the_answer_is_unreadable() {
 #[test]
 fn the_id_comes_back_byte_for_byte() {
     for id in ["1", "1.0", "12345678901234567890123", "\"1\"", "\"\\u0041\"", "-0"] {
-        let bytes = jsonrpc::result(RequestId::from_json(id).unwrap(), &ToolAnswer::failure("x"));
+        let bytes = jsonrpc::result(RequestId::from_json(id).unwrap(), ToolAnswer::failure("x").result());
         let whole = String::from_utf8(bytes).unwrap();
         assert!(whole.starts_with(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{")), "{whole}");
     }

@@ -1,6 +1,6 @@
 //! Requests and results as in Snowflake's OpenAPI files and in recorded traffic of its managed MCP server.
 
-use serde_json::json;
+use serde_json::{Value, json};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -17,7 +17,7 @@ fn search() -> Mapping {
 }
 
 fn sent(mapping: &Mapping, arguments: Value) -> (RestRequest, Value) {
-    let made = request(mapping, ("/", ""), Some(&raw(&arguments.to_string())), UUID).unwrap();
+    let made = request(mapping, ("/", ""), Some(raw(&arguments.to_string())), UUID).unwrap();
     let body = serde_json::from_slice(made.body.as_deref().unwrap()).unwrap();
     (made, body)
 }

@@ -9,7 +9,7 @@ use super::*;
 fn the_base_path_of_the_server_comes_first_without_doubling_the_slash() {
     let wire = json!({"method": "GET", "path": "/items/${arguments.id}"});
     for (base, whole) in [("/", "/items/7"), ("", "/items/7"), ("/v2", "/v2/items/7"), ("/v2/", "/v2/items/7")] {
-        let made = request(&mapping(&wire), (base, ""), Some(&raw(r#"{"id": 7}"#)), UUID).unwrap();
+        let made = request(&mapping(&wire), (base, ""), Some(raw(r#"{"id": 7}"#)), UUID).unwrap();
         assert_eq!(made.path_and_query, whole);
         assert_eq!(made.method, "GET");
         assert_eq!(made.body, None);
@@ -24,7 +24,7 @@ fn the_query_of_the_servers_url_comes_first_and_no_argument_changes_it() {
         ("/v2/", r#"{"b": "?"}"#, "/v2/items?tenant=x&b=%3F"),
         ("/", "{}", "/items?tenant=x"),
     ] {
-        let made = request(&mapping(&wire), (base, "tenant=x"), Some(&raw(arguments)), UUID).unwrap();
+        let made = request(&mapping(&wire), (base, "tenant=x"), Some(raw(arguments)), UUID).unwrap();
         assert_eq!(made.path_and_query, whole);
     }
 }
@@ -42,7 +42,7 @@ fn the_call_uuid_is_a_version_4_uuid_and_the_same_for_every_attempt() {
 fn a_call_without_arguments_has_an_empty_object_of_them() {
     let mapping = mapping(&json!({"method": "POST", "path": "/p", "body": "${arguments}"}));
     let null = raw("null");
-    for arguments in [None, Some(&*null)] {
+    for arguments in [None, Some(null)] {
         assert_eq!(request(&mapping, ("/", ""), arguments, UUID).unwrap().body.as_deref(), Some(b"{}".as_slice()));
     }
 }

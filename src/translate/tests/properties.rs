@@ -59,7 +59,7 @@ proptest! {
     #[test]
     fn a_path_parameter_adds_neither_a_segment_nor_a_query(text in hostile()) {
         let wire = json!({"method": "GET", "path": "/a/x${arguments.v}:run/${arguments.v}/z"});
-        if let Ok(made) = request(&mapping(&wire), ("/base", ""), Some(&raw(&json!({"v": text}).to_string())), UUID) {
+        if let Ok(made) = request(&mapping(&wire), ("/base", ""), Some(raw(&json!({"v": text}).to_string())), UUID) {
             let segments: Vec<&str> = made.path_and_query.split('/').collect();
             prop_assert_eq!(segments.len(), 6);
             prop_assert!(!segments.iter().any(|s| matches!(*s, "." | "..")));
@@ -87,7 +87,7 @@ proptest! {
         let wire = json!({"method": "POST", "path": "/${arguments.a}", "query": {"q": "${arguments.b?}"},
             "headers": {"x-h": "${arguments.a.b|x}"},
             "body": ["${arguments}", "${arguments.a.0?}", "t ${arguments.b?}", {"$first": ["${arguments.a.b?}", 1]}]});
-        if let Ok(made) = request(&mapping(&wire), ("/", ""), Some(&raw(&arguments.to_string())), UUID) {
+        if let Ok(made) = request(&mapping(&wire), ("/", ""), Some(raw(&arguments.to_string())), UUID) {
             prop_assert!(serde_json::from_slice::<Value>(&made.body.unwrap()).is_ok());
         }
     }
@@ -99,7 +99,7 @@ proptest! {
         let whole = value.to_string();
         for bytes in [whole.as_bytes(), &whole.as_bytes()[..cut.min(whole.len())]] {
             if let Ok(answer) = answer(&mapping(&wire), status, bytes) {
-                prop_assert!(serde_json::to_vec(&answer).is_ok());
+                prop_assert!(serde_json::from_str::<Value>(answer.result()).is_ok());
             }
         }
     }
