@@ -95,6 +95,8 @@ pub enum Entry {
         ends_here: Vec<String>,
         /// The reason why a drill that it orders is not carried out.
         drill_ignored: Option<&'static str>,
+        /// Whether it names a server to be asked first, from where it may not.
+        name_ignored: bool,
     },
 }
 
@@ -165,12 +167,14 @@ fn enter(
         Ok(ordered) => ordered,
         Err(malformed) => return Entry::Refused(ErrorCode::DrillMalformed, malformed.to_string()),
     };
-    let prefer = match preferred(headers, registry, source) {
-        Some(None) => {
+    let (prefer, name_ignored) = match named(headers, registry, source) {
+        Named::No => (None, false),
+        Named::Ignored => (None, true),
+        Named::Unknown => {
             let why = "x-dualpath-server must name one server of the registry";
             return Entry::Refused(ErrorCode::ServerUnknown, why.to_owned());
         }
-        prefer => prefer.flatten(),
+        Named::Server(server) => (Some(server), false),
     };
     let (session, session_id) = session(headers, registry);
     let known = Client { method, started_ms: now_ms, session, session_id, query, drill, prefer, ..Client::default() };
@@ -196,6 +200,7 @@ fn enter(
         route_as: route_as(target),
         ends_here,
         drill_ignored,
+        name_ignored,
     }
 }
 
@@ -279,18 +284,28 @@ fn ordered_drill(
     Ok((orders, None))
 }
 
-/// The server that the request names, if it may name one: `None` inside if there is no such server, or several are named. As
-/// with a drill, who may not is not told so.
-fn preferred(
-    headers: RequestHeaders<'_>,
-    registry: &Registry,
-    source: &dyn Fn() -> Vec<u8>,
-) -> Option<Option<ServerIndex>> {
-    let permission = registry.routing.by_header.as_ref()?;
-    headers.get(header::SERVER)?;
-    let name = || std::str::from_utf8(only(headers, header::SERVER)?).ok();
-    let server = || registry.server_by_id(name()?).map(|(at, _)| at);
-    drill::is_allowed(&permission.sources, &source()).then(server)
+/// What comes of the name of a server in a request.
+enum Named {
+    /// There is none, or it means nothing under this registry.
+    No,
+    /// It comes from where none may. As with a drill, that is not told to who has sent it.
+    Ignored,
+    /// There is no such server, or several are named.
+    Unknown,
+    /// This one is to be asked first.
+    Server(ServerIndex),
+}
+
+fn named(headers: RequestHeaders<'_>, registry: &Registry, source: &dyn Fn() -> Vec<u8>) -> Named {
+    let Some(permission) = &registry.routing.by_header else { return Named::No };
+    if headers.get(header::SERVER).is_none() {
+        return Named::No;
+    }
+    if !drill::is_allowed(&permission.sources, &source()) {
+        return Named::Ignored;
+    }
+    let name = only(headers, header::SERVER).and_then(|name| std::str::from_utf8(name).ok());
+    name.and_then(|name| registry.server_by_id(name)).map_or(Named::Unknown, |(at, _)| Named::Server(at))
 }
 
 /// Whose session the client is in. A server that has left the registry can't be asked any more and an API has no sessions,

@@ -86,7 +86,7 @@ pub const LABELS: [&str; 15] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 35] = [
+pub static FAMILIES: [&Family; 36] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -99,6 +99,7 @@ pub static FAMILIES: [&Family; 35] = [
     &ATTEMPTS,
     &DRILLS,
     &DRILL_IGNORED,
+    &NAME_IGNORED,
     &PROBES,
     &TOOLS_LISTED,
     &TOOL_DRIFT,
@@ -264,6 +265,17 @@ pub static DRILL_IGNORED: Family = Family {
     labels: &[REASON],
     meaning: words("orders for a drill from a `source` that may not give any, or with the drill `off`"),
     bound: words("2"),
+};
+
+/// Requests that name a server and may not.
+pub static NAME_IGNORED: Family = Family {
+    name: "dualpath_name_ignored_total",
+    kind: Kind::Counter,
+    labels: &[],
+    meaning: words(
+        "requests that name a server by `x-dualpath-server` from where `routing.override` does not let them",
+    ),
+    bound: words("1"),
 };
 
 /// The prober's probes.

@@ -89,6 +89,8 @@ pub enum Metric {
     Drills(Name, Class),
     /// [`family::DRILL_IGNORED`]: reason.
     DrillIgnored(&'static str),
+    /// [`family::NAME_IGNORED`].
+    NameIgnored,
     /// [`family::PROBES`]: server, outcome.
     Probes(Name, Class),
     /// [`family::TOOLS_LISTED`]: server.
@@ -157,6 +159,7 @@ impl Metric {
             Metric::Attempts(..) => &family::ATTEMPTS,
             Metric::Drills(..) => &family::DRILLS,
             Metric::DrillIgnored(_) => &family::DRILL_IGNORED,
+            Metric::NameIgnored => &family::NAME_IGNORED,
             Metric::Probes(..) => &family::PROBES,
             Metric::ToolsListed(_) => &family::TOOLS_LISTED,
             Metric::ToolDrift(..) => &family::TOOL_DRIFT,
@@ -189,7 +192,9 @@ impl Metric {
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback | Metric::Held | Metric::ToolsRefused | Metric::RuntimeIgnored => ["", "", "", ""],
+            Metric::Fallback | Metric::Held | Metric::ToolsRefused | Metric::RuntimeIgnored | Metric::NameIgnored => {
+                ["", "", "", ""]
+            }
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name)
             | Metric::ServerTime(name)

@@ -21,6 +21,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Attempts(name, Class::NotSent),
         Metric::Drills(name, Class::Lost),
         Metric::DrillIgnored("off"),
+        Metric::NameIgnored,
         Metric::Probes(name, Class::Success),
         Metric::ToolsListed(name),
         Metric::ToolDrift(name, "missing"),

@@ -126,13 +126,14 @@ fn a_request_names_the_server_that_is_asked_first_and_no_server_sees_that() {
 
 #[test]
 fn a_name_from_elsewhere_is_taken_off_and_ignored_and_so_is_any_while_it_is_off() {
-    for world in [|| naming("127.0.0.0/8"), World::new] {
+    for (world, counted) in [(|| naming("127.0.0.0/8")) as fn() -> World, World::new].into_iter().zip([5, 0]) {
         let world = world();
         for named in [["mcp-b"].as_slice(), &["nobody"], &["mcp-b", "api"], &["\u{e9}"], &[""]] {
             let played = call(&world, named, healthy());
             assert_eq!(played.servers(), ["mcp-a"], "{named:?}");
             assert_eq!(played.attempts[0].headers.get(SERVER), None);
         }
+        assert_eq!(world.metric("dualpath_name_ignored_total"), counted);
     }
 }
 

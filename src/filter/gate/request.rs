@@ -43,11 +43,14 @@ impl Gate {
             Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", CallStatus::Refused),
             Entry::Preflight(asked) => return self.allow(asked.as_deref()),
             Entry::Refused(code, why) => return self.refuse(code, &why, None),
-            Entry::Admitted { client, declared_length, route_as, ends_here, drill_ignored } => {
+            Entry::Admitted { client, declared_length, route_as, ends_here, drill_ignored, name_ignored } => {
                 route_as.iter().for_each(|path| Headers::Request.set(":path", path));
                 ends_here.iter().for_each(|name| Headers::Request.remove(name));
                 if let Some(reason) = drill_ignored {
                     self.vm.metrics.count(Metric::DrillIgnored(reason));
+                }
+                if name_ignored {
+                    self.vm.metrics.count(Metric::NameIgnored);
                 }
                 (client, declared_length)
             }
