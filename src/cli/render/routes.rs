@@ -30,8 +30,10 @@ fn common(name: String, condition: Map<String, Value>) -> Map<String, Value> {
     put("request_headers_to_remove", json!(header::REMOVED_BY_ROUTE));
     put("request_headers_to_add", header::SET_BY_ROUTE.iter().map(|(name, value)| set(name, value)).collect());
     put("response_headers_to_remove", json!(header::REMOVED_FROM_ANSWER));
-    // The gate is off for every other route.
-    let on = typed("envoy.config.route.v3.FilterConfig", json!({"config": {}}));
+    // The gate is off for every other route. Any configuration of a filter's own type switches it on; this filter reads none of a
+    // route, which Envoy takes only where it is optional. Nothing at all would do as well, but not for istiod.
+    let none = typed("envoy.extensions.filters.http.wasm.v3.Wasm", json!({}));
+    let on = typed("envoy.config.route.v3.FilterConfig", json!({"config": none, "is_optional": true}));
     put("typed_per_filter_config", json!({Placement::Gate.filter_name(): on}));
     route
 }
