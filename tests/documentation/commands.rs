@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::blocks::{Block, blocks, documents, fits, root};
 
 /// Blocks that no test runs, and why.
-const NOT_RUN: [(&str, &str); 11] = [
+const NOT_RUN: [(&str, &str); 15] = [
     ("ENVOY=$(make -s envoy)", "Envoy needs the built module; make test validates this very bootstrap"),
     (
         "docker build --tag example.com/dualpath:1 --file Dockerfile ../../build",
@@ -27,6 +27,16 @@ const NOT_RUN: [(&str, &str); 11] = [
     (
         "curl -s http://127.0.0.1:10000/mcp -H 'x-dualpath-server: snowflake-secondary' -H 'content-type: application/json' \\",
         "of a registry with this key; an end-to-end test sends such requests",
+    ),
+    ("metadata:", "a part of a Deployment; needs a cluster"),
+    (
+        "kubectl apply --server-side --namespace agents -f sidecar.yaml",
+        "needs a cluster; make targets has istiod serve these files to Envoy",
+    ),
+    ("apiVersion: gateway.networking.k8s.io/v1", "a part of the resources of Envoy Gateway; needs a cluster"),
+    (
+        "kubectl apply --server-side -f eg.yaml",
+        "needs a cluster; make targets has Envoy Gateway serve these files to Envoy",
     ),
     (
         "MCP_SNOWFLAKE_ENABLED=false envoy -c envoy.yaml",

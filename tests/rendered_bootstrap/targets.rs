@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TARGETS: [&str; 5] = ["envoy", "envoy-dynamic", "fragment", "kubernetes", "helm"];
+const TARGETS: [&str; 7] = ["envoy", "envoy-dynamic", "fragment", "kubernetes", "helm", "istio", "envoy-gateway"];
 
 const SMALLEST: &str = "version: 1\nservers: [{id: s, kind: mcp, url: 'https://mcp.example.com/mcp'}]\n";
 

@@ -70,6 +70,8 @@ pub struct Args {
     admin: Option<String>,
     #[command(flatten)]
     environment: Environment,
+    #[command(flatten)]
+    mesh: target::mesh::Options,
 }
 
 /// Runs the subcommand.
@@ -85,7 +87,7 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => return report(&error),
     };
     let output = args.output.as_deref().filter(|output| output.as_os_str() != "-");
-    let job = Job { registry: &registry, wire: &wire, source: &source(args), output };
+    let job = Job { registry: &registry, wire: &wire, source: &source(args), output, options: &args.mesh };
     let cannot = |why: &str| unusable(&format!("{}: cannot be rendered: {why}", shown::file(&args.registry)));
     let Rendered { output: rendered, notes } = match args.target.render(&job) {
         Ok(rendered) => rendered,
@@ -123,6 +125,7 @@ fn source(args: &Args) -> String {
     if let Some(name) = args.environment.name() {
         source.push_str(&format!(" --environment {name}"));
     }
+    source.push_str(&args.mesh.source());
     source
 }
 

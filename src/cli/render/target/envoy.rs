@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Job, Output, Rendered};
+use super::{Job, Output, Rendered, mesh};
 use crate::cli::render::heading::heading;
 use crate::cli::render::parts::{self, Parts};
 use crate::cli::render::{listener, metrics, to_yaml};
@@ -65,5 +65,5 @@ pub fn bootstrap(registry: &Registry, wire: &Value) -> Value {
 /// # Errors
 /// When the YAML writer refuses the tree.
 pub fn document(registry: &Registry, wire: &Value, source: &str) -> Result<String, serde_saphyr::ser::Error> {
-    written(&Job { registry, wire, source, output: None }, &[APPLY], &[BACK])
+    written(&Job { registry, wire, source, output: None, options: &mesh::Options::default() }, &[APPLY], &[BACK])
 }

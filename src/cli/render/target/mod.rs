@@ -4,9 +4,12 @@
 
 mod dynamic;
 pub(super) mod envoy;
+mod envoy_gateway;
 mod fragment;
 mod helm;
+mod istio;
 mod kubernetes;
+pub(super) mod mesh;
 mod release;
 
 use std::ffi::OsStr;
@@ -35,6 +38,10 @@ pub(super) enum Target {
     Kubernetes,
     /// A Helm chart of the same
     Helm,
+    /// Istio: an EnvoyFilter
+    Istio,
+    /// Envoy Gateway: an EnvoyPatchPolicy and an EnvoyProxy
+    EnvoyGateway,
 }
 
 /// What a target is rendered from.
@@ -45,6 +52,8 @@ pub(super) struct Job<'a> {
     pub wire: &'a Value,
     /// The arguments of `dualpath render` that render this again.
     pub source: &'a str,
+    /// Where it goes in a mesh.
+    pub options: &'a mesh::Options,
     /// Where it goes, if not to standard output.
     pub output: Option<&'a Path>,
 }
@@ -85,6 +94,8 @@ impl Target {
         match self {
             Target::Envoy | Target::EnvoyDynamic | Target::Fragment => release::ENVOY,
             Target::Kubernetes | Target::Helm => release::KUBERNETES,
+            Target::Istio => release::ISTIO,
+            Target::EnvoyGateway => release::ENVOY_GATEWAY,
         }
     }
 
@@ -99,6 +110,8 @@ impl Target {
             Target::Fragment => fragment::render(job),
             Target::Kubernetes => kubernetes::render(job),
             Target::Helm => helm::render(job),
+            Target::Istio => istio::render(job),
+            Target::EnvoyGateway => envoy_gateway::render(job),
         }
     }
 }

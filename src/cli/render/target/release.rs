@@ -19,6 +19,17 @@ pub(in crate::cli) const ENVOY: Needs =
 pub(super) const KUBERNETES: Needs =
     Needs { product: "Kubernetes", since: (1, 29), because: "sidecar containers are on by default from there" };
 
+/// Istio's proxies are the Envoy of its release.
+pub(super) const ISTIO: Needs =
+    Needs { product: "Istio", since: (1, 32), because: "its proxies are the first that are Envoy 1.40" };
+
+/// What is rendered names an Envoy of its own.
+pub(super) const ENVOY_GATEWAY: Needs = Needs {
+    product: "Envoy Gateway",
+    since: (1, 9),
+    because: "it knows all that is patched in, for the Envoy 1.40 that EnvoyProxy names",
+};
+
 impl Needs {
     /// Why this release can't run the target; `None` if it can.
     pub fn refuse(&self, version: &str) -> Option<String> {
