@@ -39,6 +39,8 @@ pub struct Settings {
     pub log_format: Option<String>,
     /// How long what an update has replaced may take to drain; Envoy's ten minutes if there is none.
     pub drain_seconds: Option<u32>,
+    /// What is put on top of the bootstrap.
+    pub config_yaml: Option<String>,
     /// The ports of listener and admin interface, if both are free; others if there are none.
     pub ports: Option<(u16, u16)>,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             log_format: None,
             drain_seconds: None,
+            config_yaml: None,
             ports: None,
         }
     }
@@ -137,6 +140,7 @@ impl Envoy {
             .args(["--component-log-level", if settings.log_level == "trace" { "wasm:trace" } else { "wasm:debug" }])
             .args(settings.drain_seconds.iter().flat_map(|s| ["--drain-time-s".to_owned(), s.to_string()]))
             .args(settings.log_format.iter().flat_map(|format| ["--log-format", format]))
+            .args(settings.config_yaml.iter().flat_map(|over| ["--config-yaml", over]))
             .env_remove("MCP_SNOWFLAKE_ENABLED")
             .envs(settings.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
