@@ -51,7 +51,7 @@ struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  the registry is right
-  1  the registry has problems; all of them are printed to standard error
+  1  the registry, or what it is to be attached to, has problems; they are printed to standard error
   2  the command line is wrong, or a file cannot be read or written
 pat has its own: see dualpath pat --help";
 

@@ -194,6 +194,26 @@ fn what_has_no_name_is_chosen_by_its_number() {
     assert!(text_of(&parse("own.yaml", &text).unwrap(), 2).contains("dualpath.gate"));
 }
 
+/// A line is gone, is there twice, or stands further in: what of it can be attached to can be detached from, and changes once.
+#[test]
+fn a_bootstrap_that_is_slightly_wrong_is_refused_or_attached_to_like_any_other() {
+    let lines: Vec<&str> = OWN.lines().collect();
+    let mut refused = 0;
+    for (number, line) in lines.iter().enumerate() {
+        for instead in [String::new(), format!("{line}\n{line}\n"), format!(" {line}\n")] {
+            let of = |range: &[&str]| range.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let text = of(&lines[..number]) + &instead + &of(&lines[number + 1..]);
+            let Ok(once) = attach(REGISTRY, &text) else {
+                refused += 1;
+                continue;
+            };
+            assert_eq!(attach(REGISTRY, &once).as_deref(), Ok(&*once), "{text}");
+            assert_eq!(attached("own.yaml", &once, None, &Choice::default()).unwrap().0, text);
+        }
+    }
+    assert!((20..100).contains(&refused), "{refused} of {}", 3 * lines.len());
+}
+
 fn text_of(tree: &Value, listener: usize) -> String {
     at(tree, &format!("/static_resources/listeners/{listener}")).to_string()
 }
