@@ -12,6 +12,7 @@ pub mod demo;
 pub mod envoy;
 mod gzip;
 pub mod http;
+pub mod image;
 pub mod pools;
 pub mod registry;
 pub mod scratch;

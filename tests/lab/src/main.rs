@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use dualpath_lab::bench;
 use dualpath_lab::chaos;
 use dualpath_lab::demo;
+use dualpath_lab::image;
 use dualpath_lab::pools;
 use dualpath_lab::soak;
 use dualpath_lab::stage::Stage;
@@ -83,6 +84,16 @@ enum Command {
         /// How long, each pool
         #[arg(long, default_value_t = 20)]
         seconds: u64,
+    },
+    /// Writes an OCI image as one file, for `make dist`
+    Image {
+        #[command(flatten)]
+        about: image::About,
+        /// Where it goes: an OCI image layout as tar
+        #[arg(long)]
+        output: PathBuf,
+        #[command(subcommand)]
+        kind: image::Kind,
     },
     /// The server behind the benchmark's proxies
     #[command(hide = true)]
@@ -207,6 +218,7 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                 _ = told_to_stop() => Err("interrupted".into()),
             }
         }
+        Command::Image { about, output, kind } => Ok(image::write(&kind, &about, &output)?),
         Command::BenchUpstream => Ok(bench::run_upstream().await?),
         Command::Stub { kind, name, port, json, sessions, journal, max_seconds } => {
             let config = match kind {
