@@ -111,6 +111,13 @@ test-core-wasm: toolchain ## the core's unit tests as wasm under Node.js
 reproducible: toolchain ## build the filter twice and compare
 	@tests/make/reproducible
 
+.PHONY: dist dist-twice
+dist: toolchain ## a release's files, in build/dist: module, tool, images, sums (long; Debian)
+	@tests/make/dist
+
+dist-twice: toolchain ## make dist twice, compare, and run what was made (longer)
+	@tests/make/dist-twice
+
 .PHONY: clean
 clean: ## remove what was built and installed
 	rm -rf build target
