@@ -48,6 +48,7 @@ const NOT_RUN: [(&str, &str); 15] = [
         "# yaml-language-server: $schema=registry.schema.json",
         "a comment; an editor's language server reads it in make test",
     ),
+    ("sha256sum --check --ignore-missing SHA256SUMS", "needs a release and its signature"),
 ];
 
 /// A folder as a reader has it: the example, the built tool, an SDS file to look at.
@@ -162,8 +163,11 @@ fn every_block_is_of_a_kind_that_a_test_knows() {
     for block in documents().iter().flat_map(blocks) {
         let Block { place, language, info, .. } = &block;
         let known = match (language.as_str(), block.option("run")) {
-            ("sh", None | Some("make" | "sidecar" | "no")) | ("yaml", None | Some("no")) => true,
-            ("text", None) => info.is_empty() || ["picture", "sidecar", "demo", "measured"].contains(&info.as_str()),
+            ("sh", None | Some("make" | "sidecar" | "runbook" | "func-e" | "no")) | ("yaml", None | Some("no")) => true,
+            ("text", None) => {
+                info.is_empty()
+                    || ["picture", "sidecar", "runbook", "func-e", "demo", "measured"].contains(&info.as_str())
+            }
             ("json", None) => true,
             _ => false,
         };

@@ -164,6 +164,9 @@ pub struct Control {
     /// The bearer tokens accepted from now on; an empty list accepts anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Vec<String>>,
+    /// The tools that it doesn't have from now on, of those that stubs know (MCP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Vec<String>>,
     /// Forget every session, as a restarted server does.
     #[serde(default)]
     pub forget_sessions: bool,

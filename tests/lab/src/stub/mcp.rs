@@ -48,7 +48,7 @@ pub(super) fn answer(
     let answer = match method {
         "initialize" => initialize(shared, received, id, message),
         "ping" => Answer::json(200, result_text(id, &json!({}))),
-        "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools(&shared.config.lacks) }))),
+        "tools/list" => Answer::json(200, result_text(id, &json!({ "tools": tools(&shared.lacks()) }))),
         "tools/call" => call(shared, id, message, behaviour),
         _ => error(200, id, -32601, "Method not found"),
     };
@@ -119,7 +119,7 @@ fn initialize(shared: &Shared, received: &Received, id: &str, message: &Message<
 fn call(shared: &Shared, id: &str, message: &Message<'_>, behaviour: &Behaviour) -> Answer {
     let tool = message.params.get("name").and_then(Value::as_str).unwrap_or_default();
     let found = tool_result(&shared.config.name, &message.params);
-    let Some(mut result) = found.filter(|_| !shared.config.lacks.iter().any(|lacking| lacking == tool)) else {
+    let Some(mut result) = found.filter(|_| !shared.lacks().iter().any(|lacking| lacking == tool)) else {
         return error(200, id, -32602, "Unknown tool");
     };
     match behaviour {

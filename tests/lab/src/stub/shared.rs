@@ -26,6 +26,7 @@ pub(super) struct State {
     /// The share of requests that meet it, in percent.
     percent: u8,
     tokens: Vec<String>,
+    lacks: Vec<String>,
     /// The sessions that it knows, with the names of the clients that have opened them.
     pub(super) sessions: HashMap<String, String>,
     /// The number of the session that is issued next, so that no id is issued twice.
@@ -41,6 +42,7 @@ impl Shared {
             times: None,
             percent: 100,
             tokens: config.tokens.clone(),
+            lacks: config.lacks.clone(),
             sessions: HashMap::new(),
             next_session: config.first_session,
             pending: HashSet::new(),
@@ -58,6 +60,9 @@ impl Shared {
         }
         if let Some(tokens) = order.tokens {
             state.tokens = tokens;
+        }
+        if let Some(lacks) = order.lacks {
+            state.lacks = lacks;
         }
         if order.forget_sessions {
             state.sessions.clear();
@@ -78,6 +83,11 @@ impl Shared {
                 state.behaviour.clone()
             }
         }
+    }
+
+    /// The tools that it doesn't have.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        self.state.lock().unwrap().lacks.clone()
     }
 
     /// Whether the request carries a token this stub accepts.

@@ -8,10 +8,7 @@ use dualpath_lab::stage::Stage;
 
 use crate::world::module;
 
-#[path = "../../../documentation/blocks.rs"]
-mod blocks;
-
-use blocks::{Block, blocks as blocks_of, documents, fits};
+use crate::blocks::{Block, blocks as blocks_of, documents, fits};
 
 const LAB: &str = env!("CARGO_BIN_EXE_dualpath-lab");
 

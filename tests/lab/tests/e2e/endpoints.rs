@@ -185,7 +185,7 @@ async fn a_forward_proxy_resolves_the_name_and_a_refusal_of_it_sends_the_call_on
 /// What the recording rules read is what Envoy has, for each server; and this one has so many connections in use.
 async fn rules_find(world: &World, server: &str, in_use: f64) {
     let registry = Registry::from_wire(world.registry.tree()).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let rules = groups(&registry)["groups"][0]["rules"].to_string().replace('\\', "");
+    let rules = groups(&registry, "runbooks.md")["groups"][0]["rules"].to_string().replace('\\', "");
     let metrics = world.envoy.metrics().await.expect("metrics");
     let mut stats = 0;
     for part in rules.split("envoy_cluster_upstream_").skip(1) {

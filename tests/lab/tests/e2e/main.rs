@@ -3,6 +3,9 @@
 //! Every test has its own stubs and its own Envoy. `make e2e TEST=name` runs one, with what it needs built before:
 //! Envoy is found through `ENVOY`, `build/tools` or the `PATH`, the module through `DUALPATH_WASM` or in `build`.
 
+#[path = "../../../documentation/blocks.rs"]
+mod blocks;
+
 mod attach;
 mod authorization;
 mod breaker;
@@ -30,6 +33,7 @@ mod outages;
 mod probes;
 mod rotation;
 mod routing;
+mod runbooks;
 mod runtime;
 mod secret_servers;
 mod sessions;
