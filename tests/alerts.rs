@@ -14,19 +14,30 @@ const MINUTES: [usize; 3] = [90, 95, 420];
 
 /// What fires while it is so. Nothing does before and after.
 const FIRED: [(&str, &[&str]); 13] = [
-    ("all-paths-down", &[]),
-    ("budget-empty", &[]),
-    ("drift", &[]),
-    ("kill-switch", &[]),
-    ("kill-switch-task", &[]),
-    ("memory", &[]),
-    ("server-flaps", &[]),
-    ("server-slow", &[]),
-    ("token-ended", &[]),
-    ("token-ends-soon", &[]),
-    ("token-last-day", &[]),
-    ("token-refused", &[]),
-    ("trap", &[]),
+    (
+        "all-paths-down",
+        &[
+            "DualpathBreakerOpen",
+            "DualpathDirectPathFails",
+            "DualpathErrorBudgetFast",
+            "DualpathErrorBudgetSlow",
+            "DualpathNoPath",
+        ],
+    ),
+    ("budget-empty", &["DualpathBudgetEmpty", "DualpathErrorBudgetFast", "DualpathErrorBudgetSlow"]),
+    ("drift", &["DualpathDrift"]),
+    ("kill-switch", &["DualpathFallbackShare", "DualpathSwitchedOff"]),
+    ("kill-switch-task", &["DualpathSwitchedOff"]),
+    // What finds no room is refused, which clients feel.
+    ("memory", &["DualpathErrorBudgetFast", "DualpathErrorBudgetSlow", "DualpathMemory"]),
+    ("server-flaps", &["DualpathFallbackShare", "DualpathFlapping"]),
+    ("server-slow", &["DualpathLatency"]),
+    ("token-ended", &["DualpathTokenEnded"]),
+    ("token-ends-soon", &["DualpathTokenEndsSoon"]),
+    ("token-last-day", &["DualpathTokenCritical"]),
+    ("token-refused", &["DualpathFallbackShare", "DualpathTokenCritical", "DualpathTokenNone", "DualpathTokenRefused"]),
+    // While the VM is loaded again, its worker refuses.
+    ("trap", &["DualpathErrorBudgetFast", "DualpathErrorBudgetSlow", "DualpathTrap"]),
 ];
 
 fn root() -> &'static Path {

@@ -206,8 +206,9 @@ async fn a_token_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_ends_soon() {
-    let soon = dated(PRIMARY_PAT, 3);
-    let now = Rehearsal::start("token-ends-soon", "A token ends soon", |options| token_file(options, &soon)).await;
+    let later = dated(PRIMARY_PAT, 80);
+    let now = Rehearsal::start("token-ends-soon", "A token ends soon", |options| token_file(options, &later)).await;
+    new_token(&now, &dated(PRIMARY_PAT, 3));
     now.it_is_so(|metrics| of_slot(metrics, "snowflake_pat_days_until_expiry") == 3.0).await;
     new_token(&now, &dated(PRIMARY_PAT, 80));
     now.it_is_over().await;
@@ -323,11 +324,16 @@ async fn a_server_is_slow() {
 async fn servers_drift_apart() {
     let now = Rehearsal::start("drift", "Servers drift apart", |options| {
         options.set("/discovery", json!({"every": "1s"}));
-        options.secondary = options.secondary.clone().sessions(Sessions::Offered).without(&["complete"]);
+        options.secondary = options.secondary.clone().sessions(Sessions::Offered);
     })
     .await;
+    let lacking = |tools: &[&str]| {
+        let lacks = tools.iter().map(|&tool| tool.to_owned()).collect();
+        now.world.secondary.control(Control { lacks: Some(lacks), ..Control::default() });
+    };
+    lacking(&["complete"]);
     now.it_is_so(|metrics| metrics.sum("dualpath_tool_drift", &[]) > 0.0).await;
-    now.world.secondary.control(Control { lacks: Some(Vec::new()), ..Control::default() });
+    lacking(&[]);
     now.it_is_over().await;
 }
 
