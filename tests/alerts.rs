@@ -46,9 +46,9 @@ fn root() -> &'static Path {
 
 /// promtool, as `tests/make/get` gets it.
 fn promtool() -> PathBuf {
-    let got = Command::new(root().join("tests/make/get")).arg("prometheus").output().expect("tests/make/get");
+    let got = Command::new(root().join("tests/make/get")).arg("promtool").output().expect("tests/make/get");
     assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
-    Path::new(String::from_utf8_lossy(&got.stdout).trim()).join("promtool")
+    PathBuf::from(String::from_utf8_lossy(&got.stdout).trim())
 }
 
 /// A folder with the rules of the recorded registry.
