@@ -36,10 +36,8 @@ pub struct Alert {
 impl Alert {
     /// The rule.
     pub(super) fn rule(self, runbooks: &str) -> Value {
-        let mut labels = json!({"severity": if self.wakes { "page" } else { "ticket" }});
-        if let Some((name, value)) = self.label {
-            labels[name] = json!(value);
-        }
+        let severity = ("severity", if self.wakes { "page" } else { "ticket" }.to_owned());
+        let labels: BTreeMap<&str, String> = [severity].into_iter().chain(self.label).collect();
         json!({
             "alert": self.name,
             "expr": self.expression,
