@@ -1,6 +1,7 @@
 //! Envoy's Prometheus text, for assertions.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// One reading of `/stats/prometheus`: every series as written, with its value.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,8 @@ impl Metrics {
 
     /// The sum over the series of metric `name` that carry all these labels; 0 when there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.series(name, labels).map(|(_, value)| value).sum()
+        // The sum of nothing would be -0.
+        self.series(name, labels).fold(0.0, |sum, (_, value)| sum + value)
     }
 
     /// The value of the only series of metric `name` with these labels; `None` when there is none, or several.
@@ -26,6 +28,16 @@ impl Metrics {
         let mut found = self.series(name, labels);
         let (_, value) = found.next()?;
         found.next().is_none().then_some(value)
+    }
+
+    /// The series as they are written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The value of the series that is written exactly so.
+    pub fn exactly(&self, series: &str) -> Option<f64> {
+        self.0.get(series).copied()
     }
 
     /// The series of metric `name` that carry all these labels, with their values.
@@ -38,8 +50,17 @@ impl Metrics {
             let (metric, rest) = series.split_once('{').unwrap_or((series, ""));
             metric == name && labels.iter().all(|(label, value)| has_label(rest, label, value))
         };
-        self.0.iter().filter(move |(series, _)| of_metric(series)).map(|(series, value)| (series.as_str(), *value))
+        let from = self.0.range::<str, _>((Bound::Included(name), Bound::Unbounded));
+        let near = from.take_while(move |(series, _)| series.starts_with(name));
+        near.filter(move |(series, _)| of_metric(series)).map(|(series, value)| (series.as_str(), *value))
     }
+}
+
+/// The value of a series' label.
+pub fn label_of<'s>(series: &'s str, label: &str) -> Option<&'s str> {
+    let (_, labels) = series.split_once('{')?;
+    let mut pairs = labels.trim_end_matches('}').split("\",").filter_map(|pair| pair.split_once("=\""));
+    pairs.find(|(name, _)| *name == label).map(|(_, value)| value.trim_end_matches('"'))
 }
 
 /// Whether `labels`, the text between the braces, has this label. Envoy writes `a="1",b="2"}`.
@@ -65,5 +86,10 @@ mod tests {
         assert_eq!(metrics.value("calls", &[("status", "ok")]), None, "two series");
         assert_eq!(metrics.sum("calls", &[("mode", "mc")]), 0.0);
         assert_eq!(metrics.value("up", &[]), Some(1.0));
+        let labels = "calls{mode=\"mcp\",status=\"ok\"}";
+        assert_eq!(
+            [label_of(labels, "status"), label_of(labels, "stat"), label_of("up", "mode")],
+            [Some("ok"), None, None]
+        );
     }
 }

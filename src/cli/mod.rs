@@ -2,6 +2,7 @@
 //!
 //! Each subcommand is a module with its `Args` and a `run` that answers the process's exit status.
 
+mod admin;
 pub mod attach;
 mod check;
 mod credentials;
@@ -17,6 +18,7 @@ mod pat;
 pub mod render;
 pub mod rules;
 mod shown;
+mod status;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -39,8 +41,8 @@ const UNUSABLE: u8 = 2;
 /// Keeps MCP tool calls answered inside an Envoy sidecar.
 ///
 /// A registry file says which MCP and REST servers there are, how to authenticate to them and which tools they answer.
-/// This tool checks a registry. envoy/registry.yaml in the source tree is a commented example, and `dualpath keys` lists
-/// every key.
+/// This tool checks a registry, writes the configuration that runs it, and looks at an Envoy that does.
+/// envoy/registry.yaml in the source tree is a commented example, and `dualpath keys` lists every key.
 #[derive(Debug, Parser)]
 #[command(name = "dualpath", version, after_help = EXIT_STATUS)]
 struct Cli {
@@ -52,7 +54,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  the registry is right
   1  the registry, or what it is to be attached to, has problems; they are printed to standard error
-  2  the command line is wrong, or a file cannot be read or written
+  2  the command line is wrong, a file cannot be read or written, or Envoy cannot be asked
 pat has its own: see dualpath pat --help";
 
 #[derive(Debug, Subcommand)]
@@ -66,6 +68,7 @@ enum Command {
     Render(render::Args),
     Rules(rules::Args),
     Pat(pat::Args),
+    Status(status::Args),
 }
 
 /// How a result is said.
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Pat(args) => pat::run(&args),
+        Command::Status(args) => status::run(&args),
     }
 }
 
@@ -147,6 +151,21 @@ fn print_exactly(text: &str) -> bool {
             false
         }
         _ => true,
+    }
+}
+
+/// Prints a part of what has no end. Whether to go on: somebody reads it.
+#[must_use]
+fn print_part(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(shown::lines(text).as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            if error.kind() != ErrorKind::BrokenPipe {
+                complain(&format!("<stdout>: cannot be written: {error}\n"));
+            }
+            false
+        }
     }
 }
 

@@ -152,6 +152,7 @@ impl Prober {
         let view = self.vm.with_breaker(index, |breaker, shared| breaker.peek(shared, now))?;
         let name = self.vm.names.server(index);
         self.vm.metrics.record(Metric::BreakerState(name), view.state as u64);
+        self.vm.metrics.record(Metric::ProbeIn(name), view.retry_after_ms);
         let server = self.vm.registry.server(index)?;
         let latency = Latency::read(&EnvoySharedData, server.id.as_str());
         if let Some(ms) = latency.steady_ms() {

@@ -86,11 +86,12 @@ pub const LABELS: [&str; 15] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 36] = [
+pub static FAMILIES: [&Family; 37] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
     &BREAKER_STATE,
+    &PROBE_IN,
     &HEALTH,
     &SERVER_TIME,
     &OVERRIDE,
@@ -184,6 +185,17 @@ pub static BREAKER_STATE: Family = Family {
     kind: Kind::Gauge,
     labels: &[SERVER],
     meaning: words("0 closed, 1 open, 2 half-open"),
+    bound: words("1 per server"),
+};
+
+/// How long an open breaker waits.
+pub static PROBE_IN: Family = Family {
+    name: "dualpath_breaker_probe_in_ms",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: words(
+        "ms until a probe may be sent to a server whose breaker is not closed, as the prober saw it last; else 0",
+    ),
     bound: words("1 per server"),
 };
 

@@ -73,6 +73,8 @@ pub enum Metric {
     Fallback,
     /// [`family::BREAKER_STATE`]: server.
     BreakerState(Name),
+    /// [`family::PROBE_IN`]: server.
+    ProbeIn(Name),
     /// [`family::HEALTH`]: server, tier.
     Health(Name, &'static str),
     /// [`family::SERVER_TIME`]: server.
@@ -151,6 +153,7 @@ impl Metric {
             Metric::Latency(..) => &family::LATENCY,
             Metric::Fallback => &family::FALLBACK,
             Metric::BreakerState(_) => &family::BREAKER_STATE,
+            Metric::ProbeIn(_) => &family::PROBE_IN,
             Metric::Health(..) => &family::HEALTH,
             Metric::ServerTime(_) => &family::SERVER_TIME,
             Metric::Override(..) => &family::OVERRIDE,
@@ -198,6 +201,7 @@ impl Metric {
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::BreakerState(name)
             | Metric::ServerTime(name)
+            | Metric::ProbeIn(name)
             | Metric::OpenPeriod(name)
             | Metric::SessionsOpened(name)
             | Metric::SessionsMoved(name)

@@ -13,6 +13,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Latency(AnsweredBy::Direct, name),
         Metric::Fallback,
         Metric::BreakerState(name),
+        Metric::ProbeIn(name),
         Metric::Health(name, "primary"),
         Metric::ServerTime(name),
         Metric::Override(name, "forced_open"),

@@ -20,4 +20,4 @@ pub use reader::VEIL;
 pub use reader::{Node, Table, or};
 pub use suggest::suggest;
 pub use token_like::looks_like_a_token;
-pub use units::show_duration;
+pub use units::{parse_duration, show_duration};

@@ -6,7 +6,8 @@ use super::bash;
 use super::install::installation;
 use super::sql::{Identifier, Token as SqlToken};
 use super::state::{CredentialStatus, PatStatus, SlotStatus, Token};
-use super::{admin, status_text};
+use super::status_text;
+use crate::cli::admin;
 use crate::credential::{Cause, date};
 use crate::registry::{Credential, Registry, Server, SlotSource};
 use crate::telemetry::of;
@@ -83,7 +84,7 @@ impl<'p> Plan<'p> {
             old,
             is_snowflake: is_snowflake(credential, users),
             asked: status.admin.as_deref(),
-            admin: admin::place(&registry.envoy),
+            admin: admin::metrics_of(&registry.envoy),
             now_s: status.now_s,
         })
     }

@@ -34,7 +34,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct View {
     /// Ask a running Envoy instead: the URL of its admin interface or of its metrics, unix:///PATH for a socket
-    #[arg(long, value_name = "URL", value_parser = admin::read_url)]
+    #[arg(long, value_name = "URL", value_parser = crate::cli::admin::read_url)]
     admin: Option<String>,
     /// Judge as if it were this date (2026-12-24) or time in UTC (2026-12-24T08:30:00Z), for instance before holidays
     #[arg(long, value_name = "TIME", value_parser = super::read_time, conflicts_with = "admin")]

@@ -21,7 +21,7 @@ pub(super) mod parts;
 mod pool;
 mod proxy;
 mod routes;
-mod runtime;
+pub(super) mod runtime;
 mod sessions;
 mod size;
 mod stats;
@@ -36,9 +36,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::admin::read_url;
 use super::load::{Loaded, load_one};
 use super::output::{self, Readers};
-use super::pat::admin::read_url;
 use super::{Environment, UNUSABLE, complain, print, print_exactly, printed, report, shown};
 pub use target::envoy::{bootstrap, document};
 use target::{Job, Output, Rendered, Target};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dualpath_lab::stage::Stage;
 
-use crate::world::module;
+use crate::world::{dualpath, module};
 
 use crate::blocks::{Block, blocks as blocks_of, documents, fits};
 
@@ -36,10 +36,10 @@ async fn commands_against_a_running_envoy_do_what_the_documents_say() {
             let script = block.text.replace(LISTENER, &listener).replace(ADMIN, &admin);
             // Counters show up to a second late.
             let deadline = Instant::now() + Duration::from_secs(10);
-            let mut output = bash(&script);
+            let mut output = bash(&script, stage.envoy.scratch().path());
             while !fits(&shown.text, &output) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(100));
-                output = bash(&script);
+                output = bash(&script, stage.envoy.scratch().path());
             }
             assert!(fits(&shown.text, &output), "{}: it prints\n{output}", shown.place);
         }
@@ -59,10 +59,15 @@ fn the_demo_tells_the_story_of_the_documents() {
     }
 }
 
-/// What a script writes, errors too, and how it ends if that is not well.
-fn bash(script: &str) -> String {
+/// What a script writes, errors too, and how it ends if that is not well. It finds the operator's tool, and the registry in its folder.
+fn bash(script: &str, folder: &Path) -> String {
     let script = format!("exec 2>&1\n{script}");
-    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().expect("bash");
+    let tool = dualpath();
+    let tool = tool.parent().unwrap_or(Path::new("")).display();
+    let path = format!("{tool}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", &script]).current_dir(folder).env("PATH", path);
+    let output = command.output().expect("bash");
     // Lines of HTTP headers end with a carriage return as well.
     let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     if output.status.success() { text } else { format!("{text}{}\n", output.status) }
