@@ -21,6 +21,7 @@ mod shown;
 mod status;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod warnings;
 
 use std::io::{ErrorKind, Write};
@@ -69,6 +70,7 @@ enum Command {
     Rules(rules::Args),
     Pat(pat::Args),
     Status(status::Args),
+    Validate(validate::Args),
 }
 
 /// How a result is said.
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Pat(args) => pat::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Validate(args) => validate::run(&args),
     }
 }
 

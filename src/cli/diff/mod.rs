@@ -76,6 +76,11 @@ pub fn run(args: &Args) -> ExitCode {
     }))
 }
 
+/// What changes, each in a line.
+pub(super) fn told(from: &Loaded, to: &Loaded) -> Vec<String> {
+    changes(from, to).into_iter().map(|change| format!("{}: {}", change.about, change.says)).collect()
+}
+
 fn changes(from: &Loaded, to: &Loaded) -> Vec<Change> {
     let mut changes = calls::changes(&from.registry, &to.registry);
     changes.extend(settings::changes(&from.registry, &from.wire, &to.wire));

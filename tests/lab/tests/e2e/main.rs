@@ -29,6 +29,7 @@ mod idempotency;
 mod kubernetes;
 mod memory;
 mod metrics;
+mod operator;
 mod outages;
 mod probes;
 mod rotation;
