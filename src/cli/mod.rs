@@ -21,6 +21,7 @@ mod shown;
 mod status;
 #[cfg(test)]
 mod tests;
+mod top;
 mod validate;
 mod warnings;
 
@@ -70,6 +71,7 @@ enum Command {
     Rules(rules::Args),
     Pat(pat::Args),
     Status(status::Args),
+    Top(top::Args),
     Validate(validate::Args),
 }
 
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Pat(args) => pat::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Validate(args) => validate::run(&args),
     }
 }

@@ -9,13 +9,16 @@ use crate::failure::Class;
 
 /// The story of one call, as the filter has written it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Story {
-    tool: Option<String>,
-    mode: String,
+pub(in crate::cli) struct Story {
+    /// The tool that was called, where the registry lists it.
+    pub tool: Option<String>,
+    /// Who gave the answer: `mcp`, `direct` or `gate`.
+    pub mode: String,
     attempts: usize,
     stopped: Option<String>,
     session: Option<String>,
-    request_id: Option<String>,
+    /// Envoy's id of the request.
+    pub request_id: Option<String>,
     hops: Vec<Hop>,
 }
 
@@ -40,8 +43,14 @@ impl Story {
         Ok(stories)
     }
 
+    /// Where the call went, in short: each server with why it was not asked or what came of it.
+    pub fn path(&self) -> String {
+        let hop = |hop: &Hop| format!("{} {}", hop.server, hop.class.as_ref().unwrap_or(&hop.reason));
+        self.hops.iter().map(hop).collect::<Vec<_>>().join(", ")
+    }
+
     /// Why the call went where it went, in one sentence.
-    fn why(&self) -> String {
+    pub fn why(&self) -> String {
         let Some((last, before)) = self.hops.split_last() else {
             return "no server of the registry may answer such a call".to_owned();
         };
@@ -97,7 +106,7 @@ impl Hop {
 }
 
 /// The story that a line has.
-fn find(line: Value) -> Option<Story> {
+pub(in crate::cli) fn find(line: Value) -> Option<Story> {
     if line.get("hops").is_some() {
         return serde_json::from_value(line).ok();
     }

@@ -4,7 +4,7 @@
 //! decision is made by the code that the filter runs. [`routing`] says who is asked at all, and in which order.
 
 mod finding;
-mod line;
+pub(super) mod line;
 mod lists;
 mod routing;
 mod seen;

@@ -1,0 +1,127 @@
+//! A call, as the access log tells of it: who called what, which way it went and why.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::cli::explain::line::{Story, find};
+
+/// Of so many calls it is remembered who called: the audit's line and the story's stand close together.
+const REMEMBERED: usize = 256;
+
+/// A call that did not simply go to its first server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When it began.
+    pub time: String,
+    /// Who called; `-` if the log does not say.
+    pub caller: String,
+    /// The tool; `-` for one that the registry does not list.
+    pub tool: String,
+    /// Who gave the answer: `mcp`, `direct` or `gate`.
+    pub mode: String,
+    /// HTTP status of the answer.
+    pub status: Option<u64>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// Where it went, in short.
+    pub path: String,
+    /// The same in a sentence.
+    pub why: String,
+}
+
+/// Reads the lines of a log.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Request ids of the audit's lines, each with who called.
+    callers: VecDeque<(String, String)>,
+}
+
+impl Lines {
+    /// The call that a line tells of; `None` if it tells of none that has a story.
+    pub fn read(&mut self, line: &str) -> Option<Entry> {
+        let line: Value = serde_json::from_str(line.trim()).ok()?;
+        let word = |name: &str| {
+            line.get(name).and_then(Value::as_str).filter(|it| !it.is_empty() && *it != "-").map(str::to_owned)
+        };
+        let number = |name: &str| line.get(name).and_then(Value::as_u64);
+        // An identity says more than an address.
+        let caller = word("caller_identity").or_else(|| word("caller"));
+        let (time, status, duration_ms) = (word("time"), number("status"), number("duration_ms"));
+        if line.get("audit").is_some() {
+            self.callers.extend(word("request_id").zip(caller));
+            let surplus = self.callers.len().saturating_sub(REMEMBERED);
+            self.callers.drain(..surplus);
+            return None;
+        }
+        let story: Story = find(line)?;
+        let known = self.callers.iter().rev().find(|(id, _)| Some(id) == story.request_id.as_ref());
+        let caller = known.map(|(_, caller)| caller.clone()).or(caller);
+        let none = || "-".to_owned();
+        Some(Entry {
+            time: time.unwrap_or_else(none),
+            caller: caller.unwrap_or_else(none),
+            path: story.path(),
+            why: story.why(),
+            tool: story.tool.unwrap_or_else(none),
+            mode: story.mode,
+            status,
+            duration_ms,
+        })
+    }
+}
+
+impl Entry {
+    /// In one line.
+    pub fn text(&self) -> String {
+        let Entry { time, caller, tool, mode, why, .. } = self;
+        let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+        let (status, took) = (number(self.status), number(self.duration_ms));
+        format!("{time}  {caller}  {tool}  {mode}  {status}  {took} ms  {why}\n")
+    }
+
+    /// As JSON, in one line.
+    pub fn json(&self) -> String {
+        let line = json!({
+            "time": self.time, "caller": self.caller, "tool": self.tool, "mode": self.mode, "status": self.status,
+            "duration_ms": self.duration_ms, "path": self.path, "why": self.why,
+        });
+        format!("{line}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub const DIRECT: &str = r#"{"failover":{"tool":"search","mode":"direct","attempts":2,"request_id":"r-1","hops":[{"server":"one","reason":"open"},{"server":"two","reason":"next","class":"overload"},{"server":"api","reason":"next","class":"success"}]},"time":"2026-11-28T09:12:44.301Z","caller":"10.0.0.7","status":200,"duration_ms":48}"#;
+
+    #[test]
+    fn a_line_says_who_called_what_and_which_way_it_went_and_why() {
+        let entry = Lines::default().read(DIRECT).unwrap();
+        assert_eq!(entry.path, "one open, two overload, api success");
+        assert_eq!(
+            entry.text(),
+            "2026-11-28T09:12:44.301Z  10.0.0.7  search  direct  200  48 ms  one was not asked (its breaker refused), two failed \
+             (overload: it asked for fewer calls); so api was asked\n"
+        );
+        let tree: Value = serde_json::from_str(&entry.json()).unwrap();
+        assert_eq!((&tree["caller"], &tree["duration_ms"]), (&json!("10.0.0.7"), &json!(48)));
+    }
+
+    #[test]
+    fn the_audit_names_who_called_where_both_logs_are_one() {
+        let mut lines = Lines::default();
+        let audit = r#"{"audit":"call","request_id":"r-1","caller":"10.0.0.7","caller_identity":"spiffe://prod/agent","status":200}"#;
+        assert_eq!(lines.read(audit), None);
+        assert_eq!(lines.read(DIRECT).unwrap().caller, "spiffe://prod/agent");
+        assert_eq!(lines.read(&DIRECT.replace("r-1", "r-2")).unwrap().caller, "10.0.0.7");
+    }
+
+    #[test]
+    fn a_line_that_tells_of_no_such_call_is_passed_over() {
+        for line in ["", "GET /mcp 200", "{}", "[1]", r#"{"audit":"call"}"#, r#"{"failover":"-","status":200}"#] {
+            assert_eq!(Lines::default().read(line), None, "{line}");
+        }
+    }
+}
