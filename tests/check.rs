@@ -2,6 +2,8 @@
 
 #[path = "check/environments.rs"]
 mod environments;
+#[path = "check/findings.rs"]
+mod findings;
 #[path = "check/migrate.rs"]
 mod migrate;
 #[path = "check/mistakes.rs"]
@@ -102,8 +104,8 @@ fn json_is_accepted() {
 #[test]
 fn problems_are_all_printed_and_counted_with_status_1() {
     let output = dualpath(&["check", "-"], "version: 2\nservers: [{id: s, kind: mcp, url: 'ftp://x'}]\n");
-    assert_run(&output, 1, "", "<stdin>:1:1: version: 2: must be 1\n");
-    let url = "<stdin>:2:30: servers[0] \"s\".url: \"ftp://x\": must be a URL that begins with https:// or http://\n";
+    assert_run(&output, 1, "", "<stdin>:1:1: version: 2: must be 1 [DP0113]\n");
+    let url = "<stdin>:2:30: servers[0] \"s\".url: \"ftp://x\": must be a URL that begins with https:// or http:// [DP0401]\n";
     assert_run(&output, 1, "", url);
     assert_run(&output, 1, "", "\n<stdin>: 2 problems\n");
 }
@@ -155,12 +157,15 @@ fn nothing_of_a_registry_steers_the_terminal() {
 #[test]
 fn a_file_without_a_registry_is_told_apart_from_a_wrong_one() {
     for (input, told) in [
-        (&b""[..], "<stdin>: the file is empty\n"),
-        (b"\xef\xbb\xbf \n", "<stdin>: the file is empty\n"),
-        (b"# nothing\n  # yet\n", "<stdin>: the file has only comments\n"),
-        (b"a: gr\xfcn\n", "<stdin>:1:6: byte 0xfc: this is not UTF-8\n    hint: save the file as UTF-8; "),
-        (&[b'#'; 17 << 20], "<stdin>: cannot be read: it is larger than 16 MiB\n"),
-        (b"\xff\xfev\0", "<stdin>:1:1: the file is UTF-16, by its first two bytes\n    hint: save the file as UTF-8\n"),
+        (&b""[..], "<stdin>: the file is empty [DP0102]\n"),
+        (b"\xef\xbb\xbf \n", "<stdin>: the file is empty [DP0102]\n"),
+        (b"# nothing\n  # yet\n", "<stdin>: the file has only comments [DP0102]\n"),
+        (b"a: gr\xfcn\n", "<stdin>:1:6: byte 0xfc: this is not UTF-8 [DP0102]\n    hint: save the file as UTF-8; "),
+        (&[b'#'; 17 << 20], "<stdin>: cannot be read: it is larger than 16 MiB [DP0101]\n"),
+        (
+            b"\xff\xfev\0",
+            "<stdin>:1:1: the file is UTF-16, by its first two bytes [DP0102]\n    hint: save the file as UTF-8\n",
+        ),
     ] {
         assert_run(&dualpath_of(&["check", "-"], input), 2, "", told);
     }
@@ -203,9 +208,9 @@ fn programs_get_problems_and_warnings_as_json_and_may_take_warnings_for_problems
         serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
     };
     let found = json(&["-"], "version: 1\nservers: [{id: s, kind: MCP, url: 'https://host.example'}]\n", 1);
-    let problem = serde_json::json!({"file": "-", "line": 2, "column": 19, "path": "servers[0] \"s\".kind", "value": "\"MCP\"",
+    let problem = serde_json::json!({"code": "DP0107", "level": "error", "file": "-", "line": 2, "column": 19, "path": "servers[0] \"s\".kind", "value": "\"MCP\"",
         "rule": "must be one of mcp, rest", "hint": "did you mean mcp?"});
-    assert_eq!(found, serde_json::json!({"registry": "-", "problems": [problem], "warnings": []}));
+    assert_eq!(found, serde_json::json!({"registry": "-", "problems": [problem], "warnings": [], "notes": []}));
     assert_eq!(json(&["-"], "a: b: c\n", 1)["problems"][0]["line"], 1);
     assert_eq!(json(&["-"], "", 2)["problems"][0]["rule"], "the file is empty");
     assert_eq!(json(&["no/such/file"], "", 2)["problems"][0]["path"], serde_json::Value::Null);

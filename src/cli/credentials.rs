@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::codes::Warning;
 use super::here::Here;
 use super::load::parse;
 use super::pat::sds;
@@ -44,54 +45,74 @@ pub(super) fn named_slots(credential: &Credential) -> impl Iterator<Item = (&'st
     slots.filter_map(|(name, slot)| Some((name.as_str(), slot.as_ref()?)))
 }
 
-/// What is unwise about the places of its secrets.
-pub(super) fn source_warnings(credential: &Credential, here: &Here) -> Vec<String> {
+/// What is unwise about the places of its secrets. It is the credential at position `at`.
+pub(super) fn source_warnings(credential: &Credential, at: usize, here: &Here) -> Vec<Warning> {
     let mut found = Vec::new();
     let slots: Vec<_> = named_slots(credential).collect();
     for (name, slot) in &slots {
-        let place = format!("credential {} slot {name}", credential.id);
+        let (place, path) = place(credential, at, name);
+        let mut tell = |code, text: String| found.push(Warning::new(code, &*path, text));
         match &slot.source {
-            Source::Inline(_) => found.push(format!(
-                "{place} is in the registry itself, for everyone who sees that: use it in demonstrations only"
-            )),
+            Source::Inline(_) => tell(
+                "DP0819",
+                format!("{place} is in the registry itself, for everyone who sees that: use it in demonstrations only"),
+            ),
             Source::Environment(variable) => {
-                found.push(format!(
-                    "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
-                ));
+                tell(
+                    "DP0820",
+                    format!(
+                        "{place} comes from the environment: replacing it needs a restart, with sds_file it does not"
+                    ),
+                );
                 if !(here.is_set)(variable) {
-                    found.push(format!("{place}: environment variable {variable} is not set here"));
+                    tell("DP0902", format!("{place}: environment variable {variable} is not set here"));
                 }
             }
             Source::SdsFile(_) | Source::SdsGrpc(_) | Source::Endpoint(_) => {
                 if slots.len() == 1 {
                     let id = &credential.id;
-                    found.push(format!(
-                        "credential {id} has only slot {name}: if its next token is refused, no other stands in"
-                    ));
+                    tell(
+                        "DP0821",
+                        format!(
+                            "credential {id} has only slot {name}: if its next token is refused, no other stands in"
+                        ),
+                    );
                 }
             }
         }
         if let Source::SdsFile(file) = &slot.source {
             let secret = format!("{}-{name}", credential.id);
             let told = sds_warning(file, here, |tree| sds::only(tree, &secret).map(drop));
-            let hint = "; `dualpath pat check` says what it should be";
-            let told = told.map(|what| if what.ends_with("refuses it") { what + hint } else { what });
-            found.extend(told.map(|what| format!("{place}: {what}")));
+            if let Some((code, what)) = told {
+                let hint = "; `dualpath pat check` says what it should be";
+                let hint = if what.ends_with("refuses it") { hint } else { "" };
+                tell(code, format!("{place}: {what}{hint}"));
+            }
         }
     }
     found
 }
 
-/// What is wrong with an SDS file, as far as that is seen here; `judge` says why Envoy refuses what is in it. A path that is
-/// not absolute may be a token, so it is not shown.
-pub(super) fn sds_warning(file: &str, here: &Here, judge: impl FnOnce(&Value) -> Result<(), String>) -> Option<String> {
+/// A slot in words, and where it stands in a registry whose credentials have no environments.
+fn place(credential: &Credential, at: usize, slot: &str) -> (String, String) {
+    (format!("credential {} slot {slot}", credential.id), format!("credentials[{at}].slots.{slot}"))
+}
+
+/// What is wrong with an SDS file, as far as that is seen here, with its code; `judge` says why Envoy refuses what is in it. A
+/// path that is not absolute may be a token, so it is not shown.
+pub(super) fn sds_warning(
+    file: &str,
+    here: &Here,
+    judge: impl FnOnce(&Value) -> Result<(), String>,
+) -> Option<(&'static str, String)> {
     if !file.starts_with('/') {
-        return Some("sds_file is no absolute path, so it depends on where Envoy is started".to_owned());
+        return Some(("DP0822", "sds_file is no absolute path, so it depends on where Envoy is started".to_owned()));
     }
     let bytes = match (here.file)(file) {
         Ok(bytes) => bytes,
         Err(error) => {
-            return Some(format!("SDS file {file} cannot be read here: {error}: Envoy does not start without it"));
+            let text = format!("SDS file {file} cannot be read here: {error}: Envoy does not start without it");
+            return Some(("DP0903", text));
         }
     };
     let text = String::from_utf8_lossy(&bytes);
@@ -100,30 +121,31 @@ pub(super) fn sds_warning(file: &str, here: &Here, judge: impl FnOnce(&Value) ->
         Ok(tree) if !tree.is_object() => "holds something else, such as a bare token".to_owned(),
         Ok(tree) => judge(&tree).err()?,
     };
-    Some(format!("SDS file {file} {told}, so Envoy refuses it"))
+    Some(("DP0823", format!("SDS file {file} {told}, so Envoy refuses it")))
 }
 
 /// What the registry's own dates say, which are those of the token that was there when they were written. That the end of a
 /// token is not declared is no fault: the token may tell it.
-pub(super) fn life_warnings(credential: &Credential, now_s: u64) -> Vec<String> {
+pub(super) fn life_warnings(credential: &Credential, at: usize, now_s: u64) -> Vec<Warning> {
     let mut found = Vec::new();
     let policy = &credential.policy;
     for (name, slot) in named_slots(credential) {
-        let place = format!("credential {} slot {name}", credential.id);
+        let (place, path) = place(credential, at, name);
+        let mut tell = |code, text: String| found.push(Warning::new(code, &*path, text));
         let life = Lifetime::declared(slot.declared);
         let Some(due) = life.due_s(policy) else { continue };
         let (at, ends) = (date::show(due), life.expires_s.is_some());
         if life.validity(now_s) == Validity::Expired {
-            found.push(format!("{place} ended at {at}: its token is not sent"));
+            tell("DP0824", format!("{place} ended at {at}: its token is not sent"));
         } else if life.severity(now_s, policy) >= Some(Severity::Alert) {
             let left = days_left(life.days_left(now_s, policy).unwrap_or_default());
             let is = if ends { "ends" } else { "is as old as max_age allows" };
             let left = if due > now_s { format!(", {left} left") } else { String::new() };
-            found.push(format!("{place} {is} at {at}{left}: replace it"));
+            tell("DP0825", format!("{place} {is} at {at}{left}: replace it"));
         }
         if life.validity(now_s) != Validity::Expired && life.violates_age(now_s, policy) == Some(true) {
             let longest = show_duration(Duration::from_secs(policy.max_age_s));
-            found.push(format!("{place} lives for longer than the {longest} that its policy allows"));
+            tell("DP0826", format!("{place} lives for longer than the {longest} that its policy allows"));
         }
     }
     found

@@ -5,6 +5,7 @@
 mod admin;
 pub mod attach;
 mod check;
+mod codes;
 mod credentials;
 mod diff;
 mod explain;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use check::summary;
+pub use codes::Warning;
 pub use here::Here;
 pub use load::{At, LoadError, Placed, load, load_for};
 pub use warnings::warnings;
@@ -57,7 +59,8 @@ Exit status:
   0  the registry is right
   1  the registry, or what it is to be attached to, has problems; they are printed to standard error
   2  the command line is wrong, a file cannot be read or written, or Envoy cannot be asked
-pat has its own: see dualpath pat --help";
+pat has its own: see dualpath pat --help
+Every problem and warning ends with its code: dualpath explain DP0104 explains that one";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -12,6 +12,11 @@ use crate::registry::tests::{assert_answered, assert_slices_say_the_same, change
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/envoy/registry.yaml");
 
+/// What is warned of, in words.
+fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<String> {
+    super::warnings(registry, now_s, here).iter().map(Warning::to_string).collect()
+}
+
 fn example() -> (Registry, Value) {
     load(EXAMPLE).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -421,7 +421,8 @@ fn each_mistake_is_told_as_it_was_agreed() {
         let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
         assert!(!text.iter().any(|text| text.contains("SECRETSECRET")), "{name} shows a secret: {text:?}");
         // What was read is not in question here.
-        let warnings = text[0].lines().filter(|line| line.starts_with("warning: ")).map(|line| format!("{line}\n"));
+        let is_told = |line: &&str| ["warning: ", "note: "].iter().any(|level| line.starts_with(level));
+        let warnings = text[0].lines().filter(is_told).map(|line| format!("{line}\n"));
         let text = (warnings.collect::<String>() + &text[1]).replace(&format!("{folder}/{name}.yaml"), "registry.yaml");
         let status = output.status.code().expect("no signal");
         write!(told, "##### {name}\n{}rc={status}\n", text.replace(folder, "@DIR@")).expect("a string");

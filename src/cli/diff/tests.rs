@@ -5,7 +5,8 @@ use crate::registry::Registry;
 
 fn loaded(wire: &Value) -> Loaded {
     let registry = Registry::from_wire(wire).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    Loaded { registry, wire: wire.clone(), files: Vec::new(), variables: Vec::new() }
+    let (files, variables, levels) = (Vec::new(), Vec::new(), Vec::new());
+    Loaded { registry, wire: wire.clone(), files, variables, root: crate::cli::load::Tree::default(), levels }
 }
 
 fn base() -> Value {

@@ -15,14 +15,17 @@ mod tests;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use super::{Environment, Format, UNUSABLE, complain, load_for, print, printed, report, shown};
+use super::{Environment, Format, UNUSABLE, codes, complain, load_for, print, printed, report, shown};
 use finding::Finding;
 use line::Story;
 use lists::Lists;
 use routing::Asked;
 use seen::Seen;
 
-/// Explain what the filter makes of a failure, and which rule decides.
+/// Explain what the filter makes of a failure, and which rule decides; or a code of a problem.
+///
+/// With a code, such as DP0104: what that problem or warning means, an example, and how to mend it. --codes lists all of them.
+/// A registry file that is called like a code is named as ./DP0104.
 ///
 /// Describe what a server does with a call: an answer by --status, --header and --body, or none by --transport. Prints
 /// the failure class and the rule that gave it, what the breaker counts, which servers the same call goes to next, and
@@ -35,13 +38,20 @@ use seen::Seen;
 /// With --line: why a call that has happened went where it went, from its line of the log that failover.access_log names.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Registry file, YAML or JSON; - reads standard input
-    #[arg(required_unless_present = "line")]
+    /// Registry file, YAML or JSON; - reads standard input. Or a code, such as DP0104
+    #[arg(required_unless_present_any = ["line", "codes"], value_name = "REGISTRY|CODE")]
     registry: Option<String>,
+    /// List the codes of all problems and warnings
+    #[arg(long, conflicts_with_all = ["registry", "environment", "server", "routing", "line", "tool", "annotated", "status", "headers",
+        "body", "event_stream", "in_session", "transport"])]
+    codes: bool,
+    /// Print all that is said of each code, in Markdown, as in the guide
+    #[arg(long, requires = "codes")]
+    markdown: bool,
     #[command(flatten)]
     environment: Environment,
     /// Server that was asked
-    #[arg(long, value_name = "ID", required_unless_present_any = ["line", "routing"])]
+    #[arg(long, value_name = "ID")]
     server: Option<String>,
     /// Say instead who is asked, in which order and why
     #[arg(long, conflicts_with_all = ["server", "line", "annotated", "status", "headers", "body", "event_stream", "in_session", "transport"])]
@@ -92,6 +102,14 @@ pub struct Description {
     transport: Option<Transport>,
 }
 
+impl Description {
+    fn is_empty(&self) -> bool {
+        let Description { status, headers, body, event_stream, in_session, transport } = self;
+        let nothing = status.is_none() && headers.is_empty() && body.is_none() && transport.is_none();
+        nothing && !event_stream && !in_session
+    }
+}
+
 /// How a call ends without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Transport {
@@ -110,7 +128,17 @@ pub fn run(args: &Args) -> ExitCode {
     if let Some(file) = &args.line {
         return explain_line(file, args.format);
     }
-    let (registry, server) = (args.registry.as_deref().unwrap_or_default(), args.server.as_deref().unwrap_or_default());
+    if args.codes {
+        return explain_codes(args);
+    }
+    let registry = args.registry.as_deref().unwrap_or_default();
+    if codes::is_code(registry) {
+        return explain_code(registry, args);
+    }
+    if args.server.is_none() && !args.routing {
+        return unusable("say which server was asked, by --server; or ask --routing");
+    }
+    let server = args.server.as_deref().unwrap_or_default();
     let (registry, wire) = match load_for(registry, args.environment.name()) {
         Ok((registry, wire)) => (std::rc::Rc::new(registry), wire),
         Err(error) => return report(&error),
@@ -133,6 +161,27 @@ pub fn run(args: &Args) -> ExitCode {
         (Ok(finding), Format::Text) => printed(print(&show::text(&finding))),
         (Ok(finding), Format::Json) => printed(print(&show::json(&finding))),
         (Err(problem), _) => unusable(&problem),
+    }
+}
+
+fn explain_codes(args: &Args) -> ExitCode {
+    printed(print(&match args.format {
+        _ if args.markdown => codes::markdown(),
+        Format::Text => codes::list(),
+        Format::Json => format!("{:#}\n", codes::all().iter().map(codes::json).collect::<serde_json::Value>()),
+    }))
+}
+
+/// A code stands where a registry would: a file of that name is told by its folder.
+fn explain_code(name: &str, args: &Args) -> ExitCode {
+    let more = args.server.is_some() || args.tool.is_some() || args.routing || args.environment.name().is_some();
+    if more || args.annotated || !args.description.is_empty() {
+        return unusable(&format!("{name} is a code, which is explained alone; a file of that name is ./{name}"));
+    }
+    match codes::named(name) {
+        Some(code) if args.format == Format::Json => printed(print(&format!("{:#}\n", codes::json(code)))),
+        Some(code) => printed(print(&codes::text(code))),
+        None => unusable(&format!("{name}: there is no such code; dualpath explain --codes lists them")),
     }
 }
 

@@ -65,7 +65,8 @@ impl Files {
         told.extend(tokens);
         match read {
             Ok(registry) if told.is_empty() => {
-                Ok(Loaded { registry, wire, files: self.names.clone(), variables: taken })
+                let (files, levels) = (self.names.clone(), self.levels.clone());
+                Ok(Loaded { registry, wire, files, variables: taken, root, levels })
             }
             _ => Err(told),
         }

@@ -4,8 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
+use crate::cli::codes::{Finding, Level, of_rule};
 use crate::cli::{PROBLEMS, UNUSABLE, shown};
 use crate::registry::Problem;
 
@@ -68,9 +67,11 @@ pub struct Placed {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::Read { file, source } => write!(f, "{}: cannot be read: {source}", shown::file(file)),
+            LoadError::Read { file, source } => {
+                write!(f, "{}: cannot be read: {source} [{}]", shown::file(file), self.code())
+            }
             LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
-                write!(f, "{}{}", Line(file, *at), shown::line(message))?;
+                write!(f, "{}{} [{}]", Line(file, *at), shown::line(message), self.code())?;
                 hint.map_or(Ok(()), |hint| write!(f, "\n    hint: {hint}"))
             }
             LoadError::Problems { file, problems } => {
@@ -95,15 +96,15 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// A problem of which no part can begin a line or steer a terminal.
+/// A problem with its code, of which no part can begin a line or steer a terminal.
 struct Shown<'p>(&'p Problem);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &String| shown::line(text).into_owned();
         let Problem { path, value, rule, hint } = self.0;
-        let problem =
-            Problem { path: shown(path), value: shown(value), rule: shown(rule), hint: hint.as_ref().map(shown) };
+        let rule = format!("{} [{}]", shown(rule), of_rule(rule));
+        let problem = Problem { path: shown(path), value: shown(value), rule, hint: hint.as_ref().map(shown) };
         problem.fmt(f)
     }
 }
@@ -126,31 +127,47 @@ impl LoadError {
         })
     }
 
-    /// Every problem, for programs. `null` is what a problem has not.
-    pub(in crate::cli) fn json(&self) -> Vec<Value> {
-        let json = |file: &str,
-                    at: Option<At>,
-                    path: Option<&str>,
-                    value: Option<&str>,
-                    rule: &str,
-                    hint: Option<&str>| {
-            let (line, column) = (at.map(|at| at.0), at.map(|at| at.1));
-            json!({"file": file, "line": line, "column": column, "path": path, "value": value, "rule": rule, "hint": hint})
+    /// The code of what is wrong with the whole file.
+    fn code(&self) -> &'static str {
+        match self {
+            LoadError::Read { .. } => "DP0101",
+            LoadError::Unusable { .. } => "DP0102",
+            LoadError::Syntax { .. } | LoadError::Problems { .. } => "DP0103",
+        }
+    }
+
+    /// Every problem, with its code.
+    pub(in crate::cli) fn findings(&self) -> Vec<Finding> {
+        let whole = |file: &str, at: Option<At>, text: String, hint: Option<&str>| Finding {
+            code: self.code(),
+            level: Level::Error,
+            file: file.to_owned(),
+            at,
+            path: None,
+            value: None,
+            text,
+            hint: hint.map(str::to_owned),
         };
         match self {
-            LoadError::Read { file, source } => {
-                vec![json(file, None, None, None, &format!("cannot be read: {source}"), None)]
-            }
+            LoadError::Read { file, source } => vec![whole(file, None, format!("cannot be read: {source}"), None)],
             LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
-                vec![json(file, *at, None, None, message, *hint)]
+                vec![whole(file, *at, message.clone(), *hint)]
             }
-            LoadError::Problems { problems, .. } => {
-                let problem = |Placed { file, at, problem }: &Placed| {
-                    let value = Some(&*problem.value).filter(|value| !value.is_empty());
-                    json(file, *at, Some(&problem.path), value, &problem.rule, problem.hint.as_deref())
-                };
-                problems.iter().map(problem).collect()
-            }
+            LoadError::Problems { problems, .. } => problems.iter().map(finding).collect(),
         }
+    }
+}
+
+fn finding(placed: &Placed) -> Finding {
+    let Placed { file, at, problem: Problem { path, value, rule, hint } } = placed;
+    Finding {
+        code: of_rule(rule),
+        level: Level::Error,
+        file: file.clone(),
+        at: *at,
+        path: Some(path.clone()),
+        value: Some(value.clone()).filter(|value| !value.is_empty()),
+        text: rule.clone(),
+        hint: hint.clone(),
     }
 }

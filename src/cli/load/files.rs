@@ -8,9 +8,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::merge::Merge;
 use super::own::{self, Own};
-use super::tree::Tree;
+use super::tree::{Place, Tree};
 use super::variables::quoted;
 use super::{LoadError, Told, refused, text};
+use crate::cli::codes::{Setting, in_comments};
 use crate::registry::Problem;
 
 /// Files that include each other so deep are a mistake.
@@ -31,6 +32,8 @@ pub(super) struct Files {
     pub told: Vec<Told>,
     /// What looks like a token in any of them, also where nothing of it is read.
     pub tokens: Vec<Told>,
+    /// The levels that comments give codes of warnings, those of the file itself last.
+    pub levels: Vec<Setting>,
 }
 
 /// Reads `file`; `-` is standard input.
@@ -45,7 +48,8 @@ pub(super) fn read(file: &str) -> Result<Files, LoadError> {
 pub(super) fn of_text(file: &str, text: &str) -> Result<Files, LoadError> {
     let mut reading = Reading::default();
     let root = reading.read(file, text)?;
-    Ok(Files { names: reading.files, root, told: reading.merge.told, tokens: reading.tokens })
+    let told = [reading.merge.told, reading.told].concat();
+    Ok(Files { names: reading.files, root, told, tokens: reading.tokens, levels: reading.levels })
 }
 
 #[derive(Default)]
@@ -53,6 +57,8 @@ struct Reading {
     files: Vec<String>,
     bytes: usize,
     tokens: Vec<Told>,
+    told: Vec<Told>,
+    levels: Vec<Setting>,
     /// The files that are being read, each included by the one before it.
     open: Vec<PathBuf>,
     merge: Merge,
@@ -85,11 +91,26 @@ impl Reading {
             });
         }
         self.open.pop();
+        self.read_levels(at, text);
         tree.take("include");
         Ok(match base {
             Some(base) => self.merge.lay(base, tree),
             None => tree,
         })
+    }
+
+    /// Reads the levels in the comments of the file at position `file`.
+    fn read_levels(&mut self, file: usize, text: &str) {
+        for (line, read) in in_comments(text) {
+            match read {
+                Ok(setting) => self.levels.push(setting),
+                Err(rule) => {
+                    let (path, rule) = ("# check".to_owned(), rule.to_owned());
+                    let problem = Problem { path, value: String::new(), rule, hint: None };
+                    self.told.push(Told { place: Place { file, at: Some((line, 1)) }, problem });
+                }
+            }
+        }
     }
 
     /// The file that `including` means by `path`, as it is opened and shown.

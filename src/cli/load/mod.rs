@@ -18,6 +18,7 @@ mod variables;
 use serde_json::Value;
 
 pub(super) use self::text::read as read_text;
+use crate::cli::codes::Setting;
 use crate::registry::{Problem, Registry};
 use environment::of_this_process;
 pub use error::{At, LoadError, Placed};
@@ -53,6 +54,10 @@ pub(super) struct Loaded {
     pub files: Vec<String>,
     /// The variables that were taken from the environment of the command.
     pub variables: Vec<String>,
+    /// The same as the wire form, with where each part stands.
+    pub root: Tree,
+    /// The levels that comments in the files give codes of warnings, those of the file itself last.
+    pub levels: Vec<Setting>,
 }
 
 /// As [`load_for`], with where it comes from.
@@ -117,4 +122,11 @@ fn refused(files: &[String], mut told: Vec<Told>) -> LoadError {
 /// One YAML document as a JSON tree.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, LoadError> {
     Tree::read(file, 0, text).map(|tree| tree.value())
+}
+
+/// What `over` says laid over what `base` says, as an environment is.
+#[cfg(test)]
+pub(super) fn overlaid(base: &str, over: &str) -> Value {
+    let read = |text: &str| Tree::read("", 0, text).unwrap_or_else(|error| panic!("{error}"));
+    merge::Merge::default().lay(read(base), read(over)).value()
 }

@@ -11,7 +11,8 @@ fn load(keys: &str, environment: Option<&str>) -> Result<Value, Vec<String>> {
     let text =
         format!("version: 1\nservers:\n  - {{id: s, kind: mcp, url: 'https://host.example', timeout: 20s}}\n{keys}");
     let root = Tree::read("r.yaml", 0, &text).unwrap_or_else(|error| panic!("{error}"));
-    let files = Files { names: vec!["r.yaml".to_owned()], root, told: Vec::new(), tokens: Vec::new() };
+    let files =
+        Files { names: vec!["r.yaml".to_owned()], root, told: Vec::new(), tokens: Vec::new(), levels: Vec::new() };
     let variable = |name: &str| match name {
         "HOST" => Some("mcp.example".to_owned()),
         "NUMBER" => Some("7".to_owned()),
@@ -161,8 +162,14 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn a_duplicate_key_is_refused_with_line_and_column() {
-    assert_eq!(refusal("version: 1\nversion: 1\n"), "r.yaml:2:1: duplicate mapping key `version` is not allowed here");
-    assert_eq!(refusal(r#"{"a": {"b": 1, "b": 2}}"#), "r.yaml:1:16: duplicate mapping key `b` is not allowed here");
+    assert_eq!(
+        refusal("version: 1\nversion: 1\n"),
+        "r.yaml:2:1: duplicate mapping key `version` is not allowed here [DP0103]"
+    );
+    assert_eq!(
+        refusal(r#"{"a": {"b": 1, "b": 2}}"#),
+        "r.yaml:1:16: duplicate mapping key `b` is not allowed here [DP0103]"
+    );
 }
 
 #[test]

@@ -1,80 +1,8 @@
-//! `dualpath check`: what a registry says, and what about it is legal but unwise.
+//! What a registry says, in a few lines for people.
 
-use std::process::ExitCode;
-
-use serde_json::{Value, json};
-
-use super::credentials::credential_line;
-use super::here::Here;
-use super::load::{Loaded, load_all, load_one};
-use super::warnings::{former_names, path, warnings};
-use super::{Environment, Format, PROBLEMS, now_s, print, printed, report};
+use crate::cli::credentials::credential_line;
+use crate::cli::warnings::path;
 use crate::registry::{Admin, Registry, Replayable, Server, ServerEndpoint, ServerIndex, ServerKind, Tool, Upstream};
-
-/// Check a registry and say what was read.
-///
-/// Prints servers by tier, tools with the servers that answer them in the order in which they are tried, credentials with
-/// the sources of their slots, and warnings; all that for each environment, unless one is named. If the registry breaks rules,
-/// prints every problem with its place in the file, its path, the value there, the rule and a hint. SDS files are looked at
-/// for their form; no secret is printed.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Registry file, YAML or JSON; - reads standard input
-    registry: String,
-    #[command(flatten)]
-    environment: Environment,
-    /// How to say it. JSON has the problems and warnings alone, on standard output
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Take warnings for problems
-    #[arg(long)]
-    strict: bool,
-}
-
-/// Runs the subcommand.
-pub fn run(args: &Args) -> ExitCode {
-    let one = |name| load_one(&args.registry, Some(name)).map(|loaded| vec![loaded]);
-    let loaded = match args.environment.name().map_or_else(|| load_all(&args.registry), one) {
-        Ok(loaded) => loaded,
-        Err(error) if args.format == Format::Json => {
-            let done = print(&json_text(&args.registry, &error.json(), &[]));
-            return if done { error.exit_status() } else { printed(false) };
-        }
-        Err(error) => return report(&error),
-    };
-    let several = loaded.len() > 1;
-    let (mut found, mut texts) = (Vec::new(), Vec::new());
-    for Loaded { registry, wire, variables, .. } in &loaded {
-        let mut warned = former_names(wire);
-        warned.extend(warnings(registry, now_s(), &Here::of_this_machine()));
-        let lines = warned.iter().map(|warning| format!("warning: {warning}\n"));
-        texts.push(summary(registry) + &taken(variables) + &lines.collect::<String>());
-        let environment = registry.environment.as_ref().filter(|_| several);
-        found.extend(warned.into_iter().map(|warning| match environment {
-            Some(name) => format!("environment {name}: {warning}"),
-            None => warning,
-        }));
-    }
-    let done = print(&match args.format {
-        Format::Json => json_text(&args.registry, &[], &found),
-        Format::Text => texts.join("\n"),
-    });
-    if done && args.strict && !found.is_empty() { ExitCode::from(PROBLEMS) } else { printed(done) }
-}
-
-/// The variables whose values depend on who runs the command.
-fn taken(variables: &[String]) -> String {
-    if variables.is_empty() {
-        String::new()
-    } else {
-        format!("variables    {} from the environment of this command\n", variables.join(", "))
-    }
-}
-
-/// What was found, for programs.
-fn json_text(file: &str, problems: &[Value], warnings: &[String]) -> String {
-    format!("{:#}\n", json!({"registry": file, "problems": problems, "warnings": warnings}))
-}
 
 /// What a registry says, in a few lines for people.
 pub fn summary(registry: &Registry) -> String {
@@ -104,7 +32,7 @@ fn section(title: &str, entries: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// An address and a port as they stand in a URL.
-pub(super) fn socket(address: &str, port: u16) -> String {
+pub(in crate::cli) fn socket(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
