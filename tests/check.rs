@@ -4,10 +4,16 @@
 mod environments;
 #[path = "check/findings.rs"]
 mod findings;
+#[path = "check/init.rs"]
+mod init;
 #[path = "check/migrate.rs"]
 mod migrate;
 #[path = "check/mistakes.rs"]
 mod mistakes;
+#[path = "check/shells.rs"]
+mod shells;
+#[path = "check/stub_server.rs"]
+mod stub_server;
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;

@@ -12,6 +12,10 @@ use dualpath::cli::load;
 use dualpath::cli::render::document;
 use serde_json::{Value, json};
 
+#[allow(dead_code, reason = "the tests of `dualpath init` itself use the rest of it")]
+#[path = "check/stub_server.rs"]
+mod stub_server;
+
 /// The smallest module that Envoy loads as a proxy-wasm plugin: a memory, the version of the interface, an allocator.
 /// With it the configuration can be checked before the filter has been built.
 const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0\
@@ -251,6 +255,45 @@ fn the_example_of_two_regions_is_as_good_as_it_looks() {
     assert!(said.contains(", at 10.20.0.7:443 and 10.20.1.7:443 and 10.40.0.7:443, credential eu-pat"), "{said}");
     assert!(said.contains(", through proxy.example.com:3128, credential us-pat"), "{said}");
     validate(&directory, &render(&registry, "registry.yaml"));
+}
+
+/// What `dualpath init` writes is right, there is nothing to warn of, and Envoy takes it.
+#[test]
+fn envoy_accepts_every_first_registry() {
+    let directory = scratch("first");
+    let place = directory.to_str().unwrap();
+    let settings = r#"{"servers": {"docs": {"url": "https://docs.example.com/mcp", "headers": {"X-Api-Key": "not-a-secret"}},
+        "here": {"url": "http://127.0.0.1:9000/mcp"}, "open": {"url": "http://open.example.com/mcp"}}}"#;
+    fs::write(directory.join("mcp.json"), settings).unwrap();
+    let settings = directory.join("mcp.json");
+    let (live, _) = stub_server::start(stub_server::Manner::Events);
+    let account = ["--account", "my_org-my_account", "--database", "DB", "--schema", "S", "--server", "CORTEX"];
+    let tools = ["--search-service", "DOCS", "--warehouse", "WH", "--semantic-view", "DB.S.V", "--agent", "HELPER"];
+    for arguments in [
+        &account[..],
+        &[&account[..], &tools].concat(),
+        &["--from-mcp-json", settings.to_str().unwrap()],
+        &["--from-mcp", &live, "--token-env", "LIVE_PAT"],
+    ] {
+        let init = Command::new(env!("CARGO_BIN_EXE_dualpath"))
+            .args(["init", "-o", "-"])
+            .args(arguments)
+            .env("LIVE_PAT", "not-a-secret")
+            .output()
+            .unwrap();
+        assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+        let text = String::from_utf8(init.stdout).unwrap().replace("/etc/dualpath/", &format!("{place}/"));
+        let registry = directory.join("registry.yaml");
+        fs::write(&registry, &text).unwrap();
+        for file in text.split("sds_file: ").skip(1).filter_map(|rest| rest.split('}').next()) {
+            let secret = Path::new(file).file_stem().unwrap().to_str().unwrap();
+            fs::write(file, SECRET_FILE.replace("pat-a", secret)).unwrap();
+        }
+        let strict =
+            Command::new(env!("CARGO_BIN_EXE_dualpath")).args(["check", "--strict"]).arg(&registry).output().unwrap();
+        assert!(strict.status.success(), "{}\n{text}", String::from_utf8_lossy(&strict.stdout));
+        validate(&directory, &render(&registry, "registry.yaml"));
+    }
 }
 
 #[test]

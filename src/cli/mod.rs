@@ -10,6 +10,7 @@ mod credentials;
 mod diff;
 mod explain;
 mod here;
+mod init;
 mod keys;
 mod load;
 pub mod metrics;
@@ -18,6 +19,7 @@ mod output;
 mod pat;
 pub mod render;
 pub mod rules;
+mod shell;
 mod shown;
 mod status;
 #[cfg(test)]
@@ -68,6 +70,7 @@ enum Command {
     Check(check::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Init(init::Args),
     Keys(keys::Args),
     Migrate(migrate::Args),
     Render(render::Args),
@@ -76,6 +79,8 @@ enum Command {
     Status(status::Args),
     Top(top::Args),
     Validate(validate::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// How a result is said.
@@ -125,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Render(args) => render::run(&args),
@@ -133,6 +139,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 

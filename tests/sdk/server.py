@@ -13,6 +13,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.streamable_http import EventMessage, EventStore
+from mcp_types import ToolAnnotations
 from pydantic import BaseModel
 
 
@@ -80,7 +81,7 @@ def build(name: str, port: int, token: str | None, scopes: list[str]) -> MCPServ
         """Searches the documentation."""
         return {"results": [{"CHUNK": f"about {query}", "SERVED_BY": name}]}
 
-    @server.tool()
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     async def whoami() -> str:
         """Says which server this is."""
         return name
@@ -189,6 +190,7 @@ def main() -> None:
     parser.add_argument("--stateless", action="store_true", help="no sessions")
     parser.add_argument("--resumable", action="store_true", help="keep events")
     parser.add_argument("--open", action="store_true", help="needs no token")
+    parser.add_argument("--tls", help="a folder with certificate.pem and key.pem: https instead of http")
     parser.add_argument("--scope", action="append", help="what a token must be good for; none is")
     options = parser.parse_args()
     token = None if options.open else os.environ["SERVER_TOKEN"]
@@ -200,7 +202,8 @@ def main() -> None:
         retry_interval=50 if options.resumable else None,
     )
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    uvicorn.run(Failing(app), host="127.0.0.1", port=options.port, log_level="info")
+    tls = {"ssl_certfile": f"{options.tls}/certificate.pem", "ssl_keyfile": f"{options.tls}/key.pem"} if options.tls else {}
+    uvicorn.run(Failing(app), host="127.0.0.1", port=options.port, log_level="info", **tls)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+pub(in crate::cli) use self::upstream::SYSTEM_CA_FILE;
 use super::admin::read_url;
 use super::load::{Loaded, load_one};
 use super::output::{self, Readers};

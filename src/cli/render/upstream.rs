@@ -11,7 +11,7 @@ use super::socket_address;
 use crate::registry::{HttpVersion, TlsSettings, Url};
 
 /// The certificate authorities of Debian, Ubuntu, Alpine and Envoy's own images.
-const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(in crate::cli) const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The name and the type of a cluster's HTTP options.
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";

@@ -106,7 +106,9 @@ fn place(text: &str) -> Option<Place> {
 fn other(gate: &Place, own: &str, file: &Loaded) -> Row {
     let mut says = format!("Envoy runs another registry ({}; this file is {own})", gate.identity);
     if let Ok(registry) = Registry::from_wire(&gate.registry) {
-        let running = Loaded { registry, wire: gate.registry.clone(), files: Vec::new(), variables: Vec::new() };
+        let (files, variables, levels) = (Vec::new(), Vec::new(), Vec::new());
+        let root = crate::cli::load::Tree::default();
+        let running = Loaded { registry, wire: gate.registry.clone(), files, variables, root, levels };
         let changes = diff::told(&running, file);
         let told: Vec<_> = changes.iter().take(TOLD).map(String::as_str).collect();
         let more = changes.len().saturating_sub(told.len());
