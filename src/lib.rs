@@ -28,6 +28,7 @@ pub mod budget;
 pub mod call;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod concurrency;
 pub mod credential;
 pub mod discovery;
 pub mod drill;

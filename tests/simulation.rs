@@ -1,9 +1,12 @@
 //! How fast the breaker notices an outage, what that costs in writes, and how often it opens without one: a simulation of
 //! eight workers with the shipped driver and steps, next to the numbers of the study that the design follows. And how routing
-//! by latency follows servers without flapping.
+//! by latency follows servers without flapping, and how a server's limit of calls is found, next to fixed limits and to what
+//! it is derived from.
 //!
 //! `cargo test` runs a short form of it, `make sim` the long one.
 
+#[path = "simulation/queue.rs"]
+mod queue;
 #[path = "simulation/speed.rs"]
 mod speed;
 #[path = "simulation/world.rs"]
@@ -12,6 +15,7 @@ mod world;
 use std::process::ExitCode;
 
 use dualpath::breaker::Policy;
+use queue::{Limiting, Stretch};
 use world::{Seen, Setting, Sharing, run};
 
 /// Long enough before the outage for the window to be full of successes.
@@ -179,6 +183,53 @@ fn by_latency(effort: &Effort, report: &mut Report) {
     }
 }
 
+/// A server of twenty hands and 100 ms, so 200 calls a second: with few calls, with half as many again as it can answer, while it
+/// is five times slower, and after that.
+const STRETCHES: [(&str, Stretch); 4] = [
+    ("at half of it", Stretch { seconds: 120, rate: 100.0, hands: 20, work_ms: 100.0 }),
+    ("at one and a half", Stretch { seconds: 240, rate: 300.0, hands: 20, work_ms: 100.0 }),
+    ("while it is 5 times slower", Stretch { seconds: 120, rate: 300.0, hands: 20, work_ms: 500.0 }),
+    ("well again", Stretch { seconds: 240, rate: 300.0, hands: 20, work_ms: 100.0 }),
+];
+
+fn limits(report: &mut Report) {
+    println!(
+        "limit / calls answered a second / half of them within / 99 % within / gone elsewhere: a server of 20 hands, 100 ms"
+    );
+    let stretches = STRETCHES.map(|(_, stretch)| stretch);
+    for workers in [1, 4] {
+        for limiting in
+            [Limiting::None, Limiting::Fixed(12), Limiting::Fixed(100), Limiting::Gradient2, Limiting::Shipped]
+        {
+            println!("  {workers} workers, {limiting:?}");
+            let outcomes = queue::run(limiting, workers, &stretches, 1);
+            for ((name, _), seen) in STRETCHES.iter().zip(&outcomes) {
+                let (half, slowest) = (seen.quantile(0.5), seen.quantile(0.99));
+                let (answered, elsewhere) = (seen.answered(), seen.elsewhere_share() * 100.0);
+                let limit = seen.limit;
+                println!("    {name:26} {limit:5} {answered:5.0}/s {half:6} ms {slowest:6} ms {elsewhere:3.0} %");
+            }
+            let [few, many, slow, after] = outcomes.try_into().unwrap_or_default();
+            if limiting == Limiting::Shipped {
+                report
+                    .expect("a limit sends nothing elsewhere while the server has hands", few.elsewhere_share() < 0.01);
+                for (name, seen) in [("overload", &many), ("recovered", &after)] {
+                    report.expect(
+                        &format!("{name}, {workers} workers: about what the server can do: {}", seen.limit),
+                        (20..=60).contains(&seen.limit),
+                    );
+                    report.expect(
+                        &format!("{name}: the server does what it can: {}", seen.answered()),
+                        seen.answered() > 190.0,
+                    );
+                    report.expect(&format!("{name}: no queue: {} ms", seen.quantile(0.5)), seen.quantile(0.5) < 250);
+                }
+                report.expect("slow", slow.limit >= queue::POLICY.min);
+            }
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let effort = if std::env::args().any(|argument| argument == "--long") { LONG } else { SHORT };
     let mut report = Report { failures: Vec::new(), tolerance: effort.tolerance };
@@ -187,6 +238,7 @@ fn main() -> ExitCode {
     writes(&effort, &mut report);
     false_trips(&effort, &mut report);
     by_latency(&effort, &mut report);
+    limits(&mut report);
     if report.failures.is_empty() {
         println!("everything within a factor of {} of the study\n1 passed, 0 failed", effort.tolerance);
         return ExitCode::SUCCESS;

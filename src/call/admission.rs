@@ -1,4 +1,4 @@
-//! From the operator's order to the hops of one call: asks the breakers.
+//! From the operator's order to the hops of one call: asks the breakers and the limits.
 
 use super::story::{Skip, Skipped};
 use crate::breaker::{Look, Ticket};
@@ -17,11 +17,13 @@ pub trait Breakers {
     fn translates(&mut self, server: ServerIndex) -> bool;
     /// Whether as many calls are under way there as may be.
     fn is_full(&mut self, server: ServerIndex) -> bool;
+    /// Whether as many calls are under way there as its limit allows, which is found from how long it takes.
+    fn is_over_limit(&mut self, server: ServerIndex) -> bool;
     /// Admits a call that will be sent now; this may make it the probe of a half-open breaker.
     fn admit(&mut self, server: ServerIndex) -> Look;
     /// Looks without changing anything.
     fn look(&mut self, server: ServerIndex) -> Look;
-    /// Admits a call that will be sent now although the server's breaker refuses; `None` if it is shed.
+    /// Admits a call that will be sent now although the server's breaker refuses or it is full; `None` if it is shed.
     fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket>;
     /// Is told that a call goes elsewhere because this server has only just come back.
     fn diverted(&mut self, server: ServerIndex);
@@ -34,6 +36,8 @@ pub struct AdmissionTerms {
     pub may_probe: bool,
     /// Whether it may go past a server that has only just come back, or is full. A call within a server's session must not.
     pub may_divert: bool,
+    /// Whether the servers' limits count for it.
+    pub is_limited: bool,
     /// Whether the last server is asked even if its breaker refuses, because nobody else could answer: refusing for
     /// certain is no better than probably failing.
     pub last_resort: bool,
@@ -56,6 +60,9 @@ pub struct Admitted {
 /// A server that has only just come back gets its share of the calls first; the others go to the next server that admits
 /// them, and to this one if that fails, so that no call is lost for the ramp. A full server is gone past in the same way; if no
 /// other admits the call, it waits for a connection there. A translation comes last where it can.
+///
+/// So is one that is over its limit, by calls in a session as well: that is not moved for it. Where all are, the last of them
+/// gets the call as its last resort, or nobody.
 pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Admitted {
     let mut skipped = Vec::new();
     let mut hops = Vec::with_capacity(chain.len());
@@ -72,7 +79,8 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
         }
         let may_divert = terms.may_divert && hops.is_empty();
         let full = may_divert && breakers.is_full(*server);
-        let first = hops.is_empty() && passed_over.is_empty() && !full;
+        let over = !full && terms.is_limited && hops.is_empty() && breakers.is_over_limit(*server);
+        let first = hops.is_empty() && passed_over.is_empty() && !full && !over;
         let look = if first && terms.may_probe { breakers.admit(*server) } else { breakers.look(*server) };
         if !look.admits {
             skipped.push(Skipped { server: *server, why: Skip::Open, at: hops.len() });
@@ -80,8 +88,27 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
         }
         match full {
             true => passed_over.push((*server, look.ticket, Skip::Full)),
+            false if over => passed_over.push((*server, look.ticket, Skip::OverLimit)),
             false if look.pass_over && may_divert => passed_over.push((*server, look.ticket, Skip::Ramp)),
             false => hops.push((*server, look.ticket)),
+        }
+    }
+    if hops.is_empty() && passed_over.iter().any(is_over) {
+        match passed_over.iter().position(|of_these| !is_over(of_these)) {
+            Some(at) => {
+                let (server, ticket, _) = passed_over.remove(at);
+                hops.push((server, ticket));
+            }
+            None => {
+                let last = passed_over.last().and_then(|(last, ..)| Some((*last, breakers.last_resort(*last)?)));
+                let Some(last) = last else {
+                    let over = passed_over.iter().map(|(server, ..)| *server);
+                    skipped.splice(0..0, over.map(|server| Skipped { server, why: Skip::OverLimit, at: 0 }));
+                    return Admitted { hops, skipped };
+                };
+                passed_over.pop();
+                hops.push(last);
+            }
         }
     }
     return_to(&mut hops, &mut passed_over, &mut skipped, breakers);
@@ -100,6 +127,10 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
         }
     }
     Admitted { hops, skipped }
+}
+
+fn is_over((_, _, why): &(ServerIndex, Ticket, Skip)) -> bool {
+    *why == Skip::OverLimit
 }
 
 /// Puts the servers that were passed over behind those that were not.
@@ -129,6 +160,7 @@ mod tests {
 
     /// Servers 0.. are closed, open, due for a probe, just back with this call to go past them (`b`), full and closed (`f`)
     /// or due for a probe (`F`), REST and closed (`r`) or open (`R`), or unusable; `S` is open and sheds calls of last resort.
+    /// `l` is closed and over its limit, `L` as well and sheds, `p` is a REST server over its limit, `D` is due for a probe.
     struct Fake {
         states: Vec<char>,
         probes: usize,
@@ -146,13 +178,16 @@ mod tests {
             (self.state(server) == 'u').then_some(Skip::NoCredential)
         }
         fn translates(&mut self, server: ServerIndex) -> bool {
-            matches!(self.state(server), 'r' | 'R')
+            matches!(self.state(server), 'r' | 'R' | 'p')
+        }
+        fn is_over_limit(&mut self, server: ServerIndex) -> bool {
+            matches!(self.state(server), 'l' | 'L' | 'p' | 'D')
         }
         fn is_full(&mut self, server: ServerIndex) -> bool {
             matches!(self.state(server), 'f' | 'F')
         }
         fn admit(&mut self, server: ServerIndex) -> Look {
-            let due = matches!(self.state(server), 'd' | 'F');
+            let due = matches!(self.state(server), 'd' | 'F' | 'D');
             self.probes += usize::from(due);
             let look = self.look(server);
             Look { admits: look.admits || due, ..look }
@@ -160,10 +195,11 @@ mod tests {
         fn look(&mut self, server: ServerIndex) -> Look {
             let state = self.state(server);
             let pass_over = state == 'b';
-            Look { admits: pass_over || matches!(state, 'c' | 'f' | 'r'), pass_over, ticket: Ticket::default() }
+            let admits = pass_over || matches!(state, 'c' | 'f' | 'r' | 'l' | 'L' | 'p');
+            Look { admits, pass_over, ticket: Ticket::default() }
         }
         fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
-            (self.state(server) != 'S').then(Ticket::default)
+            (!matches!(self.state(server), 'S' | 'L')).then(Ticket::default)
         }
         fn diverted(&mut self, _server: ServerIndex) {
             self.diverted += 1;
@@ -177,7 +213,8 @@ mod tests {
         (hops.into_iter().map(|(server, _)| server.0).collect(), fake.probes)
     }
 
-    const CALL: AdmissionTerms = AdmissionTerms { may_probe: true, may_divert: true, last_resort: true };
+    const CALL: AdmissionTerms =
+        AdmissionTerms { may_probe: true, may_divert: true, is_limited: true, last_resort: true };
 
     #[test]
     fn an_open_server_is_passed_over() {
@@ -263,6 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn a_call_over_the_limit_goes_to_the_next_server_and_comes_back_if_that_fails() {
+        assert_eq!(hops("lc", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("lcr", CALL), (vec![1, 0, 2], 0));
+        assert_eq!(hops("lr", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("lb", CALL), (vec![1, 0], 0), "one that has just come back is better than one over its limit");
+        assert_eq!(hops("lf", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("cl", CALL), (vec![0, 1], 0), "what it will be like as a later hop is not known");
+        assert_eq!(hops("lc", AdmissionTerms { may_divert: false, ..CALL }), (vec![1, 0], 0), "in a session as well");
+        assert_eq!(hops("Dc", CALL), (vec![1], 0), "no probe is spent on it");
+    }
+
+    #[test]
+    fn a_call_for_which_all_are_over_their_limit_goes_to_the_last_one_or_is_shed() {
+        assert_eq!(hops("l", CALL), (vec![0], 0));
+        assert_eq!(hops("lp", CALL), (vec![1, 0], 0));
+        assert_eq!(hops("lo", CALL), (vec![0, 1], 0), "one over its limit is better than one that is down");
+        assert_eq!(hops("ul", CALL), (vec![1], 0));
+        assert_eq!(hops("L", CALL), (vec![], 0));
+        assert_eq!(hops("lL", CALL), (vec![], 0));
+        assert_eq!(hops("LS", CALL), (vec![], 0));
+    }
+
+    #[test]
+    fn what_no_limit_counts_for_goes_where_it_would() {
+        assert_eq!(hops("lc", AdmissionTerms { is_limited: false, ..CALL }), (vec![0, 1], 0));
+        assert_eq!(hops("L", AdmissionTerms { is_limited: false, ..CALL }), (vec![0], 0));
+    }
+
+    #[test]
     fn every_server_that_is_gone_past_is_told_with_its_reason() {
         let skipped = |states: &str| {
             let mut fake = Fake { states: states.chars().collect(), probes: 0, diverted: 0 };
@@ -277,6 +343,9 @@ mod tests {
         assert_eq!(skipped("bc"), [(0, Skip::Ramp, 0)]);
         assert_eq!(skipped("fc"), [(0, Skip::Full, 0)]);
         assert_eq!(skipped("fo"), []);
+        assert_eq!(skipped("lc"), [(0, Skip::OverLimit, 0)]);
+        assert_eq!(skipped("ll"), [(0, Skip::OverLimit, 0)], "the last one is asked");
+        assert_eq!(skipped("lL"), [(0, Skip::OverLimit, 0), (1, Skip::OverLimit, 0)]);
         assert_eq!(skipped("oo"), [(0, Skip::Open, 0)], "the last one is asked as the last resort");
         assert_eq!(skipped("oS"), [(0, Skip::Open, 0), (1, Skip::Open, 0)]);
         assert_eq!(skipped("uu"), [(0, Skip::NoCredential, 0), (1, Skip::NoCredential, 0)]);

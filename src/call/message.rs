@@ -108,6 +108,12 @@ impl<'r> Message<'r> {
         Message { route, listens, ..Message::bare(Kind::Session, Task::Protocol) }
     }
 
+    /// Whether it counts among the calls that a server has under way: it calls a tool. What else there is takes no hands, or
+    /// lasts for as long as its client listens.
+    pub fn is_limited(&self) -> bool {
+        is_limited(self.kind, self.task)
+    }
+
     /// The message of a client in this session, in which the gate may have less to say.
     pub fn within(mut self, session: &Session) -> Self {
         self.question = self.question.filter(|question| question.is_for_gate(session));
@@ -185,6 +191,11 @@ impl<'r> Message<'r> {
             ..Message::bare(Kind::Request, task)
         }
     }
+}
+
+/// See [`Message::is_limited`].
+pub fn is_limited(kind: Kind, task: Task) -> bool {
+    kind == Kind::Request && task != Task::Protocol
 }
 
 /// Whether calls of a tool may be executed twice: the operator's word, or else that of the tool's servers.

@@ -107,6 +107,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
     let terms = AdmissionTerms {
         may_probe: matches!(message.kind, Kind::Request | Kind::Notification),
         may_divert: owner.is_none(),
+        is_limited: message.is_limited(),
         last_resort: message.question.is_none() && message.kind != Kind::Session,
     };
     let Admitted { hops: admitted, mut skipped } = admit(&servers, terms, &mut around.breakers);

@@ -24,6 +24,8 @@ pub enum Skip {
     Ramp,
     /// As many calls are under way there as may be.
     Full,
+    /// As many are under way as its limit allows, which is found from how long it takes.
+    OverLimit,
 }
 
 /// A server that a call goes past.
@@ -149,6 +151,7 @@ impl<'c> Told<'c> {
             Skip::Open => "open",
             Skip::Ramp => "ramp",
             Skip::Full => "full",
+            Skip::OverLimit => "over_limit",
         };
         hops.push(Stretch { server: server.id.as_str(), reason, class: None });
     }

@@ -15,6 +15,7 @@ mod hands;
 mod header_map;
 mod host;
 mod keeper;
+mod limits;
 mod metrics;
 mod prober;
 mod ready;

@@ -152,6 +152,7 @@ impl RootContext for Root {
                 vm::flush_all(now);
                 endpoints.tick(now);
                 vm.tell_held(now);
+                vm.tell_limits(now);
                 vm.metrics.tick(now);
             }
             Some(Duty::Prober(prober)) => {

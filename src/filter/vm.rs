@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use super::clock;
 use super::crossing;
 use super::hands::Hands;
+use super::limits::Limits;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
 use crate::annotations::Annotations;
@@ -56,6 +57,8 @@ pub struct Vm {
     pub fastest: RefCell<Vec<ServerIndex>>,
     /// What this worker may still spend on sending calls again.
     pub budget: RefCell<Budget>,
+    /// How many calls each server may have under way in this worker.
+    pub limits: Limits,
     /// A breaker per server, in the registry's order.
     breakers: RefCell<Vec<Breaker>>,
     /// What this worker may still spend on opening sessions.
@@ -168,6 +171,7 @@ impl Vm {
             fastest: RefCell::default(),
             by_latency: registry.routes_by_latency(),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
+            limits: Limits::of(&registry),
             breakers: RefCell::new(breakers),
             is_gates: Cell::new(false),
             resets_done: Cell::new(false),
@@ -328,6 +332,11 @@ impl Vm {
         if let Some(total) = total {
             self.metrics.record(Metric::Held, total);
         }
+    }
+
+    /// Tells how many calls the servers may have under way, and have.
+    pub fn tell_limits(&self, now_ms: u64) {
+        self.limits.tell(&self.registry, &self.names, &self.metrics, now_ms);
     }
 
     /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process.

@@ -1,9 +1,13 @@
-//! What all VMs of the process hold together, for a gauge: each writes its own number into one table of the shared data.
+//! What all VMs of the process hold together, or another sum over them, for a gauge: each writes its own number into one
+//! table of the shared data.
+
+use std::borrow::Cow;
 
 use crate::shared_data::{CREATE, SharedData};
 
-const KEY: &str = "hb1";
-/// A row: who, how many bytes, when (monotonic ms). Each eight bytes, little end first.
+/// Where the bytes that are held stand.
+const HELD: &str = "hb1";
+/// A row: who, how much, when (monotonic ms). Each eight bytes, little end first.
 const ROW: usize = 24;
 /// A row that nobody has renewed for so long is of a VM that is no more.
 const STALE_MS: u64 = 10_000;
@@ -12,9 +16,10 @@ const LOOK_MS: u64 = 1_000;
 /// No process has more worker threads. It bounds the table.
 const MOST_ROWS: usize = 256;
 
-/// One VM's share in the total.
+/// One VM's share in a total.
 #[derive(Debug)]
 pub struct Total {
+    key: Cow<'static, str>,
     me: u64,
     told: u64,
     sum: u64,
@@ -24,7 +29,12 @@ pub struct Total {
 impl Total {
     /// For the VM that is told from others by `me`.
     pub fn new(me: u64) -> Self {
-        Total { me, told: 0, sum: 0, looked_ms: None }
+        Total::of(HELD, me)
+    }
+
+    /// The same of another number, whose table has this key in the shared data.
+    pub fn of(key: impl Into<Cow<'static, str>>, me: u64) -> Self {
+        Total { key: key.into(), me, told: 0, sum: 0, looked_ms: None }
     }
 
     /// Tells the others that this VM holds so many bytes. Answers how many all VMs hold, if that was looked at: not more
@@ -38,7 +48,7 @@ impl Total {
             return None;
         }
         // Somebody else may write between; the next tick tries again.
-        let (rows, token) = shared.get(KEY).ok()?.unwrap_or((Vec::new(), CREATE));
+        let (rows, token) = shared.get(&self.key).ok()?.unwrap_or((Vec::new(), CREATE));
         let row = |bytes: &[u8]| -> Option<[u64; 3]> {
             let mut numbers = bytes.chunks_exact(8).filter_map(|number| number.try_into().ok().map(u64::from_le_bytes));
             Some([numbers.next()?, numbers.next()?, numbers.next()?])
@@ -48,7 +58,7 @@ impl Total {
         rows.truncate(MOST_ROWS.saturating_sub(1));
         rows.push([self.me, held, now_ms]);
         let bytes: Vec<u8> = rows.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
-        shared.set(KEY, &bytes, token).ok()?;
+        shared.set(&self.key, &bytes, token).ok()?;
         (self.told, self.looked_ms) = (held, Some(now_ms));
         self.sum = rows.iter().fold(0, |sum, [_, bytes, _]| sum.saturating_add(*bytes));
         Some(self.sum)

@@ -86,7 +86,7 @@ pub const LABELS: [&str; 15] =
     [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
 
 /// Every family, in the order of the documentation.
-pub static FAMILIES: [&Family; 37] = [
+pub static FAMILIES: [&Family; 40] = [
     &CALLS,
     &LATENCY,
     &FALLBACK,
@@ -112,6 +112,9 @@ pub static FAMILIES: [&Family; 37] = [
     &SESSIONS_MOVED,
     &HELD,
     &HELD_REFUSED,
+    &CONCURRENCY_LIMIT,
+    &CONCURRENCY_UNDER_WAY,
+    &CONCURRENCY_OVER,
     &PAT_DAYS,
     &PAT_PRESENT,
     &PAT_SENT,
@@ -177,6 +180,35 @@ pub static HELD_REFUSED: Family = Family {
               REST server given up",
     ),
     bound: words("2"),
+};
+
+/// How many calls a server may have under way.
+pub static CONCURRENCY_LIMIT: Family = Family {
+    name: "dualpath_concurrency_limit",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: words("tool calls that all workers together may have under way at a server with `concurrency`"),
+    bound: words("1 per server"),
+};
+
+/// How many it has.
+pub static CONCURRENCY_UNDER_WAY: Family = Family {
+    name: "dualpath_concurrency_in_flight",
+    kind: Kind::Gauge,
+    labels: &[SERVER],
+    meaning: words("tool calls that they have under way there"),
+    bound: words("1 per server"),
+};
+
+/// Calls that were over the limit.
+pub static CONCURRENCY_OVER: Family = Family {
+    name: "dualpath_concurrency_over_total",
+    kind: Kind::Counter,
+    labels: &[SERVER],
+    meaning: words(
+        "tool calls that were over the limit: they went to the next server, or here as the last resort, or were shed",
+    ),
+    bound: words("1 per server"),
 };
 
 /// The state of a server's breaker.

@@ -115,6 +115,12 @@ pub enum Metric {
     Held,
     /// [`family::HELD_REFUSED`]: what there was no room for.
     HeldRefused(Holding),
+    /// [`family::CONCURRENCY_LIMIT`]: server.
+    ConcurrencyLimit(Name),
+    /// [`family::CONCURRENCY_UNDER_WAY`]: server.
+    ConcurrencyUnderWay(Name),
+    /// [`family::CONCURRENCY_OVER`]: server.
+    ConcurrencyOver(Name),
     /// [`family::TRANSITIONS`]: server, from, to.
     Transitions(Name, State, State),
     /// [`family::OPEN_PERIOD`]: server.
@@ -174,6 +180,9 @@ impl Metric {
             Metric::SessionsMoved(_) => &family::SESSIONS_MOVED,
             Metric::Held => &family::HELD,
             Metric::HeldRefused(_) => &family::HELD_REFUSED,
+            Metric::ConcurrencyLimit(_) => &family::CONCURRENCY_LIMIT,
+            Metric::ConcurrencyUnderWay(_) => &family::CONCURRENCY_UNDER_WAY,
+            Metric::ConcurrencyOver(_) => &family::CONCURRENCY_OVER,
             Metric::Transitions(..) => &family::TRANSITIONS,
             Metric::OpenPeriod(_) => &family::OPEN_PERIOD,
             Metric::BreakerEvents(..) => &family::BREAKER_EVENTS,
@@ -202,6 +211,9 @@ impl Metric {
             Metric::BreakerState(name)
             | Metric::ServerTime(name)
             | Metric::ProbeIn(name)
+            | Metric::ConcurrencyLimit(name)
+            | Metric::ConcurrencyUnderWay(name)
+            | Metric::ConcurrencyOver(name)
             | Metric::OpenPeriod(name)
             | Metric::SessionsOpened(name)
             | Metric::SessionsMoved(name)

@@ -239,6 +239,11 @@ const MISTAKES: &[Mistake] = &[
         )],
     ),
     ("96-bad-environment", &[("environment: stg", "environment: STG")]),
+    ("100-concurrency-bounds", &[("  - id: mcp-us\n", "  - id: mcp-us\n    concurrency: {min: 300}\n")]),
+    (
+        "101-concurrency-tolerance",
+        &[("  - id: mcp-us\n", "  - id: mcp-us\n    concurrency: {tolerance: 1, limit: 5}\n")],
+    ),
     ("97-key-near-two", &[("  expose_headers: true\n", "  Expose_Headers: true\n")]),
     (
         "98-endpoint-elsewhere",

@@ -195,6 +195,8 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_drift",
         "_percent",
         "_ignored",
+        "_limit",
+        "_in_flight",
     ];
     let is_metric = |word: &&str| {
         ["cortex_", "dualpath_", "mcp_server_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))

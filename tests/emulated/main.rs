@@ -7,6 +7,7 @@ mod bound;
 mod breaker;
 mod budgets;
 mod callback_order;
+mod concurrency;
 mod credentials;
 mod crossings;
 mod discovery;

@@ -186,6 +186,11 @@ impl Attempt {
         self.begun.drill
     }
 
+    /// How long its server has had it by now, in ms.
+    pub fn worked_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.began_ms).saturating_sub(self.waited_ms)
+    }
+
     /// Its request was held back here until now.
     pub fn has_waited(&mut self, now_ms: u64) {
         self.waited_ms = now_ms.saturating_sub(self.began_ms);

@@ -111,6 +111,9 @@ impl Breakers for AllClosed<'_> {
     fn is_full(&mut self, _server: ServerIndex) -> bool {
         false
     }
+    fn is_over_limit(&mut self, _server: ServerIndex) -> bool {
+        false
+    }
     fn admit(&mut self, server: ServerIndex) -> Look {
         self.look(server)
     }

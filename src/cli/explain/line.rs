@@ -86,6 +86,7 @@ impl Hop {
             "ramp" => "it has only just come back, and gets a share of the calls",
             "full" => "as many calls were under way there as its pool allows",
             "not_listed" => "it does not list the tool",
+            "over_limit" => "as many calls were under way there as its limit allows",
             "no_credential" => "there is no token that may be sent to it",
             other => other,
         }
@@ -99,7 +100,7 @@ impl Hop {
             "next" => "was the next of the order",
             "other_slot" => "was asked again with its other token",
             "again" => "was asked again after a wait",
-            "last_resort" => "was asked although its breaker refused, as nobody else was left",
+            "last_resort" => "was asked although its breaker refused or it had too many calls, as nobody else was left",
             other => other,
         }
     }

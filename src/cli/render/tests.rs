@@ -41,6 +41,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
         timeout: Duration::from_secs(30),
         attempts: 1,
         most_calls: None,
+        concurrency: None,
         breaker: Policy::default(),
         protocol: crate::mcp::ProtocolVersion::V2025_11_25,
         probe: None,

@@ -8,7 +8,9 @@ use super::super::vm::Vm;
 use super::super::{calls, clock, crossing};
 use super::Site;
 use crate::call::attempt::Scene;
+use crate::call::message::is_limited;
 use crate::call::{Call, handover};
+use crate::concurrency::UnderWay;
 use crate::failure::{Basis, Class, Verdict};
 use crate::registry::{Server, ServerIndex};
 
@@ -88,6 +90,13 @@ impl Flown {
     /// The server.
     pub fn server(&self) -> Option<&Server> {
         self.vm.registry.server(self.at)
+    }
+
+    /// Counts the call among those that the server has under way, if it has a limit.
+    pub fn enter(&self) -> Option<UnderWay> {
+        let limit = self.vm.limits.get(self.at)?;
+        let call = self.call.borrow();
+        is_limited(call.kind, call.task).then(|| limit.enter())
     }
 
     /// Whether clients alone authenticate with the server, by tokens of their own.

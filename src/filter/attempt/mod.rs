@@ -25,6 +25,7 @@ use super::host::{self, Headers};
 use super::vm::{self, Vm};
 use crate::call::attempt::{self, NoAnswer, ResponseHead};
 use crate::call::passage::is_kept_from_clients;
+use crate::concurrency::UnderWay;
 use crate::credential::{Secret, Selection};
 use crate::json::Value;
 use crate::mcp::SessionId;
@@ -102,6 +103,8 @@ pub struct Attempt {
     /// What the answer is waited for of, while a session is opened.
     waiting: Option<opening::Waiting>,
     sent: Option<Secret>,
+    /// Its place among the calls that the server has under way, where that has a limit; given back when Envoy is done with it.
+    under_way: Option<UnderWay>,
     /// Whether what is there of the answer quotes that token.
     is_quoted: bool,
     /// Whether that has been told.
@@ -122,6 +125,7 @@ impl Attempt {
             is_quoted: false,
             has_told_quote: false,
             waiting: None,
+            under_way: None,
             read: 0,
         }
     }
@@ -149,6 +153,7 @@ impl Attempt {
 impl Context for Attempt {
     fn on_done(&mut self) -> bool {
         self.ended();
+        self.under_way = None;
         true
     }
 

@@ -92,6 +92,9 @@ impl Attempt {
                 vm.metrics.count(Metric::Alerts(name, settled.verdict.class));
             }
         }
+        if let Some(under_way) = &self.under_way {
+            under_way.limit().ended(settled.verdict.class, attempt.worked_ms(now_ms), now_ms);
+        }
         if let Some(result) = settled.result {
             let moment = Moment { now_ms, random: clock::random_u32() };
             let report = |breaker: &mut crate::breaker::Breaker, shared: &EnvoySharedData| {

@@ -46,6 +46,7 @@ impl Attempt {
             self.flown = Some((flown, attempt));
             return Action::Continue;
         }
+        self.under_way = flown.enter();
         let authentication = flown.authenticate(leg.other_slot, now);
         let Some(kind) = flown.server().map(|server| server.kind) else { return Action::Continue };
         match authentication {

@@ -1,4 +1,4 @@
-//! The breakers as planning asks them: which server may get a call now.
+//! The breakers and limits as planning asks them: which server may get a call now.
 
 use super::super::calls;
 use super::super::shared_data::EnvoySharedData;
@@ -66,6 +66,12 @@ impl Breakers for BreakersAt<'_> {
     fn is_full(&mut self, server: ServerIndex) -> bool {
         let most = self.vm.registry.server(server).and_then(|server| server.most_calls);
         most.is_some_and(|most| calls::at(self.vm, server) >= most as usize)
+    }
+
+    fn is_over_limit(&mut self, server: ServerIndex) -> bool {
+        let limit = self.vm.limits.get(server).filter(|_| self.drill.class_of(server).is_none());
+        let full = limit.filter(|limit| limit.is_full());
+        full.inspect(|limit| limit.count_over()).is_some()
     }
 
     fn admit(&mut self, server: ServerIndex) -> Look {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Abilities, CredentialIndex, Price};
 use crate::breaker::Policy;
+use crate::concurrency::ConcurrencyPolicy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
 use crate::registry::named::HasName;
@@ -71,6 +72,8 @@ pub struct Server {
     pub breaker: Policy,
     /// The newest version of MCP that it speaks.
     pub protocol: ProtocolVersion,
+    /// How many calls each worker may have under way there; `None`: any number.
+    pub concurrency: Option<ConcurrencyPolicy>,
     /// How it is probed when its breaker wants to know whether it is well again; `None` leaves that to calls.
     pub probe: Option<Probe>,
     /// What gives its answers their class, ahead of what is built in: its own rules, then those of `failure.rules`.

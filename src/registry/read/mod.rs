@@ -1,6 +1,7 @@
 //! From the wire form to a [`Registry`]: each section in its file, then what spans them.
 
 mod breaker;
+mod concurrency;
 mod credentials;
 mod discovery;
 mod failover;

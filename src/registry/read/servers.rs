@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::failure::{Owner, read_outcomes, read_rules};
 use super::names::Names;
 use super::offers::{read_offers, read_price};
-use super::probe;
 #[cfg(feature = "cli")]
 use super::upstream;
+use super::{concurrency, probe};
 use crate::breaker::Policy;
+use crate::concurrency::ConcurrencyPolicy;
 use crate::failure::{Dialect, Overrides, Rule, ServerKind};
 use crate::mcp::ProtocolVersion;
 #[cfg(feature = "cli")]
@@ -59,6 +60,7 @@ pub(super) struct WireServer<'v> {
     most_calls: Option<Option<u32>>,
     #[cfg(feature = "cli")]
     upstream: Option<Upstream>,
+    concurrency: Option<Option<ConcurrencyPolicy>>,
 }
 
 impl<'v> WireServer<'v> {
@@ -102,6 +104,7 @@ impl<'v> WireServer<'v> {
         let is_theirs = dialect == Some(Dialect::Snowflake) && kind == Some(ServerKind::Mcp);
         let normalise = or(table.optional("normalise"), is_theirs, |node| read_normalise(node, kind));
         let breaker = table.optional("breaker");
+        let concurrency = or(table.optional("concurrency"), None, |node| concurrency::read(node).map(Some));
         let offers = or(table.optional("offers"), Abilities::default(), read_offers);
         let price = or(table.optional("price"), None, |node| read_price(node).map(Some));
         let pool = table.optional("pool");
@@ -128,6 +131,7 @@ impl<'v> WireServer<'v> {
             probe,
             attempts,
             most_calls,
+            concurrency,
             rules,
             on,
             trust_annotations,
@@ -182,6 +186,7 @@ impl<'v> WireServer<'v> {
             most_calls: self.most_calls?,
             breaker: breaker?,
             protocol: self.protocol?,
+            concurrency: self.concurrency?,
             probe: self.probe?,
             rules: [self.rules?, failure?.rules.clone()].concat(),
             on: self.on?,

@@ -12,6 +12,7 @@ mod breaker;
 mod budgets;
 mod byte_identity;
 mod chaos;
+mod concurrency;
 mod credentials;
 mod discovery;
 mod documentation;
