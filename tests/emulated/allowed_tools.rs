@@ -108,3 +108,35 @@ fn a_list_that_cannot_be_looked_into_is_not_shown() {
     let played = world.play(exchange(body, first(Behaviour::Answer(Response::events(&[&event])))));
     assert!(!String::from_utf8_lossy(&played.reply().body).contains("write"), "{:?}", played.reply());
 }
+
+/// With `Last-Event-ID` such a stream brings a client the answer to a request whose own stream has ended.
+#[test]
+fn a_stream_that_a_client_opens_itself_brings_no_list_with_what_it_may_not_call() {
+    let progress = "id: 4\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n";
+    let other = "event: message\nid: 6\ndata: {\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{\"content\":[]}}\n\n";
+    let stream = |list: &str| format!("id: 3\ndata:\n\n{progress}id: 5\ndata: {list}\n\n: still here\n\n{other}");
+    let got = |stream: &str, size: usize, encoding: Option<&str>| {
+        let world = World::under(&restricted());
+        let pieces: Vec<&str> = stream.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+        let mut response = Response::events(&pieces);
+        response.headers.set("content-length", stream.len().to_string());
+        encoding.iter().for_each(|coding| response.headers.set("content-encoding", coding));
+        let [_, b, api] = healthy();
+        let mut get = exchange("", [Behaviour::Answer(response), b, api]).without_body();
+        get.headers.set(":method", "GET");
+        get.headers.set("accept", "text/event-stream");
+        get.headers.set("last-event-id", "2");
+        get.headers.set("mcp-session-id", "dp1~mcp-a~s-1");
+        let played = world.play(get);
+        assert_eq!((played.servers(), played.reply().status()), (vec!["mcp-a"], 200));
+        assert_eq!(played.reply().headers.get("content-length"), None);
+        played.reply().text()
+    };
+    for size in [1, 7, 10_000] {
+        let text = got(&stream(&lists(&["search", "write", "report_daily"])), size, None);
+        assert_eq!(text, stream(&lists(&["search", "report_daily"])), "in pieces of {size}");
+        let doubtful = format!("[{}]", lists(&["write"]));
+        assert!(!got(&stream(&doubtful), size, None).contains("write"), "{doubtful}");
+    }
+    assert_eq!(got(&stream(&lists(&["write"])), 100, Some("gzip")), "", "what can't be read can't be shown");
+}

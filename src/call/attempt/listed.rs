@@ -6,10 +6,12 @@ use crate::jsonrpc::{RequestId, Unreadable, members};
 use crate::registry::AllowedTools;
 
 /// The answer to request `id` without the tools that are not allowed; `None` if there is nothing to take out. A list that two
-/// readers could read differently is an empty one.
-pub(super) fn filtered(answer: &str, id: RequestId<'_>, allowed: &AllowedTools) -> Option<Vec<u8>> {
+/// readers could read differently is an empty one; nothing, in a stream that a client has opened itself (no `id`), where it may
+/// be the answer to any earlier request.
+pub(super) fn filtered(answer: &str, id: Option<RequestId<'_>>, allowed: &AllowedTools) -> Option<Vec<u8>> {
     let Ok(tools) = tools_of(answer) else {
-        return Some([r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":{"tools":[]}}"#].concat().into_bytes());
+        let empty = |id: RequestId<'_>| [r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":{"tools":[]}}"#].concat();
+        return Some(id.map(empty).unwrap_or_default().into_bytes());
     };
     let tools = tools?;
     let items = Raw::of(tools).and_then(Raw::elements).unwrap_or_default();
@@ -50,7 +52,7 @@ mod tests {
 
     fn of(answer: &str) -> Option<String> {
         let allowed = AllowedTools::only(vec!["a*".to_owned()]);
-        filtered(answer, RequestId::from_json("7").unwrap(), &allowed).map(|bytes| String::from_utf8(bytes).unwrap())
+        filtered(answer, RequestId::from_json("7"), &allowed).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
@@ -73,6 +75,8 @@ mod tests {
             r#"{"id":7,"result":{"tools":[],"Tools":[{"name":"b"}]}}"#,
             r#"[{"id":7,"result":{"tools":[{"name":"b"}]}}]"#,
         ] {
+            let in_stream = filtered(doubtful, None, &AllowedTools::only(vec!["a*".to_owned()]));
+            assert_eq!(in_stream.as_deref(), Some(&b""[..]), "{doubtful}");
             assert_eq!(
                 of(doubtful).as_deref(),
                 Some(r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#),

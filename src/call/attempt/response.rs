@@ -89,6 +89,17 @@ impl Attempt {
                 self.conclude(scene, Class::Server.into(), false, &mut reaction);
                 reaction
             }
+            // A stream that the client has opened itself may bring it the answer to an earlier request.
+            Judgement::Decided(verdict)
+                if verdict.class == Class::Success
+                    && scene.call.kind == Kind::Session
+                    && scene.registry.listener.allowed_tools.restricts()
+                    && content_type.is_some_and(is_event_stream) =>
+            {
+                self.conclude(scene, verdict, true, &mut reaction);
+                self.holding = if encoded { Holding::Rest } else { Holding::Normal(Box::new(normal::Stream::new(false))) };
+                reaction
+            }
             Judgement::Decided(verdict) => {
                 self.conclude(scene, verdict, verdict.class == Class::Success, &mut reaction);
                 reaction
@@ -225,11 +236,11 @@ impl Attempt {
         body: &Body<'_>,
     ) -> Flow {
         let bytes = body(0, size);
-        let filters = filters_list(scene);
-        let Some(id) = scene.call.request_id() else { return Flow::Rewrite(bytes) };
-        let change = |event: &str| match filters {
-            true => listed::filtered(event, id, &scene.registry.listener.allowed_tools),
-            false => normal::completed(event, id, true),
+        let id = scene.call.request_id();
+        let filters = filters_list(scene) || id.is_none();
+        let change = |event: &str| match id {
+            Some(id) if !filters => normal::completed(event, id, true),
+            id => listed::filtered(event, id, &scene.registry.listener.allowed_tools),
         };
         let mut out = stream.push(&bytes, &change, body_limit(scene));
         if end || stream.held() > body_limit(scene) || !self.has_room(scene, stream.held()) {
@@ -287,7 +298,7 @@ impl Attempt {
         if !of_event && verdict.class == Class::Success && filters_list(scene) {
             let text = String::from_utf8_lossy(&answer.body);
             let allowed = &scene.registry.listener.allowed_tools;
-            let filtered = scene.call.request_id().and_then(|id| listed::filtered(&text, id, allowed));
+            let filtered = listed::filtered(&text, scene.call.request_id(), allowed);
             reaction.flow = filtered.map_or(Flow::Pass, Flow::Replace);
         }
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {

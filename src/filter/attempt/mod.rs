@@ -23,7 +23,7 @@ use flown::Flown;
 
 use super::host::{self, Headers};
 use super::vm::{self, Vm};
-use crate::call::attempt::{self, NoAnswer, ResponseHead};
+use crate::call::attempt::{self, Flow, NoAnswer, ResponseHead};
 use crate::call::passage::is_kept_from_clients;
 use crate::concurrency::UnderWay;
 use crate::credential::{Secret, Selection};
@@ -225,6 +225,10 @@ impl HttpContext for Attempt {
             }
         }
         let reaction = flown.with_scene(|scene| attempt.response_headers(scene, &head));
+        if attempt.is_holding() && reaction.flow == Flow::Pass {
+            // What passes may become shorter on its way.
+            Headers::Response.remove("content-length");
+        }
         if is_quoted {
             self.tell_of_quote();
         }
