@@ -113,6 +113,8 @@ fn telling(call: &Call) -> Option<(&Hop, &Made)> {
 pub fn class_of(call: &Call) -> Class {
     match telling(call) {
         None => Class::NotSent,
+        // The router had no attempt left to ask an API for a call that it has accepted.
+        Some(_) if call.poll.is_some() && call.flight.ahead_leg().is_some() => Class::Lost,
         Some((_, made)) => made.end.map_or(Class::Lost, |end| end.class),
     }
 }

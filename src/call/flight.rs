@@ -60,6 +60,12 @@ impl End {
     }
 }
 
+/// How often an API that has accepted a call may be asked what has come of it.
+pub const POLLS: usize = 8;
+
+/// The longest wait before it is asked again, in seconds: 1, 2, 4, 8, and then so long.
+pub const LONGEST_POLL_S: u64 = 15;
+
 /// One attempt that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Made {
@@ -148,6 +154,8 @@ pub struct Terms<'r> {
     pub has_other_slot: bool,
     /// The longest wait before a server is asked once more, in seconds.
     pub longest_wait_s: u64,
+    /// Whether the server has accepted the call, and says where it is to be asked what has come of it.
+    pub accepted: bool,
 }
 
 impl Terms<'_> {
@@ -201,6 +209,9 @@ pub struct Flight {
     pace: Pace,
     time: Time,
     stop: Option<Stop>,
+    /// How many attempts were made before the server accepted the call, which it is asked for since.
+    #[serde(skip)]
+    polling: Option<usize>,
     /// Whether its client has been answered, so that nothing more becomes known.
     #[serde(skip)]
     over: bool,
@@ -222,6 +233,7 @@ impl Flight {
             pace,
             time,
             stop: None,
+            polling: None,
             over: false,
             cancelled: false,
         }
@@ -343,7 +355,7 @@ impl Flight {
             self.ahead = None;
             return Err(self.grounded());
         }
-        if self.ahead.is_none() && self.pace.is_strict() {
+        if self.ahead.is_none() && self.pace.is_strict() && !self.is_polling() {
             let silent = |end: &&mut End| end.class == Class::Lost && !end.answered;
             let lost = self.made.last_mut().and_then(|made| made.end.as_mut()).filter(silent);
             if let Some(end) = lost.filter(|_| proof()) {
@@ -368,7 +380,11 @@ impl Flight {
             return Err(self.grounded());
         }
         let ticket = hop.ticket;
-        if !self.made.is_empty() && !self.time.allows_another(now_ms, 0) {
+        let is_late = match self.polling {
+            Some(_) => !self.time.is_left(now_ms, 0),
+            None => !self.made.is_empty() && !self.time.allows_another(now_ms, 0),
+        };
+        if is_late {
             // The router has waited longer than was to be expected.
             (self.ahead, self.stop) = (None, Some(Stop::NoTime));
             return Err(Grounded { too_late: true, ..self.grounded() });
@@ -381,6 +397,10 @@ impl Flight {
 
     /// The router has given up, and says that the last attempt was never sent.
     pub fn note_not_sent(&mut self) {
+        if self.is_polling() {
+            // What was not sent is a question, not the call.
+            return;
+        }
         let is_open = |end: &Option<End>| end.is_none_or(|end| end.class == Class::Lost && !end.answered);
         if let Some(made) = self.made.last_mut().filter(|made| is_open(&made.end)) {
             made.end = Some(End { class: Class::NotSent, answered: false, readable: false, timed_out: false });
@@ -448,6 +468,9 @@ impl Flight {
         let made = self.made.last_mut().filter(|made| made.end.is_none())?;
         made.end = Some(end);
         let leg = made.leg;
+        if terms.accepted {
+            self.polling = self.polling.or(Some(self.made.len()));
+        }
         let onward = self.way_on(leg, verdict, end.answered, terms);
         if let Some(onward) = onward {
             match self.refusal(verdict.class, onward, budget, now_ms) {
@@ -463,8 +486,11 @@ impl Flight {
         if !end.answered && self.ahead.is_none() && self.stop.is_none() {
             self.if_not_sent = self.way_on(leg, Class::NotSent.into(), false, terms).map(|onward| onward.leg);
         }
+        let before = leg;
         let leg = self.ahead?;
-        if leg.repeats {
+        if leg.hop != before.hop {
+            self.polling = None;
+        } else if leg.repeats && !self.is_polling() {
             self.again = self.again.saturating_sub(1);
         }
         onward
@@ -480,11 +506,21 @@ impl Flight {
     /// Where the call would go after this outcome, whatever it costs; `None` if this is its end.
     pub fn way_on(&self, leg: Leg, verdict: Verdict, answered: bool, terms: &Terms<'_>) -> Option<Onward> {
         let stay = Leg { other_slot: false, repeats: false, ..leg };
+        if terms.accepted {
+            return self.poll(stay);
+        }
         if terms.has_other_slot && !leg.other_slot && terms.decisions(verdict.class).other_slot_first {
             return Some(Onward { leg: Leg { other_slot: true, ..stay }, wait_s: 0 });
         }
         if terms.may_open_session && !leg.anew && verdict.class == Class::Session {
             return Some(Onward { leg: Leg { anew: true, ..stay }, wait_s: 0 });
+        }
+        if self.is_polling() && !verdict.class.is_about_the_call() {
+            // To ask once more does no harm. To ask anybody else has the work done twice.
+            let again = self.poll(stay);
+            if again.is_some() || !terms.replay.is_allowed() {
+                return again;
+            }
         }
         let class = terms.effective(verdict.class, leg);
         if !may_fail_over(class, terms.decisions(class).failover, terms.replay) {
@@ -501,13 +537,38 @@ impl Flight {
         Some(Onward { leg: Leg { repeats: true, ..stay }, wait_s })
     }
 
+    /// Whether a server has accepted the call, so that attempts only ask what has come of it.
+    pub fn is_polling(&self) -> bool {
+        self.polling.is_some()
+    }
+
+    /// A server has accepted the call, as another module has written down.
+    pub(super) fn begin_to_poll(&mut self) {
+        self.polling = Some(self.made.len());
+    }
+
+    /// Asks the server that is at work how far it is, after a wait that becomes longer. Where a call waits for its only server
+    /// the router has no attempts left for that.
+    fn poll(&self, stay: Leg) -> Option<Onward> {
+        if self.pace == Pace::Patient {
+            return None;
+        }
+        let polls = self.made.len().saturating_sub(self.polling?);
+        let wait_s = if polls < 4 { 1 << polls } else { LONGEST_POLL_S };
+        (polls < POLLS).then_some(Onward { leg: Leg { repeats: true, ..stay }, wait_s })
+    }
+
     fn next_hop(&self, leg: Leg) -> Option<u8> {
         leg.hop.checked_add(1).filter(|next| usize::from(*next) < self.hops.len())
     }
 
     fn refusal(&self, class: Class, onward: Onward, budget: &mut Budget, now_ms: u64) -> Option<Stop> {
         // The router adds up to a half.
-        if !self.time.allows_another(now_ms, onward.wait_s.saturating_mul(1_500)) {
+        let wait_ms = onward.wait_s.saturating_mul(1_500);
+        let polls = self.is_polling() && onward.leg.repeats;
+        let has_time =
+            if polls { self.time.is_left(now_ms, wait_ms) } else { self.time.allows_another(now_ms, wait_ms) };
+        if !has_time {
             return Some(Stop::NoTime);
         }
         let affordable = !costs(class, onward.leg) || budget.allows(now_ms);

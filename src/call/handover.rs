@@ -9,6 +9,8 @@
 //! | 10.. | nothing, if every reader shares that memory; else the call, in postcard's encoding |
 //! | then | since minor version 1: the length of the client's query in two bytes, little endian, and the query |
 //!
+//! | then | with the major version of [`POLLING`]: the same of the path at which the call is asked for |
+//!
 //! What can't be read is never taken for no call at all: the attempt that meets it ends as not sent.
 
 use std::rc::Rc;
@@ -28,6 +30,9 @@ pub const MAJOR: u8 = 7;
 /// Its minor version.
 const MINOR: u8 = 1;
 
+/// The major version of a call that an API is at work on: who doesn't know that would have it executed twice.
+const POLLING: u8 = 0x80 | MAJOR;
+
 /// The minor version from which on a written call ends with the client's query.
 const WITH_QUERY: u8 = 1;
 
@@ -41,6 +46,8 @@ pub struct Handover<'b> {
     pub number: u64,
     /// The minor version of who wrote it.
     pub minor: u8,
+    /// Whether an API is at work on it.
+    pub polls: bool,
     /// The call, if it was written down.
     pub written: Option<&'b [u8]>,
 }
@@ -100,33 +107,45 @@ pub fn write(number_of: u64, call: &Call) -> Vec<u8> {
         flight: call.flight.clone(),
     };
     let written = postcard::to_extend(&written, number(number_of).to_vec());
-    let (Ok(written), Ok(length)) = (written, u16::try_from(call.query.len())) else {
+    let (Ok(mut written), Ok(length)) = (written, u16::try_from(call.query.len())) else {
         return number(number_of).to_vec();
     };
-    [&*written, &length.to_le_bytes(), call.query.as_bytes()].concat()
+    written.extend_from_slice(&length.to_le_bytes());
+    written.extend_from_slice(call.query.as_bytes());
+    if let (Some(poll), Some(major)) = (&call.poll, written.first_mut()) {
+        *major = POLLING;
+        written.extend_from_slice(&u16::try_from(poll.len()).unwrap_or_default().to_le_bytes());
+        written.extend_from_slice(poll.as_bytes());
+    }
+    written
 }
 
 /// Reads what filter state has; `None` for what no gate of this major version wrote.
 pub fn read(bytes: &[u8]) -> Option<Handover<'_>> {
     let (prefix, written) = bytes.split_first_chunk::<PREFIX>()?;
-    let [MAJOR, minor, number @ ..] = prefix else { return None };
+    let [major @ (MAJOR | POLLING), minor, number @ ..] = prefix else { return None };
     let written = Some(written).filter(|bytes| !bytes.is_empty());
-    Some(Handover { number: u64::from_le_bytes(*number), minor: *minor, written })
+    Some(Handover { number: u64::from_le_bytes(*number), minor: *minor, polls: *major == POLLING, written })
 }
 
 impl Handover<'_> {
     /// The call that was written down, as far as `registry` knows of it; `None` if there is none that can be read.
     pub fn call(&self, registry: &Rc<Registry>) -> Option<Call> {
         let (written, later): (Written<'_>, &[u8]) = postcard::take_from_bytes(self.written?).ok()?;
-        let query = if self.minor < WITH_QUERY { &[] } else { sized(later)? };
-        understood(written, std::str::from_utf8(query).ok()?, registry)
+        let (query, later) = if self.minor < WITH_QUERY { (&[][..], later) } else { sized(later)? };
+        let mut call = understood(written, std::str::from_utf8(query).ok()?, registry)?;
+        if self.polls {
+            call.poll = Some(std::str::from_utf8(sized(later)?.0).ok()?.into());
+            call.flight.begin_to_poll();
+        }
+        Some(call)
     }
 }
 
-/// So many bytes as the first two of them say, little endian.
-fn sized(bytes: &[u8]) -> Option<&[u8]> {
+/// So many bytes as the first two of them say, little endian, and what is behind them.
+fn sized(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
-    rest.get(..usize::from(u16::from_le_bytes(*length)))
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
 fn understood(written: Written<'_>, query: &str, registry: &Rc<Registry>) -> Option<Call> {
@@ -163,6 +182,7 @@ fn understood(written: Written<'_>, query: &str, registry: &Rc<Registry>) -> Opt
         uuid: written.uuid,
         carried: written.carried,
         owners_failure: None,
+        poll: None,
         answered_ms: None,
         skipped: Vec::new(),
         flight,

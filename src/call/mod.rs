@@ -153,6 +153,8 @@ pub struct Call {
     pub skipped: Vec<story::Skipped>,
     /// Where it has been, and where it goes.
     pub flight: Flight,
+    /// Where the API that has accepted it, and is at work, tells what has come of it: it is asked there from then on.
+    pub poll: Option<Box<str>>,
     /// When its answer was there as a whole, on the monotonic clock, in ms; `None` of what streams through.
     pub answered_ms: Option<u64>,
 }
@@ -171,6 +173,7 @@ impl Call {
     pub fn catch_up(&mut self, newer: Call) {
         (self.flight, self.carried) = (newer.flight, newer.carried);
         (self.session, self.opening) = (newer.session, newer.opening);
+        self.poll = newer.poll;
     }
 
     /// Its id for an answer.

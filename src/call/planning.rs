@@ -161,6 +161,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         query: std::mem::take(&mut client.query),
         carried: Vec::new(),
         owners_failure: None,
+        poll: None,
         answered_ms: None,
         skipped,
         flight,

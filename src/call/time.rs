@@ -16,6 +16,11 @@ impl Time {
     /// Time without limits, as for a stream.
     pub const UNLIMITED: Time = Time { per_try_ms: 0, deadline_ms: None, hurried: false };
 
+    /// Whether the client still waits in so many ms from `now_ms`.
+    pub fn is_left(&self, now_ms: u64, in_ms: u64) -> bool {
+        self.deadline_ms.is_none_or(|deadline| now_ms.saturating_add(in_ms) < deadline)
+    }
+
     /// Whether an attempt that begins in `wait_ms` from `now_ms` can end before the client stops waiting.
     pub fn allows_another(&self, now_ms: u64, wait_ms: u64) -> bool {
         let end = now_ms.saturating_add(wait_ms).saturating_add(self.per_try_ms);

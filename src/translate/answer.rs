@@ -9,9 +9,13 @@ use super::scope::{Scope, plain_text};
 use super::template::Template;
 use super::{ErrorMapping, Mapping};
 use crate::json::{Raw, quoted as json_string};
+use crate::jsonrpc::members_once;
 
 /// Longest error text that is passed on from an API, in characters.
 const MAX_ERROR_TEXT: usize = 4096;
+
+/// Longest path that an API may name, in bytes.
+const LONGEST_PATH: usize = 2048;
 
 /// An MCP `CallToolResult`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +93,7 @@ impl From<Unfilled> for AnswerError {
 /// The result of the tool call that an HTTP answer stands for.
 ///
 /// 2xx becomes a result through the mapping's answer templates (an empty body leaves out what is optional). 202 means that
-/// the API is still at it, and 4xx that it refused the call: both become a result with `isError`, with the API's
+/// the API is still at it, and can't be asked again ([`status_path`]), and 4xx that it refused the call: both become a result with `isError`, with the API's
 /// message, code and request id.
 ///
 /// # Errors
@@ -114,6 +118,16 @@ pub fn answer(mapping: &Mapping, status: u16, body: &[u8]) -> Result<ToolAnswer,
         400..=499 => Ok(failure(&mapping.answer.error, "the API refused the call", status, body)),
         _ => Err(AnswerError::Status(status)),
     }
+}
+
+/// Where an API that has accepted a call tells what has come of it: a path at the same server, by what Snowflake's SQL API
+/// calls it. `None` if the answer says none, or another kind of address.
+pub fn status_path(status: u16, body: &[u8]) -> Option<Box<str>> {
+    let body = std::str::from_utf8(body).ok().filter(|_| status == 202)?;
+    let [url] = members_once(body, ["statementStatusUrl"])?;
+    let url = url?.text()?;
+    let is_path = url.starts_with('/') && !url.starts_with("//") && url.len() <= LONGEST_PATH;
+    (is_path && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')).then(|| (&*url).into())
 }
 
 fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {

@@ -43,7 +43,7 @@ mod with;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{AnswerError, ToolAnswer, answer};
+pub use answer::{AnswerError, ToolAnswer, answer, status_path};
 pub use request::{CallerError, RestRequest, request, uuid_v4};
 
 use crate::wire::Table;

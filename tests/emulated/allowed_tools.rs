@@ -117,7 +117,8 @@ fn a_stream_that_a_client_opens_itself_brings_no_list_with_what_it_may_not_call(
     let stream = |list: &str| format!("id: 3\ndata:\n\n{progress}id: 5\ndata: {list}\n\n: still here\n\n{other}");
     let got = |stream: &str, size: usize, encoding: Option<&str>| {
         let world = World::under(&restricted());
-        let pieces: Vec<&str> = stream.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+        let pieces: Vec<&str> =
+            stream.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
         let mut response = Response::events(&pieces);
         response.headers.set("content-length", stream.len().to_string());
         encoding.iter().for_each(|coding| response.headers.set("content-encoding", coding));

@@ -1,5 +1,6 @@
 //! The whole filter, natively, on an emulated host: see `host`.
 
+mod accepted;
 mod allowed_tools;
 mod annotations;
 mod authorization;

@@ -10,7 +10,8 @@ use crate::registry::AllowedTools;
 /// be the answer to any earlier request.
 pub(super) fn filtered(answer: &str, id: Option<RequestId<'_>>, allowed: &AllowedTools) -> Option<Vec<u8>> {
     let Ok(tools) = tools_of(answer) else {
-        let empty = |id: RequestId<'_>| [r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":{"tools":[]}}"#].concat();
+        let empty =
+            |id: RequestId<'_>| [r#"{"jsonrpc":"2.0","id":"#, id.as_json(), r#","result":{"tools":[]}}"#].concat();
         return Some(id.map(empty).unwrap_or_default().into_bytes());
     };
     let tools = tools?;

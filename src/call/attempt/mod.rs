@@ -124,6 +124,8 @@ pub struct Attempt {
     room: Room,
     /// There was no room for the answer, for which its server can do nothing.
     lacked_room: bool,
+    /// Whether the server has accepted the call, and is to be asked again.
+    accepted: bool,
     /// Whether the answer has been read, and lacks nothing that a client needs.
     is_complete: bool,
 }
@@ -149,6 +151,7 @@ impl Attempt {
             holding: Holding::Nothing,
             room: scene.held.room(),
             lacked_room: false,
+            accepted: false,
             is_complete: false,
         })
     }
@@ -214,6 +217,7 @@ impl Attempt {
             may_open_session: session.owner() == Some(server) && may_open(scene.call),
             has_other_slot: self.has_other_slot,
             longest_wait_s: scene.registry.failover.back_off.max.as_secs(),
+            accepted: self.accepted,
         }
     }
 }

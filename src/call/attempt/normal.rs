@@ -96,7 +96,9 @@ fn write(lines: &[u8], change: Option<&Change<'_>>, room: &mut usize, out: &mut 
     let mut scanner = Scanner::default();
     scanner.push(lines);
     let message = std::iter::from_fn(|| scanner.next_event()).find(|event| event.is_message);
-    let Some(message) = message else { return out.extend_from_slice(lines) };
+    let Some(message) = message.filter(|event| !event.data.trim_ascii().is_empty()) else {
+        return out.extend_from_slice(lines);
+    };
     if message.data.trim_ascii() == DONE {
         return;
     }

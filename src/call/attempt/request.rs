@@ -48,8 +48,14 @@ fn translate_request(scene: &Scene<'_>, body: &[u8]) -> Result<RestRequest, Tool
     let direct = scene.direct().ok_or_else(unmapped)?;
     let call = Params::of_tool_call(request.params).map_err(|error| ToolAnswer::failure(&error.to_string()))?;
     let base = (scene.server.url.path.as_str(), scene.server.query.as_str());
-    let request = translate::request(&direct.mapping, base, call.arguments, scene.call.uuid)
+    let mut request = translate::request(&direct.mapping, base, call.arguments, scene.call.uuid)
         .map_err(|error| ToolAnswer::from(&error))?;
+    if let Some(path) = &scene.call.poll {
+        request.method = "GET";
+        request.path_and_query = path.to_string();
+        request.body = None;
+        request.headers.retain(|(name, _)| name != "content-type");
+    }
     match request.body.as_ref().is_some_and(|body| body.len() > scene.registry.limits.room()) {
         true => Err(ToolAnswer::failure("the translated request is too long for the direct path")),
         false => Ok(request),

@@ -97,7 +97,8 @@ impl Attempt {
                     && content_type.is_some_and(is_event_stream) =>
             {
                 self.conclude(scene, verdict, true, &mut reaction);
-                self.holding = if encoded { Holding::Rest } else { Holding::Normal(Box::new(normal::Stream::new(false))) };
+                self.holding =
+                    if encoded { Holding::Rest } else { Holding::Normal(Box::new(normal::Stream::new(false))) };
                 reaction
             }
             Judgement::Decided(verdict) => {
@@ -321,6 +322,14 @@ impl Attempt {
     ) -> Reaction {
         let mut reaction = Reaction::default();
         let bytes = if head.bodiless { Vec::new() } else { body(0, size) };
+        if let Some(poll) = translate::status_path(head.status, &bytes) {
+            // It is at work, and its result is fetched as long as the client waits.
+            (scene.call.poll, self.accepted) = (Some(poll), true);
+            self.conclude(scene, verdict, false, &mut reaction);
+            if reaction.onward_in_s.is_some() {
+                return reaction;
+            }
+        }
         let answer = match scene.direct().map(|direct| translate::answer(&direct.mapping, head.status, &bytes)) {
             Some(Ok(answer)) => answer,
             unusable => {

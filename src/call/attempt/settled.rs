@@ -120,7 +120,9 @@ impl Attempt {
             return;
         }
         let verdict = scene.call.flight.seen(verdict);
-        let end = End { class: verdict.class, ..end };
+        // However a question fails, an API is at work on the call.
+        let is_lost = scene.call.flight.is_polling() && !verdict.class.is_about_the_call();
+        let end = End { class: if is_lost { Class::Lost } else { verdict.class }, ..end };
         self.room.give_back();
         let terms = self.terms(scene);
         let decisions = decide_on(&verdict, terms.tool, Some(terms.server));
@@ -129,6 +131,9 @@ impl Attempt {
         let ticket = self.begun.ticket;
         reaction.settled = Some(Settled { verdict, ticket, result, alert: decisions.alert, refuses_token });
         let onward = scene.call.flight.land(verdict, end, &terms, scene.budget, scene.now_ms);
+        if !scene.call.flight.is_polling() {
+            scene.call.poll = None;
+        }
         // After an attempt without an answer the router goes on by itself, or doesn't.
         reaction.onward_in_s = onward.filter(|_| end.answered).map(|onward| onward.wait_s);
     }

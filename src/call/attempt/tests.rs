@@ -54,6 +54,7 @@ impl World {
             uuid: [0; 16],
             carried: Vec::new(),
             owners_failure: None,
+            poll: None,
             answered_ms: None,
             skipped: Vec::new(),
             flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),

@@ -28,6 +28,7 @@ fn terms(replay: Replay) -> Terms<'static> {
         may_open_session: false,
         has_other_slot: false,
         longest_wait_s: 10,
+        accepted: false,
     }
 }
 

@@ -52,6 +52,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         uuid: [7; 16],
         carried: vec!["authorization".to_owned()],
         owners_failure: None,
+        poll: None,
         answered_ms: None,
         skipped: Vec::new(),
         flight,
@@ -100,6 +101,19 @@ fn a_call_does_not_show_what_the_client_authenticates_with() {
     assert!(!format!("{:?}", a_call(&registry())).contains("of-the-client"));
 }
 
+/// Older modules know nothing of it, and would have the call executed once more.
+#[test]
+fn a_call_that_an_api_is_at_work_on_is_read_by_those_only_who_know_what_that_means() {
+    let registry = registry();
+    let polling = || Call { poll: Some("/api/v2/statements/1?requestId=2".into()), ..a_call(&registry) };
+    let bytes = write(3, &polling());
+    assert_ne!(bytes[0], MAJOR);
+    assert_eq!(read_back(&bytes, &registry).and_then(|call| call.poll), polling().poll);
+    for cut in 0..bytes.len() {
+        assert!(read_back(&bytes[..cut], &registry).is_none(), "cut at {cut}");
+    }
+}
+
 #[test]
 fn what_a_later_minor_version_adds_at_the_end_is_passed_over() {
     let registry = registry();
@@ -129,7 +143,10 @@ fn a_call_of_another_major_version_cannot_be_read() {
 
 #[test]
 fn a_number_alone_is_a_number_alone() {
-    assert_eq!(read(&number(u64::MAX - 1)), Some(Handover { number: u64::MAX - 1, minor: MINOR, written: None }));
+    assert_eq!(
+        read(&number(u64::MAX - 1)),
+        Some(Handover { number: u64::MAX - 1, minor: MINOR, polls: false, written: None })
+    );
 }
 
 #[test]

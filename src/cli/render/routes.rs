@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::extension::{extension, typed};
 use super::wasm_plugin::Placement;
 use super::{discovery, duration, runtime, size};
-use crate::call::flight::Pace;
+use crate::call::flight::{LONGEST_POLL_S, POLLS, Pace};
 use crate::registry::{Registry, Server, ServerKind};
 use crate::wiring::{cluster, header, route, state};
 
@@ -157,23 +157,33 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
         policy.insert("retry_host_predicate".to_owned(), json!([previous]));
         policy.insert("host_selection_retry_max_attempts".to_owned(), json!(3));
     }
-    if let (Some(policy), true) = (policy.as_object_mut(), servers.iter().any(|server| server.attempts > 1)) {
-        // What the attempt filter asks to wait for a server that has asked for fewer calls.
+    let polls = servers.iter().any(|server| server.kind == ServerKind::Rest);
+    if let (Some(policy), true) = (policy.as_object_mut(), polls || servers.iter().any(|server| server.attempts > 1)) {
+        // What the attempt filter asks to wait for a server that has asked for fewer calls, or is at work on one.
+        let longest = if polls { back_off.max.max(Duration::from_secs(LONGEST_POLL_S)) } else { back_off.max };
         policy.insert(
             "rate_limited_retry_back_off".to_owned(),
-            json!({"reset_headers": [{"name": header::WAIT, "format": "SECONDS"}], "max_interval": duration(back_off.max)}),
+            json!({"reset_headers": [{"name": header::WAIT, "format": "SECONDS"}], "max_interval": duration(longest)}),
         );
     }
     policy
 }
 
-/// One for each server but the first, one for each other credential slot, what the most patient server gets more, and one
-/// for a server whose session has to be opened anew.
+/// One for each server but the first, one for each other credential slot, what the most patient server gets more, one
+/// for a server whose session has to be opened anew, and as often as an API may be asked that has accepted a call.
 fn most_retries(registry: &Registry, servers: &[&Server]) -> usize {
     let slots = registry.indexed_servers().filter(|(at, _)| registry.has_two_slots(*at)).count();
     let again = servers.iter().map(|server| usize::from(server.attempts.saturating_sub(1))).max().unwrap_or_default();
     let sessions = usize::from(servers.iter().any(|server| server.kind == ServerKind::Mcp));
-    servers.len().saturating_sub(1).saturating_add(slots).saturating_add(again).saturating_add(sessions).max(1)
+    let polls = if servers.iter().any(|server| server.kind == ServerKind::Rest) { POLLS } else { 0 };
+    servers
+        .len()
+        .saturating_sub(1)
+        .saturating_add(slots)
+        .saturating_add(again)
+        .saturating_add(sessions)
+        .max(1)
+        .saturating_add(polls)
 }
 
 /// The cluster is the one that the filter state names. Where it names none that this route knows, it is the one that most

@@ -303,7 +303,8 @@ fn only_what_was_never_sent_is_retried_unasked_where_a_call_must_not_run_twice()
     assert_eq!(policy["retry_on"], "connect-failure,refused-stream,reset,reset-before-request,retriable-headers");
     assert_eq!(policy["retriable_headers"], json!([{"name": "x-dualpath-failover", "present_match": true}]));
     assert_eq!(policy["refresh_cluster_on_retry"], true);
-    assert_eq!(policy["num_retries"], 6, "two more servers, the other slot of each of three, and a session");
+    let why = "two more servers, the other slot of each of three, a session, and eight questions for an accepted call";
+    assert_eq!(policy["num_retries"], 14, "{why}");
 }
 
 #[test]

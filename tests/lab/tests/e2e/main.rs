@@ -3,6 +3,7 @@
 //! Every test has its own stubs and its own Envoy. `make e2e TEST=name` runs one, with what it needs built before:
 //! Envoy is found through `ENVOY`, `build/tools` or the `PATH`, the module through `DUALPATH_WASM` or in `build`.
 
+mod accepted;
 #[path = "../../../documentation/blocks.rs"]
 mod blocks;
 
