@@ -57,6 +57,11 @@ impl Limit {
         self.under_way.get()
     }
 
+    /// Whether a call has gone there of late.
+    pub fn is_used(&self) -> bool {
+        self.found.get().most > 0
+    }
+
     /// Whether another would be over the limit.
     pub fn is_full(&self) -> bool {
         self.under_way() >= self.limit()
