@@ -180,11 +180,17 @@ fn record(bytes: &[u8]) {
 fn written_call(bytes: &[u8]) {
     let server = json!({"id": "a", "kind": "mcp", "url": "https://a.example"});
     let registry = Rc::new(Registry::from_wire(&json!({"version": 1, "servers": [server]})).expect("a registry"));
-    let found = |minor| handover::Handover { number: 7, minor, written: Some(bytes) }.call(&registry);
-    for call in [found(0), found(1)].into_iter().flatten() {
+    let found = |minor, polls| {
+        let handed = handover::Handover { number: 7, minor, polls, written: Some(bytes) };
+        handed.call(&registry)
+    };
+    for call in [found(0, false), found(1, false), found(1, true)].into_iter().flatten() {
         let again = handover::write(7, &call);
         let written = handover::read(&again).expect("it was written").call(&registry);
-        assert_eq!(written.map(|call| (call.flight, call.query)), Some((call.flight, call.query)));
+        assert_eq!(
+            written.map(|call| (call.flight, call.query, call.poll)),
+            Some((call.flight, call.query, call.poll))
+        );
     }
 }
 
