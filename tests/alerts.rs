@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -44,12 +45,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// promtool, as `tests/make/get` gets it.
-fn promtool() -> PathBuf {
+/// promtool, as `tests/make/get` gets it: once, since it may have to be fetched.
+static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
     let got = Command::new(root().join("tests/make/get")).arg("promtool").output().expect("tests/make/get");
     assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
     PathBuf::from(String::from_utf8_lossy(&got.stdout).trim())
-}
+});
 
 /// A folder with the rules of the recorded registry.
 fn with_rules(name: &str) -> (PathBuf, Value) {
@@ -68,7 +69,7 @@ fn with_rules(name: &str) -> (PathBuf, Value) {
 
 /// Runs promtool in the folder; answers what it says.
 fn run(folder: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(promtool()).args(arguments).current_dir(folder).output().expect("promtool");
+    let output = Command::new(&*PROMTOOL).args(arguments).current_dir(folder).output().expect("promtool");
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

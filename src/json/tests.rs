@@ -166,6 +166,9 @@ fn what_registries_hold_is_read_as_exactly_as_can_be() {
     for number in ["0.1", "0.25", "0.333", "1.5", "99.9", "1e-7", "123456.789", "9007199254740992", "0", "1e22"] {
         assert_eq!(Value::parse(number).unwrap().as_f64(), number.parse().ok(), "{number}");
     }
+    for (number, size) in [("1e-99999999999", Some(0.0)), ("0e99999999999", Some(0.0)), ("1e99999999999", None)] {
+        assert_eq!(Value::parse(number).unwrap().as_f64(), size, "{number}");
+    }
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {

@@ -216,7 +216,9 @@ impl From<&str> for Value {
 pub(super) fn float(number: &str) -> Option<f64> {
     let (number, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (sign, number) = number.strip_prefix('-').map_or((1.0, number), |number| (-1.0, number));
-    let (mut mantissa, mut power) = (0_u64, exponent.trim_start_matches('+').parse::<i32>().ok()?);
+    // What is too long for it makes anything nothing, or more than any number.
+    let beyond = if exponent.starts_with('-') { i32::MIN } else { i32::MAX };
+    let (mut mantissa, mut power) = (0_u64, exponent.trim_start_matches('+').parse::<i32>().unwrap_or(beyond));
     let mut is_whole = true;
     for byte in number.bytes() {
         let digit = match byte {
