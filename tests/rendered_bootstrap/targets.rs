@@ -186,3 +186,44 @@ fn a_server_that_is_taken_out_keeps_its_cluster_for_one_render() {
     render("smallest.yaml");
     assert!(!clusters().contains(&"t".to_owned()));
 }
+
+/// Kubernetes refuses a pod with two volumes of one name, or two mounts at one place.
+#[test]
+fn every_mount_and_every_volume_of_a_pod_is_the_only_one_of_its_place_and_name() {
+    let place = place("mounts");
+    fs::copy(root().join("envoy/two-regions.yaml"), place.join("two-regions.yaml")).unwrap();
+    fs::copy(root().join("envoy/kubernetes/registry.yaml"), place.join("kubernetes.yaml")).unwrap();
+    let credentials = ["envoy", "module", "admin", "pat", "dualpath-pat", "dualpath-envoy"]
+        .map(|name| format!("{{id: of-{name}, slots: {{a: {{sds_file: /secrets/{name}/a.yaml}}}}}}"));
+    fs::write(place.join("named.yaml"), format!("{SMALLEST}credentials: [{}]\n", credentials.join(", "))).unwrap();
+    for registry in ["envoy/registry.yaml", "smallest.yaml", "two-regions.yaml", "kubernetes.yaml", "named.yaml"] {
+        let folder = format!("of-{}", registry.replace('/', "-"));
+        dualpath(&place, &["render", registry, "--target", "kubernetes", "-o", &folder]);
+        let text = fs::read_to_string(place.join(folder).join("sidecar.yaml")).unwrap();
+        let deployment = text.split("\n---\n").find(|text| text.contains("kind: Deployment")).unwrap();
+        let tree: Value = serde_saphyr::from_str(deployment).unwrap();
+        let pod = &tree["spec"]["template"]["spec"];
+        let containers = pod["initContainers"].as_array().unwrap();
+        let envoy = containers.iter().find(|container| container["name"] == "envoy").unwrap();
+        for (list, key) in
+            [(&envoy["volumeMounts"], "mountPath"), (&envoy["volumeMounts"], "name"), (&pod["volumes"], "name")]
+        {
+            let mut all: Vec<_> = list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap()).collect();
+            let number = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), number, "{registry}: {key}: {list}");
+        }
+    }
+    // The chart mounts the same folders, and calls no secret's volume as one of its own.
+    let chart = fs::read_to_string(root().join("src/cli/render/target/helm/chart/templates/deployment.yaml")).unwrap();
+    assert!(chart.contains("{name: envoy, mountPath: /etc/envoy-dualpath, readOnly: true}"));
+    assert_eq!(chart.matches("name: secret-{{ .name }}").count(), 2);
+    for folder in ["/etc/envoy-dualpath", "/opt/dualpath", "/var/run/dualpath"] {
+        let own = format!("{SMALLEST}credentials: [{{id: p, slots: {{a: {{sds_file: {folder}/a.yaml}}}}}}]\n");
+        fs::write(place.join("own.yaml"), own).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+        let run = command.args(["render", "own.yaml", "-t", "helm", "-o", "own"]).current_dir(&place).output().unwrap();
+        assert!(String::from_utf8_lossy(&run.stderr).contains("the pod has a folder of its own there"), "{folder}");
+    }
+}

@@ -21,6 +21,7 @@ use clap::error::ErrorKind;
 use serde_json::Value;
 
 pub(super) use dynamic::{CLUSTERS, LISTENERS};
+pub(in crate::cli) use kubernetes::secret;
 pub(in crate::cli) use release::{ENVOY, Needs};
 
 use crate::registry::Registry;

@@ -10,6 +10,7 @@ use std::fs;
 
 use super::{File, Job, Output, Rendered, envoy};
 pub(super) use pod::Pod;
+pub(in crate::cli) use pod::secret;
 
 const SIDECAR: &str = include_str!("../../../../../envoy/kubernetes/sidecar.yaml");
 const KUSTOMIZATION: &str = include_str!("../../../../../envoy/kubernetes/kustomization.yaml");
@@ -21,8 +22,7 @@ const ROTATOR: &str = include_str!("../../../../../envoy/kubernetes/rotator.yaml
 mod example {
     pub const URL: &str = "http://127.0.0.1:10000/mcp";
     pub const PORT: &str = "9902";
-    pub const ARGUMENTS: &str =
-        "          args: [--config-path, /etc/dualpath/bootstrap.yaml, --disable-hot-restart, --concurrency, \"2\"]\n";
+    pub const ARGUMENTS: &str = "          args: [--config-path, /etc/envoy-dualpath/bootstrap.yaml, --disable-hot-restart, --concurrency, \"2\"]\n";
     pub const MOUNT: &str = "            # The whole directory and no subPath: kubelet does not update a single mounted file.\n            \
                              - {name: pat, mountPath: /var/run/dualpath-pat, readOnly: true}\n";
     pub const VOLUME: &str =
@@ -70,7 +70,7 @@ fn sidecar(pod: &Pod) -> String {
     let mut mounts = String::new();
     let mut volumes = String::new();
     for one in &pod.mounted {
-        let (volume, name, path) = (one.volume(), &one.name, &one.path);
+        let (volume, name, path) = (&one.volume, &one.name, &one.path);
         if mounts.is_empty() {
             mounts.push_str(
                 "            # The whole directory and no subPath: kubelet does not update a single mounted file.\n",

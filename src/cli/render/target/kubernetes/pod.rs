@@ -12,6 +12,12 @@ const MODULE: &str = "/opt/dualpath/dualpath.wasm";
 /// Where Envoy's own container has its admin interface, and no other.
 const ADMIN: &str = "/run/dualpath/admin.sock";
 
+/// The folders of the pod's own, and where the images have a link to the last.
+const FOLDERS: [&str; 4] = ["/etc/envoy-dualpath", "/opt/dualpath", "/run/dualpath", "/var/run/dualpath"];
+
+/// The volumes of its own.
+const VOLUMES: [&str; 3] = ["envoy", "module", "admin"];
+
 /// The most that each of two workers may hold in the memory that the container has, in bytes.
 const HELD: u32 = 32 << 20;
 
@@ -26,6 +32,8 @@ pub(super) const VARIABLES: &str = "dualpath-env";
 pub(in crate::cli::render::target) struct Mounted {
     /// Its name, and that of the folder.
     pub name: String,
+    /// The name of the volume, which no other of the pod has.
+    pub volume: String,
     /// The folder.
     pub path: String,
     /// Its keys, which are files of it.
@@ -108,13 +116,15 @@ fn add(mounted: &mut Vec<Mounted>, file: &str, slot: Option<(String, Slot)>) -> 
     let path = Path::new(file);
     let (folder, key) =
         (path.parent().filter(|folder| folder.is_absolute()), path.file_name().and_then(|name| name.to_str()));
-    let name = folder.and_then(Path::file_name).and_then(|name| name.to_str()).filter(|name| is_a_name(name));
-    let (Some(folder), Some(key), Some(name)) = (folder, key, name) else {
+    let (Some(folder), Some(key), Some(name)) = (folder, key, secret(file)) else {
         return Err(format!(
             "{file}: a pod mounts a secret as a folder and calls both alike: write /var/run/NAME/{}, with NAME of a-z, 0-9 and -",
             key.unwrap_or("pat-a.yaml")
         ));
     };
+    if FOLDERS.iter().any(|own| folder.starts_with(own)) {
+        return Err(format!("{file}: the pod has a folder of its own there: write /var/run/dualpath-pat/{key}"));
+    }
     let path = folder.to_string_lossy().into_owned();
     let file = SecretFile { key: key.to_owned(), slot };
     match mounted.iter_mut().find(|there| there.name == name) {
@@ -127,24 +137,32 @@ fn add(mounted: &mut Vec<Mounted>, file: &str, slot: Option<(String, Slot)>) -> 
             Ok(())
         }
         None => {
-            mounted.push(Mounted { name: name.to_owned(), path, files: vec![file] });
+            let volume = volume(mounted, name);
+            mounted.push(Mounted { name: name.to_owned(), volume, path, files: vec![file] });
             Ok(())
         }
     }
+}
+
+/// The name of the secret whose key this file is, which is that of its folder; none where Kubernetes takes no such name.
+pub(in crate::cli) fn secret(file: &str) -> Option<&str> {
+    let folder = Path::new(file).parent().filter(|folder| folder.is_absolute())?;
+    folder.file_name().and_then(|name| name.to_str()).filter(|name| is_a_name(name))
+}
+
+/// A name for the volume of this secret: a pod's volumes are its own, so they need no prefix unless another is called so.
+fn volume(mounted: &[Mounted], name: &str) -> String {
+    let is_free = |volume: &str| {
+        !volume.is_empty() && !VOLUMES.contains(&volume) && mounted.iter().all(|there| there.volume != volume)
+    };
+    let short = name.strip_prefix("dualpath-").unwrap_or(name);
+    [short, name].into_iter().find(|volume| is_free(volume)).map_or_else(|| format!("secret-{name}"), str::to_owned)
 }
 
 /// Whether Kubernetes takes it for the name of a secret and of a volume.
 fn is_a_name(name: &str) -> bool {
     let within = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     !name.is_empty() && name.len() <= 50 && name.bytes().all(within) && !name.starts_with('-') && !name.ends_with('-')
-}
-
-impl Mounted {
-    /// The name of the volume: a pod's volumes are its own, so they need no prefix.
-    pub fn volume(&self) -> &str {
-        let own = ["envoy", "module", "admin"];
-        self.name.strip_prefix("dualpath-").filter(|name| !name.is_empty() && !own.contains(name)).unwrap_or(&self.name)
-    }
 }
 
 impl Pod {
