@@ -227,3 +227,27 @@ fn every_mount_and_every_volume_of_a_pod_is_the_only_one_of_its_place_and_name()
         assert!(String::from_utf8_lossy(&run.stderr).contains("the pod has a folder of its own there"), "{folder}");
     }
 }
+
+/// A secret has one name: where it is written, filled, mounted, rotated and allowed.
+#[test]
+fn the_command_that_rotates_a_token_names_the_secret_that_the_manifests_name() {
+    let place = place("secret-names");
+    fs::copy(root().join("envoy/two-regions.yaml"), place.join("two-regions.yaml")).unwrap();
+    fs::copy(root().join("envoy/kubernetes/registry.yaml"), place.join("kubernetes.yaml")).unwrap();
+    for (registry, credential, name) in
+        [("two-regions.yaml", "us-pat", "dualpath"), ("kubernetes.yaml", "snowflake-pat", "dualpath-pat")]
+    {
+        let (plan, _) = dualpath(&place, &["pat", "rotate-plan", registry, credential]);
+        assert!(plan.contains(&format!("kubectl patch secret {name} --type merge")), "{plan}");
+        assert!(
+            plan.contains(&format!("   {name}, as its folder and as `dualpath render --target kubernetes` does:")),
+            "{plan}"
+        );
+        dualpath(&place, &["render", registry, "--target", "kubernetes", "-o", credential]);
+        let file = |file: &str| fs::read_to_string(place.join(credential).join(file)).unwrap();
+        assert!(file("secret.yaml").contains(&format!("\n  name: {name}\n")), "{registry}");
+        assert!(file("external-secrets.yaml").starts_with(&format!("# Fills the secret {name} from")), "{registry}");
+        assert!(file("sidecar.yaml").contains(&format!("secretName: {name}\n")), "{registry}");
+        assert!(file("rotator.yaml").contains(&format!("resourceNames: [{name}]")), "{registry}");
+    }
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::bash::quoted;
+use crate::cli::render::target;
 use crate::registry::Source;
 
 /// What to do, and commands to copy, which may be none.
@@ -25,7 +26,10 @@ pub fn installation(source: &Source, name: &str) -> Installation {
             what: format!(
                 "Put it into {file}. Envoy takes the new file within a second; on the terminal of Envoy's machine, or\n\
                  where the file is a key of a Kubernetes secret, with the second command (not where External Secrets\n\
-                 fills that secret: there the token goes to the store that it reads):"
+                 fills that secret: there the token goes to the store that it reads). It takes the secret to be called\n\
+                 {}, {}:",
+                secret(file).0,
+                secret(file).1
             ),
             commands: vec![into_file(file, name), into_kubernetes_secret(file, name)],
         },
@@ -80,6 +84,14 @@ fn into_file(file: &str, name: &str) -> String {
     )
 }
 
+/// The name of the Kubernetes secret that has the file as a key, and why it is taken to be that.
+fn secret(file: &str) -> (&str, &'static str) {
+    match target::secret(file) {
+        Some(name) => (name, "as its folder and as `dualpath render --target kubernetes` does"),
+        None => ("dualpath-pat", "as the folder's name can't be a secret's"),
+    }
+}
+
 fn into_kubernetes_secret(file: &str, name: &str) -> String {
     let key = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or("pat.yaml");
     let (document, head) = (document(name), quoted(&format!("{{\"data\":{{{}:\"", Value::from(key))));
@@ -87,6 +99,7 @@ fn into_kubernetes_secret(file: &str, name: &str) -> String {
         "( {READ}\n  \
            printf '{document}' {FILLED} | base64 | tr -d '\\n' |\n  \
            {{ printf %s {head}; cat; printf '\"}}}}'; }} |\n  \
-           kubectl patch secret dualpath-pat --type merge --patch-file /dev/stdin )"
+           kubectl patch secret {} --type merge --patch-file /dev/stdin )",
+        secret(file).0
     )
 }

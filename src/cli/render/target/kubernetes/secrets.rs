@@ -41,6 +41,7 @@ pub(super) fn external(pod: &Pod) -> String {
     let (store, _) = behind.split_once(FILLED).unwrap_or_default();
     let (template, _) = rest.split_once("        pat-a.yaml: |\n").unwrap_or_default();
     let (_, spec) = template.split_once(FILLED).unwrap_or_default();
+    let before = before.replace(super::example::SECRET, &pod.secret_names().join(", "));
     let mut text = format!("{before}{EXAMPLE}");
     let mut group = String::new();
     for key in keys(pod) {
