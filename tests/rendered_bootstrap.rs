@@ -142,7 +142,7 @@ fn each_environment_of_the_example_is_rendered_as_one_plain_registry() {
 
 #[test]
 fn the_rendered_example_is_up_to_date() {
-    let rendered = render(&project("envoy/registry.yaml"), "envoy/registry.yaml");
+    let rendered = render(&project("envoy/registry.yaml"), "registry.yaml");
     let kept = fs::read_to_string(project("envoy/bootstrap.yaml")).unwrap_or_default();
     assert!(
         kept == rendered,
@@ -155,7 +155,7 @@ fn the_rendered_example_is_up_to_date() {
 fn envoy_accepts_the_rendered_example() {
     let directory = scratch("example");
     let module = directory.join("dualpath.wasm");
-    let bootstrap = render(&project("envoy/registry.yaml"), "envoy/registry.yaml");
+    let bootstrap = render(&project("envoy/registry.yaml"), "registry.yaml");
     let path = "filename: build/dualpath.wasm";
     assert!(bootstrap.contains(path), "the example names the module where it is built");
     validate(&directory, &bootstrap.replace(path, &format!("filename: {}", module.display())));

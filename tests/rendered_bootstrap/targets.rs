@@ -251,3 +251,18 @@ fn the_command_that_rotates_a_token_names_the_secret_that_the_manifests_name() {
         assert!(file("rotator.yaml").contains(&format!("resourceNames: [{name}]")), "{registry}");
     }
 }
+
+#[test]
+fn a_registry_is_the_same_bytes_from_wherever_it_is_rendered() {
+    let place = place("bytes");
+    let absolute = place.join("smallest.yaml");
+    let ways = ["smallest.yaml", "./smallest.yaml", "envoy/../smallest.yaml", absolute.to_str().unwrap()];
+    for target in TARGETS {
+        let [first, rest @ ..] = ways.map(|registry| rendered(&place, target, registry));
+        assert!(rest.iter().all(|other| *other == first), "{target}");
+    }
+    fs::copy(&absolute, place.join("renamed.yaml")).unwrap();
+    dualpath(&place, &["render", "smallest.yaml", "-t", "envoy-dynamic", "-o", "d"]);
+    let (_, said) = dualpath(&place, &["render", "renamed.yaml", "-t", "envoy-dynamic", "-o", "d"]);
+    assert!(!said.contains("is another than before"), "{said}");
+}

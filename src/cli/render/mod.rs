@@ -31,7 +31,7 @@ mod tests;
 mod upstream;
 mod wasm_plugin;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -117,9 +117,11 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// The command line that renders this again, without where to.
+/// The command line that renders this again, without where to. Of the registry's path it has the file's name alone: the same
+/// registry is the same bytes from wherever it is rendered, and so rolls no pods.
 fn source(args: &Args) -> String {
-    let mut source = args.registry.clone();
+    let name = Path::new(&args.registry).file_name();
+    let mut source = name.map_or_else(|| args.registry.clone(), |name| name.to_string_lossy().into_owned());
     if args.target != Target::Envoy {
         source.push_str(&format!(" --target {}", args.target.name()));
     }

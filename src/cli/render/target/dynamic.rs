@@ -52,7 +52,7 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
     let listeners = resources("envoy.config.listener.v3.Listener", all.iter().chain(&parts.listeners));
     let listeners = watched(job, "Envoy's listeners") + &yaml(&listeners)?;
     let bootstrap = bootstrap(job, registry, &parts, folder)?;
-    if fs::read_to_string(folder.join(BOOTSTRAP)).is_ok_and(|there| there != bootstrap) {
+    if fs::read_to_string(folder.join(BOOTSTRAP)).is_ok_and(|there| !same_but_for_comments(&there, &bootstrap)) {
         notes.push(format!("{BOOTSTRAP} is another than before, which Envoy reads at its next start only"));
     }
     let file = |path: &str, text: String, is_yours: bool| File { path: path.to_owned(), text, is_yours };
@@ -64,6 +64,12 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
         file(BOOTSTRAP, bootstrap, false),
     ];
     Ok(Rendered { output: Output::Folder(files), notes })
+}
+
+/// Whether Envoy reads the same: lines of comments are at the beginning only.
+fn same_but_for_comments(one: &str, other: &str) -> bool {
+    let read = |line: &&str| !line.starts_with('#');
+    one.lines().skip_while(|line| !read(line)).eq(other.lines().skip_while(|line| !read(line)))
 }
 
 /// A registry whose prober needs no bootstrap.
