@@ -266,3 +266,13 @@ fn a_registry_is_the_same_bytes_from_wherever_it_is_rendered() {
     let (_, said) = dualpath(&place, &["render", "renamed.yaml", "-t", "envoy-dynamic", "-o", "d"]);
     assert!(!said.contains("is another than before"), "{said}");
 }
+
+#[test]
+fn what_fits_into_a_pod_as_it_is_rendered_is_not_complained_of() {
+    let place = place("held");
+    let (_, said) = dualpath(&place, &["render", "smallest.yaml", "-t", "helm", "-o", "default"]);
+    assert!(!said.contains("limits.held"), "{said}");
+    fs::write(place.join("more.yaml"), format!("{SMALLEST}limits: {{held: 128MiB}}\n")).unwrap();
+    let (_, said) = dualpath(&place, &["render", "more.yaml", "-t", "helm", "-o", "more"]);
+    assert!(said.contains("limits.held is 128 MiB") && said.contains("512Mi"), "{said}");
+}

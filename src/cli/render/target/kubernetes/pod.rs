@@ -18,8 +18,9 @@ const FOLDERS: [&str; 4] = ["/etc/envoy-dualpath", "/opt/dualpath", "/run/dualpa
 /// The volumes of its own.
 const VOLUMES: [&str; 3] = ["envoy", "module", "admin"];
 
-/// The most that each of two workers may hold in the memory that the container has, in bytes.
-const HELD: u32 = 32 << 20;
+/// The most that each of two workers may hold in the 512 MiB that the container has, in bytes: Envoy needs about 115 MiB, and
+/// at the worst twice as much as a worker holds.
+const HELD: u32 = 96 << 20;
 
 /// Port of the metrics, unless the registry says another.
 const METRICS: u16 = 9902;
@@ -81,7 +82,7 @@ impl Pod {
         registry.envoy.metrics = Some(("0.0.0.0".to_owned(), metrics_port));
         if registry.limits.held > HELD {
             notes.push(format!(
-                "limits.held is {} MiB: two workers may then need more than the 256Mi of memory that Envoy's container has. Write \
+                "limits.held is {} MiB: two workers may then need more than the 512Mi of memory that Envoy's container has. Write \
                  {} MiB, or give the container more",
                 registry.limits.held >> 20,
                 HELD >> 20
