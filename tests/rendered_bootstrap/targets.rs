@@ -276,3 +276,19 @@ fn what_fits_into_a_pod_as_it_is_rendered_is_not_complained_of() {
     let (_, said) = dualpath(&place, &["render", "more.yaml", "-t", "helm", "-o", "more"]);
     assert!(said.contains("limits.held is 128 MiB") && said.contains("512Mi"), "{said}");
 }
+
+#[test]
+fn a_mesh_is_told_its_secrets_by_name_and_of_a_module_without_a_place() {
+    let place = place("mesh-told");
+    let (text, said) = dualpath(&place, &["render", "envoy/registry.yaml", "-t", "envoy-gateway"]);
+    assert!(
+        text.contains("the secret dualpath, with the keys SNOWFLAKE_PAT") && text.contains("envoy-gateway-system"),
+        "{text}"
+    );
+    assert!(said.contains("envoy.wasm_file is no absolute path"), "{said}");
+    let (_, said) = dualpath(&place, &["render", "envoy/registry.yaml", "-t", "istio"]);
+    assert!(said.contains("envoy.wasm_file is no absolute path"), "{said}");
+    let at = format!("{SMALLEST}envoy: {{wasm_file: /opt/dualpath/dualpath.wasm}}\n");
+    fs::write(place.join("at.yaml"), at).unwrap();
+    assert_eq!(dualpath(&place, &["render", "at.yaml", "-t", "istio"]).1, "");
+}

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Map, Value, json};
 
-use super::Job;
 use super::dynamic::with_prober_on_the_listener;
+use super::{Job, Target};
 use crate::cli::render::parts::Parts;
 use crate::cli::render::to_yaml;
 use crate::cli::shown;
@@ -94,6 +94,37 @@ impl Options {
         self.namespace.as_ref().map(|namespace| format!(" --namespace {namespace}")).unwrap_or_default()
     }
 
+    /// Why these options are none for the target: what would have no effect is not taken silently.
+    pub(in crate::cli::render) fn refuse(&self, target: Target) -> Option<String> {
+        let usual = Options::default();
+        let of_gateway = self.workload == Workload::Gateway;
+        let istio = target == Target::Istio;
+        let envoy_gateway = target == Target::EnvoyGateway;
+        let (meshes, eg) = ("--target istio or envoy-gateway", "--target envoy-gateway");
+        let gateways = "--target envoy-gateway, or istio with --workload gateway";
+        let options = [
+            ("namespace", self.namespace.is_some(), istio || envoy_gateway, meshes),
+            ("name", self.name != usual.name, istio || envoy_gateway, meshes),
+            ("proxy-admin", self.proxy_admin.is_some(), istio || envoy_gateway, meshes),
+            ("workload", of_gateway, istio, "--target istio"),
+            ("selector", !self.selector.is_empty(), istio, "--target istio"),
+            ("host", self.host != usual.host, envoy_gateway || (istio && of_gateway), gateways),
+            ("port", self.port.is_some(), istio && of_gateway, "--target istio with --workload gateway"),
+            ("gateway", self.gateway != usual.gateway, envoy_gateway, eg),
+            ("section", self.section != usual.section, envoy_gateway, eg),
+            ("xds-listener", self.xds_listener.is_some(), envoy_gateway, eg),
+            ("xds-routes", self.xds_routes.is_some(), envoy_gateway, eg),
+        ];
+        let idle = options.iter().find(|(_, is_given, has_effect, _)| *is_given && !has_effect);
+        if let Some((name, .., whose)) = idle {
+            return Some(format!("--{name}: has no effect here: it belongs to {whose}"));
+        }
+        let mut keys = self.selector.iter().enumerate();
+        let (_, (key, _)) =
+            keys.find(|(at, (key, _))| self.selector.iter().take(*at).any(|(other, _)| other == key))?;
+        Some(format!("--selector: {key} is given twice: a label of a pod has one value"))
+    }
+
     /// The arguments of the command line that say this, each with a blank before it.
     pub(in crate::cli::render) fn source(&self) -> String {
         let usual = Options::default();
@@ -140,6 +171,12 @@ pub(super) fn variables(registry: &Registry) -> Vec<&str> {
         }
     }
     found
+}
+
+/// What to do about a module whose place depends on where a proxy is started, which its image decides.
+pub(super) fn relative_module(registry: &Registry) -> Option<String> {
+    let is_relative = !registry.envoy.wasm_file.starts_with('/');
+    is_relative.then(|| "envoy.wasm_file is no absolute path: set it, such as /opt/dualpath/dualpath.wasm".to_owned())
 }
 
 /// [`files`], in a line.
@@ -198,6 +235,9 @@ pub(super) fn notes(job: &Job, resources: &[Value]) -> Vec<String> {
             let kind = resource["kind"].as_str().unwrap_or_default();
             notes.push(format!("the {kind} has {size} bytes; Kubernetes stores 1.5 MiB at most, with what it adds"));
         }
+    }
+    if let Some(told) = relative_module(job.registry) {
+        notes.push(format!("{told}. A proxy is started in a folder that its image decides"));
     }
     if job.registry.envoy.runtime_files.is_some() {
         notes.push("envoy.runtime_files is left out: the runtime's layers are the control plane's".to_owned());

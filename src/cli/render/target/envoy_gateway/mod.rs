@@ -79,9 +79,12 @@ fn told(job: &Job) -> String {
         "Envoy Gateway's configuration needs extensionApis.enableEnvoyPatchPolicy: true".to_owned(),
         format!("the proxies need these files: {files}"),
     ];
-    if !mesh::variables(job.registry).is_empty() {
-        apply.push(format!("and the secret {name}, with a key for each environment variable"));
+    let variables = mesh::variables(job.registry);
+    if !variables.is_empty() {
+        apply.push(format!("and the secret {name}, with the keys {}, in the namespace of the", variables.join(", ")));
+        apply.push("proxies: envoy-gateway-system, unless Envoy Gateway deploys them elsewhere".to_owned());
     }
+    apply.extend(mesh::relative_module(job.registry));
     apply.extend([
         format!("the Gateway {gateway} needs infrastructure.parametersRef: the EnvoyProxy {name}"),
         "kubectl apply --server-side -f FILE".to_owned(),

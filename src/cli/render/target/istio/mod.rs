@@ -96,6 +96,7 @@ fn told(job: &Job) -> String {
     let labels = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" and ");
     let files = mesh::shown_files(job.registry);
     let mut apply = vec![format!("the proxy of the pods needs these files: {files}")];
+    apply.extend(mesh::relative_module(job.registry));
     let variables = mesh::variables(job.registry);
     if !variables.is_empty() {
         apply.push(format!("and these environment variables: {}", variables.join(", ")));
