@@ -268,6 +268,29 @@ fn a_registry_is_the_same_bytes_from_wherever_it_is_rendered() {
 }
 
 #[test]
+fn an_option_that_the_target_would_ignore_is_refused_with_what_it_belongs_to() {
+    let place = place("options");
+    for (arguments, said) in [
+        (
+            &["-t", "envoy", "--namespace", "x"][..],
+            "--namespace: has no effect here: it belongs to --target istio or envoy-gateway",
+        ),
+        (
+            &["-t", "istio", "--host", "x"],
+            "--host: has no effect here: it belongs to --target envoy-gateway, or istio with --workload gateway",
+        ),
+        (&["-t", "istio", "--gateway", "foo"], "--gateway: has no effect here: it belongs to --target envoy-gateway"),
+        (&["-t", "envoy-gateway", "--selector", "a=b"], "--selector: has no effect here: it belongs to --target istio"),
+        (&["-t", "istio", "--selector", "a=b", "--selector", "a=c"], "--selector: a is given twice"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+        let run = command.args(["render", "smallest.yaml"]).args(arguments).current_dir(&place).output().unwrap();
+        assert!(!run.status.success() && run.stdout.is_empty(), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&run.stderr).contains(said), "{}", String::from_utf8_lossy(&run.stderr));
+    }
+}
+
+#[test]
 fn what_fits_into_a_pod_as_it_is_rendered_is_not_complained_of() {
     let place = place("held");
     let (_, said) = dualpath(&place, &["render", "smallest.yaml", "-t", "helm", "-o", "default"]);

@@ -83,6 +83,9 @@ pub fn run(args: &Args) -> ExitCode {
     if args.admin.is_some() && args.target != Target::EnvoyDynamic {
         return unusable("--admin: only an Envoy that watches a folder can be asked: --target envoy-dynamic");
     }
+    if let Some(why) = args.mesh.refuse(args.target) {
+        return unusable(&why);
+    }
     let Loaded { registry, wire, files, .. } = match load_one(&args.registry, args.environment.name()) {
         Ok(loaded) => loaded,
         Err(error) => return report(&error),
