@@ -315,3 +315,20 @@ fn a_mesh_is_told_its_secrets_by_name_and_of_a_module_without_a_place() {
     fs::write(place.join("at.yaml"), at).unwrap();
     assert_eq!(dualpath(&place, &["render", "at.yaml", "-t", "istio"]).1, "");
 }
+
+#[test]
+fn links_to_runbooks_lead_to_a_web_page() {
+    let place = place("runbooks");
+    let rules = |address: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+        command.args(["rules", "smallest.yaml", "--runbooks", address]).current_dir(&place).output().unwrap()
+    };
+    for address in
+        ["javascript:alert(1)", "https://", "https://wiki\n/x", "https://wiki/\u{1b}[2J", "wiki/runbooks", ""]
+    {
+        let run = rules(address);
+        assert!(!run.status.success() && run.stdout.is_empty(), "{address:?}");
+        assert!(String::from_utf8_lossy(&run.stderr).contains("must be a URL of http or https"), "{address:?}");
+    }
+    assert!(rules("https://wiki.example.com/dualpath/runbooks").status.success());
+}

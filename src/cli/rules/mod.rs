@@ -31,8 +31,22 @@ pub struct Args {
     #[command(flatten)]
     environment: Environment,
     /// Where the alerts' links to runbooks lead: the address of guide/runbooks.md, as your people reach it
-    #[arg(long, value_name = "URL", default_value = "envoy/guide/runbooks.md")]
+    #[arg(long, value_name = "URL", value_parser = address, default_value = RUNBOOKS)]
     runbooks: String,
+}
+
+/// Where the runbooks are in the project itself.
+const RUNBOOKS: &str = "envoy/guide/runbooks.md";
+
+/// An address that a link can have.
+fn address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let leads_somewhere = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '['));
+    let is_plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    if text != RUNBOOKS && !(leads_somewhere && is_plain) {
+        return Err("must be a URL of http or https, such as https://wiki.example.com/dualpath/runbooks".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Runs the subcommand.
