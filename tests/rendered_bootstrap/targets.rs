@@ -332,3 +332,17 @@ fn links_to_runbooks_lead_to_a_web_page() {
     }
     assert!(rules("https://wiki.example.com/dualpath/runbooks").status.success());
 }
+
+/// Istio's proxies have no metrics of a cluster that is not among these.
+#[test]
+fn the_guide_lets_istio_count_every_server_that_the_rules_look_at() {
+    let guide = fs::read_to_string(root().join("envoy/guide/meshes.md")).unwrap();
+    let line = guide.lines().find(|line| line.contains("statsInclusionPrefixes")).unwrap();
+    let let_through: Vec<_> = line.split_once(": ").unwrap().1.split(',').collect();
+    let registry = fs::read_to_string(root().join("envoy/registry.yaml")).unwrap();
+    let registry: Value = serde_saphyr::from_str(&registry).unwrap();
+    for server in registry["servers"].as_array().unwrap() {
+        let cluster = format!("cluster.{}", server["id"].as_str().unwrap());
+        assert!(let_through.contains(&cluster.as_str()), "{cluster}: {line}");
+    }
+}
