@@ -10,6 +10,8 @@ mod init;
 mod migrate;
 #[path = "check/mistakes.rs"]
 mod mistakes;
+#[path = "check/not_shown.rs"]
+mod not_shown;
 #[path = "check/shells.rs"]
 mod shells;
 #[path = "check/stub_server.rs"]

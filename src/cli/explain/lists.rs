@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::finding::no_server;
-use crate::registry::{Registry, ServerIndex, ServerKind};
+use crate::cli::load::parse;
+use crate::registry::{Id, Registry, ServerIndex, ServerKind};
+use crate::wire::VEIL;
 
 /// The names of the tools that servers list, by the servers' ids.
 #[derive(Debug)]
@@ -16,13 +18,18 @@ impl Lists {
     /// If it is no mapping from ids of MCP servers to lists of names.
     pub fn read(text: &[u8], registry: &Registry) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|error| format!("--lists: {error}"))?;
-        let lists: BTreeMap<String, Vec<String>> = serde_saphyr::from_str(text)
-            .map_err(|error| format!("--lists: must be a mapping from ids to lists of names: {error}"))?;
+        // Nothing of the file is shown: another may have been named in its place, even one with a token.
+        let read = parse("--lists", text).map_err(|error| error.to_string())?;
+        let lists: BTreeMap<String, Vec<String>> = serde_json::from_value(read)
+            .map_err(|_| "--lists: must be a mapping from ids to lists of names".to_owned())?;
         for id in lists.keys() {
             match registry.server_by_id(id) {
                 Some((_, server)) if server.kind == ServerKind::Mcp => {}
                 Some(_) => return Err(format!("--lists: {id} is a REST server, which lists no tools")),
-                None => return Err(no_server(registry, "--lists", id)),
+                None => {
+                    let id = if Id::new(id).is_some() { id } else { VEIL };
+                    return Err(no_server(registry, "--lists", id));
+                }
             }
         }
         Ok(Lists(lists))

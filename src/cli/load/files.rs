@@ -6,13 +6,17 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::Value;
+
 use super::merge::Merge;
+use super::names::is_plain_name;
 use super::own::{self, Own};
-use super::tree::{Place, Tree};
+use super::tree::{Node, Place, Tree};
 use super::variables::quoted;
 use super::{LoadError, Told, refused, text};
 use crate::cli::codes::{Setting, in_comments};
 use crate::registry::Problem;
+use crate::wire::VEIL;
 
 /// Files that include each other so deep are a mistake.
 const DEEPEST: usize = 8;
@@ -52,6 +56,29 @@ pub(super) fn of_text(file: &str, text: &str) -> Result<Files, LoadError> {
     Ok(Files { names: reading.files, root, told, tokens: reading.tokens, levels: reading.levels })
 }
 
+/// What a document is that is one text or number. It is never shown: the file of a token or of variables may have been named in
+/// the place of a registry.
+fn kind_of_scalar(tree: &Tree) -> Option<&'static str> {
+    match &tree.node {
+        Node::Scalar(Value::String(_)) => Some("a text"),
+        Node::Scalar(Value::Number(_)) => Some("a number"),
+        _ => None,
+    }
+}
+
+/// Takes the keys out of a document that no registry could have, and tells of them without showing them: a line of a file of
+/// passwords may be one.
+fn take_odd_keys(tree: &mut Tree) -> Vec<Told> {
+    let Node::Mapping(keys) = &mut tree.node else { return Vec::new() };
+    let odd = keys.extract_if(.., |(key, _)| !is_plain_name(key));
+    let told = |(_, tree): (String, Tree)| {
+        let rule = "is not a known key".to_owned();
+        let problem = Problem { path: VEIL.to_owned(), value: VEIL.to_owned(), rule, hint: None };
+        Told { place: tree.place, problem }
+    };
+    odd.map(told).collect()
+}
+
 #[derive(Default)]
 struct Reading {
     files: Vec<String>,
@@ -70,6 +97,12 @@ impl Reading {
         let at = self.files.len();
         self.files.push(file.to_owned());
         let mut tree = Tree::read(file, at, text)?;
+        if let Some(kind) = kind_of_scalar(&tree) {
+            let rule = "must be a mapping".to_owned();
+            let problem = Problem { path: "registry".to_owned(), value: kind.to_owned(), rule, hint: None };
+            return Err(refused(&self.files, vec![Told { place: tree.place, problem }]));
+        }
+        self.told.extend(take_odd_keys(&mut tree));
         let Own { includes, problems, tokens } = own::read(&tree.value(), at > 0);
         if !problems.is_empty() {
             return Err(self.refused(&tree, problems));

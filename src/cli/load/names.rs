@@ -46,3 +46,9 @@ pub(super) fn is_called_like_a_secret(name: &str) -> bool {
     ];
     name.rsplit('_').find(|word| !word.bytes().all(|b| b.is_ascii_digit())).is_some_and(|last| SECRETS.contains(&last))
 }
+
+/// Whether a key is written as those of registries are. What is not may be anything, a secret too.
+pub(super) fn is_plain_name(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=64).contains(&key.len()) && key.bytes().all(is_plain)
+}

@@ -1,6 +1,8 @@
 //! What is wrong with text that is no YAML.
 
 use super::LoadError;
+use super::names::is_plain_name;
+use crate::wire::{VEIL, looks_like_a_token};
 
 /// What the parser says, with what usually mends it.
 pub(super) fn refusal(file: &str, error: &serde_saphyr::Error) -> LoadError {
@@ -8,9 +10,20 @@ pub(super) fn refusal(file: &str, error: &serde_saphyr::Error) -> LoadError {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     // The message ends with the place, which is shown in front of it instead.
     let place = at.map(|(line, column)| format!(" at line {line}, column {column}")).unwrap_or_default();
-    let message = message.strip_suffix(&place).unwrap_or(&message).to_owned();
+    let message = veiled(message.strip_suffix(&place).unwrap_or(&message));
     let hint = HINTS.iter().find(|(part, _)| message.contains(part)).map(|(_, hint)| *hint);
     LoadError::Syntax { file: file.to_owned(), at, message, hint }
+}
+
+/// The message without what it quotes of the file, unless that is plainly a name: any file may have been named as a registry.
+fn veiled(message: &str) -> String {
+    let (Some(begin), Some(end)) = (message.find('`'), message.rfind('`')) else { return message.to_owned() };
+    let quoted = message.get(begin.saturating_add(1)..end).unwrap_or_default();
+    if is_plain_name(quoted.trim_start_matches('!')) && !looks_like_a_token(quoted) {
+        return message.to_owned();
+    }
+    let (before, after) = (message.get(..begin), message.get(end.saturating_add(1)..));
+    [before.unwrap_or_default(), VEIL, after.unwrap_or_default()].concat()
 }
 
 /// Parts of the parser's messages, and what an operator does about it.
