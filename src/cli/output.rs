@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// Who may read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
@@ -15,17 +17,55 @@ pub(super) enum Readers {
     Owner,
 }
 
-/// Writes `text` to `output`. `inputs` are the files that it was made from; `-` is standard input.
+/// What no output may replace.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// The files that the text was made from, the registry first; `-` is standard input.
+    files: Vec<String>,
+    /// The files that the registry names, such as those of tokens.
+    named: Vec<String>,
+}
+
+impl Inputs {
+    /// Of a text that was made from `files`, and from registries that say this.
+    pub fn of<'v>(files: &[String], registries: impl IntoIterator<Item = &'v Value>) -> Self {
+        let mut inputs = Inputs { files: files.to_vec(), named: Vec::new() };
+        registries.into_iter().for_each(|registry| inputs.name(registry));
+        inputs
+    }
+
+    /// Adds what stands under every key that is called like one of a file.
+    fn name(&mut self, value: &Value) {
+        match value {
+            Value::Object(keys) => {
+                for (key, value) in keys {
+                    match value {
+                        Value::String(file) if key.ends_with("_file") => self.named.push(file.clone()),
+                        value => self.name(value),
+                    }
+                }
+            }
+            Value::Array(entries) => entries.iter().for_each(|entry| self.name(entry)),
+            _ => {}
+        }
+    }
+}
+
+/// Writes `text` to `output`, which is none of `inputs`.
 ///
 /// # Errors
 /// Why it was not written. What was there before is still there then, except where `output` is a pipe or a device.
-pub(super) fn write(output: &Path, text: &str, inputs: &[String], readers: Readers) -> Result<(), String> {
+pub(super) fn write(output: &Path, text: &str, inputs: &Inputs, readers: Readers) -> Result<(), String> {
     let there = fs::metadata(output).ok();
     let is_there =
         |from: &Metadata| there.as_ref().is_some_and(|there| (there.dev(), there.ino()) == (from.dev(), from.ino()));
-    if let Some(at) = inputs.iter().position(|input| metadata_of(input).as_ref().is_some_and(is_there)) {
+    if let Some(at) = inputs.files.iter().position(|input| metadata_of(input).as_ref().is_some_and(is_there)) {
         let what = if at == 0 { "is the registry itself" } else { "is a part of the registry" };
         return Err(format!("{what}, which would be lost: name another file"));
+    }
+    let is_file = there.as_ref().is_some_and(Metadata::is_file);
+    if is_file && inputs.named.iter().any(|named| fs::metadata(named).as_ref().is_ok_and(is_there)) {
+        return Err("is a file that the registry names, which would be lost: name another file".to_owned());
     }
     let done = match &there {
         Some(there) if there.is_dir() => return Err("is a directory".to_owned()),

@@ -96,3 +96,28 @@ fn a_difference_is_told_with_status_0_to_people_and_to_programs() {
     assert_run(&dualpath(&["diff", &old, "no/such"], ""), 2, "", "no/such: cannot be read");
     assert_run(&dualpath(&["diff", &old, "-"], "version: 2\n"), 1, "", "<stdin>:1:1: version: 2: must be 1");
 }
+
+#[test]
+fn no_output_replaces_what_it_was_made_from_or_what_the_registry_names() {
+    let place = Place::new("kept");
+    let part = place.write("part.yaml", "servers: [{id: s, kind: mcp, url: 'https://host.example', credential: c}]\n");
+    let token = place.write("token.yaml", "the token");
+    let registry =
+        format!("version: 1\ninclude: part.yaml\ncredentials: [{{id: c, slots: {{a: {{sds_file: {token}}}}}}}]\n");
+    let registry = place.write("r.yaml", &registry);
+    let other = place.write("other.yaml", OLD);
+    let plain = place.write("plain.yaml", &OLD.replace("version: 1", "version: 1\nenvironment: prod"));
+    let before: Vec<_> = [&part, &token, &registry, &other].map(|file| fs::read_to_string(file).unwrap()).into();
+    let with = format!("stg={other}");
+    for (arguments, why) in [
+        (&["migrate", &*registry, "-o", &part][..], "is a part of the registry, which would be lost"),
+        (&["migrate", &registry, "-o", &token], "is a file that the registry names, which would be lost"),
+        (&["migrate", &plain, "--with", &with, "-o", &other], "is a part of the registry, which would be lost"),
+        (&["render", &registry, "-o", &part], "is a part of the registry, which would be lost"),
+        (&["render", &registry, "-o", &token], "is a file that the registry names, which would be lost"),
+    ] {
+        assert_run(&dualpath(arguments, ""), 2, "", why);
+    }
+    let after: Vec<_> = [&part, &token, &registry, &other].map(|file| fs::read_to_string(file).unwrap()).into();
+    assert_eq!(before, after);
+}

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::load::{LoadError, Loaded, Placed, Tree, load_one, read_text};
-use super::output::{self, Readers};
+use super::output::{self, Inputs, Readers};
 use super::render::heading::inline;
 use super::render::target::ENVOY;
 use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> ExitCode {
     match &args.output {
         None => printed(print_exactly(&changes)),
         Some(output) if output.as_os_str() == "-" => printed(print_exactly(&after)),
-        Some(output) => match output::write(output, &after, &files, readers) {
+        Some(output) => match output::write(output, &after, &Inputs::of(&files, [&wire]), readers) {
             Ok(()) => printed(print_exactly(&changes)),
             Err(why) => {
                 complain(&format!("{}: {why}\n", shown::line(&output.to_string_lossy())));

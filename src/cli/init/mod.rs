@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use self::ask::Ask;
 use self::plan::Plan;
 use super::load::load_text;
-use super::output::{self, Readers};
+use super::output::{self, Inputs, Readers};
 use super::{UNUSABLE, complain, print_exactly, printed, shown};
 
 /// Write a first registry, with comments.
@@ -105,7 +105,7 @@ fn written(args: &Args, ask: &mut Ask) -> Result<(), Failure> {
             return Err(Failure::Unusable("nothing was written".to_owned()));
         }
     } else {
-        output::write(&args.output, &text, &[], Readers::AsBefore)
+        output::write(&args.output, &text, &Inputs::default(), Readers::AsBefore)
             .map_err(|why| Failure::Unusable(format!("{name}: {why}")))?;
     }
     complain(&said(&plan, if to_stdout { "REGISTRY" } else { &name }));

@@ -56,6 +56,14 @@ pub(super) fn of_text(file: &str, text: &str) -> Result<Files, LoadError> {
     Ok(Files { names: reading.files, root, told, tokens: reading.tokens, levels: reading.levels })
 }
 
+/// The files that `text`, which is in `file`, includes.
+///
+/// # Errors
+/// See [`LoadError`].
+pub(in crate::cli) fn names_of_parts(file: &str, text: &str) -> Result<Vec<String>, LoadError> {
+    Ok(of_text(file, text)?.names.into_iter().skip(1).collect())
+}
+
 /// What a document is that is one text or number. It is never shown: the file of a token or of variables may have been named in
 /// the place of a registry.
 fn kind_of_scalar(tree: &Tree) -> Option<&'static str> {

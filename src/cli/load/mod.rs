@@ -17,6 +17,7 @@ mod variables;
 
 use serde_json::Value;
 
+pub(super) use self::files::names_of_parts;
 pub(super) use self::text::read as read_text;
 use crate::cli::codes::Setting;
 use crate::registry::{Problem, Registry};

@@ -12,8 +12,8 @@ mod write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::load::read_text;
-use super::output::{self, Readers};
+use super::load::{names_of_parts, parse, read_text};
+use super::output::{self, Inputs, Readers};
 use super::{PROBLEMS, UNUSABLE, complain, print_exactly, printed, report, shown};
 
 /// Bring an older registry up to this version.
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
         (Some(output), _) if output.as_os_str() != "-" => output.clone(),
         _ => return printed(print_exactly(&text)),
     };
-    let inputs = if args.in_place { Vec::new() } else { vec![args.registry.clone()] };
+    let inputs = if args.in_place { Inputs::default() } else { inputs(args, &text) };
     match output::write(&output, &text, &inputs, Readers::AsBefore) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -82,4 +82,22 @@ pub fn run(args: &Args) -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// The registry with its parts and what is put to it, and what all of these name.
+fn inputs(args: &Args, text: &str) -> Inputs {
+    let others = args.with.iter().filter_map(|with| with.split_once('=')).map(|(_, file)| file);
+    let mut files = vec![args.registry.clone()];
+    // What is no registry yet has parts all the same; it is no reason to refuse that it names one that is not there.
+    let parts = |file: &str, text: &str| names_of_parts(file, text).unwrap_or_default();
+    let mut said: Vec<_> = parse(&args.registry, text).into_iter().collect();
+    files.extend(parts(&args.registry, text));
+    for other in others {
+        files.push(other.to_owned());
+        if let Ok(text) = read_text(other) {
+            files.extend(parts(other, &text));
+            said.extend(parse(other, &text));
+        }
+    }
+    Inputs::of(&files, &said)
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use super::target::File;
-use crate::cli::output::{self, Readers};
+use crate::cli::output::{self, Inputs, Readers};
 use crate::cli::shown;
 
 /// Writes the files, in their order. Answers what became of each, a line for every one that has changed, and nothing of the others.
 ///
 /// # Errors
 /// Which file was not written, and why. Those before it are then, and those behind it are not.
-pub(super) fn write(folder: &Path, files: &[File], inputs: &[String], readers: Readers) -> Result<String, String> {
+pub(super) fn write(folder: &Path, files: &[File], inputs: &Inputs, readers: Readers) -> Result<String, String> {
     let mut told = String::new();
     for File { path, text, is_yours } in files {
         let place = folder.join(path);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::folder;
 use super::target::{CLUSTERS, File, LISTENERS};
-use crate::cli::output::{self, Readers};
+use crate::cli::output::{self, Inputs, Readers};
 use crate::cli::pat::admin::ask;
 use crate::cli::shown;
 
@@ -31,7 +31,7 @@ const WATCHED: [(&str, &str, &str); 2] = [
 pub(super) fn write(
     folder: &Path,
     files: &[File],
-    inputs: &[String],
+    inputs: &Inputs,
     readers: Readers,
     admin: &str,
 ) -> Result<String, String> {

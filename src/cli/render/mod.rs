@@ -39,7 +39,7 @@ use serde_json::{Value, json};
 pub(in crate::cli) use self::upstream::SYSTEM_CA_FILE;
 use super::admin::read_url;
 use super::load::{Loaded, load_one};
-use super::output::{self, Readers};
+use super::output::{self, Inputs, Readers};
 use super::{Environment, UNUSABLE, complain, print, print_exactly, printed, report, shown};
 pub use target::envoy::{bootstrap, document};
 use target::{Job, Output, Rendered, Target};
@@ -99,17 +99,18 @@ pub fn run(args: &Args) -> ExitCode {
     };
     notes.iter().for_each(|note| complain(&format!("note: {note}\n")));
     let readers = if heading::inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
+    let inputs = Inputs::of(&files, [&wire]);
     match (rendered, output) {
         (Output::File(text), None) => printed(print_exactly(&text)),
-        (Output::File(text), Some(output)) => match output::write(output, &text, &files, readers) {
+        (Output::File(text), Some(output)) => match output::write(output, &text, &inputs, readers) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => unusable(&format!("{}: {why}", shown::line(&output.to_string_lossy()))),
         },
         (Output::Folder(_), None) => cannot("it is several files: say by --output FOLDER where they go"),
         (Output::Folder(rendered), Some(output)) => {
             let told = match &args.admin {
-                Some(admin) => follow::write(output, &rendered, &files, readers, admin),
-                None => folder::write(output, &rendered, &files, readers),
+                Some(admin) => follow::write(output, &rendered, &inputs, readers, admin),
+                None => folder::write(output, &rendered, &inputs, readers),
             };
             match told {
                 Ok(told) if told.is_empty() => printed(print("nothing has changed\n")),
