@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Place, assert_run, dualpath};
+use super::{Place, RIGHT, assert_run, dualpath};
 
 const OLD: &str =
     "version: 1\nservers:\n  - {id: s, kind: mcp, url: 'https://host.example', on: {lost: {alert: true}}} # pager\n";
@@ -120,4 +120,26 @@ fn no_output_replaces_what_it_was_made_from_or_what_the_registry_names() {
     }
     let after: Vec<_> = [&part, &token, &registry, &other].map(|file| fs::read_to_string(file).unwrap()).into();
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_folder_with_files_of_somebody_else_is_left_as_it_is() {
+    let place = Place::new("foreign");
+    let registry = place.write("r.yaml", RIGHT);
+    for (target, name) in [("helm", "Chart.yaml"), ("helm", "values.yaml"), ("envoy-dynamic", "listeners.yaml")] {
+        let folder = place.path(&format!("{target}-{name}"));
+        fs::create_dir(&folder).unwrap();
+        let file = format!("{folder}/{name}");
+        fs::write(&file, "mine: true\n").unwrap();
+        let render = || dualpath(&["render", &registry, "-t", target, "-o", &folder], "");
+        assert_run(&render(), 2, "", "is there already, and not by `dualpath render`");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is written");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine: true\n");
+        fs::remove_file(&file).unwrap();
+        let changes = |what: &str| String::from_utf8(render().stdout).unwrap().contains(what);
+        assert!(changes(name));
+        fs::write(&registry, RIGHT.replace("host.", "other.")).unwrap();
+        assert!(changes("changed"));
+        fs::write(&registry, RIGHT).unwrap();
+    }
 }

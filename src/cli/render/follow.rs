@@ -35,6 +35,7 @@ pub(super) fn write(
     readers: Readers,
     admin: &str,
 ) -> Result<String, String> {
+    folder::refuse_foreign(folder, files)?;
     let mut told = String::new();
     for file in files {
         let watched = WATCHED.iter().find(|(path, ..)| *path == file.path);
