@@ -10,6 +10,7 @@ use super::check::socket;
 use super::render::local;
 use super::shown;
 use crate::registry::{Admin, EnvoySettings};
+use crate::wire::VEIL;
 
 /// The page with the metrics, which a listener of the metrics has as well.
 pub(super) const METRICS: &str = "/stats/prometheus";
@@ -25,9 +26,14 @@ const LARGEST: u64 = 64 << 20;
 
 /// The URL of an admin interface or of the metrics, from the command line.
 ///
+/// One with a user or a password is forgotten at once, so that nothing can show it; [`page`] refuses what is left.
+///
 /// # Errors
 /// Why it is none.
 pub(super) fn read_url(text: &str) -> Result<String, String> {
+    if text.contains('@') && !text.starts_with(SOCKET) {
+        return Ok(VEIL.to_owned());
+    }
     if text.starts_with("http://") || text.starts_with(SOCKET) {
         return Ok(text.to_owned());
     }
@@ -62,6 +68,11 @@ pub(super) fn admin_of(admin: &Admin) -> String {
 pub(super) fn page(url: &str, page: &str) -> Result<String, String> {
     if let Some(path) = url.strip_prefix(SOCKET) {
         return by_socket(path.as_ref(), page).map_err(|error| format!("{url}: cannot be read: {error}"));
+    }
+    if url == VEIL {
+        return Err(format!(
+            "{url}: a URL with a user or a password is not taken, since Envoy's admin interface asks for none"
+        ));
     }
     // By no proxy: its environment may name one, which is for other ways.
     let config = ureq::Agent::config_builder()
