@@ -56,3 +56,55 @@ fn nothing_is_shown_of_a_file_that_is_no_list_of_what_servers_list() {
         says(&["explain", &right, "--routing", "--lists", &lists], 2);
     }
 }
+
+#[test]
+fn a_password_in_a_url_of_the_command_line_is_never_shown() {
+    let place = Place::new("password");
+    let registry = place.write("r.yaml", RIGHT);
+    for url in ["http://u:SECRET@127.0.0.1:1", "https://u:SECRET@127.0.0.1:1", "u:SECRET@127.0.0.1:1"] {
+        let folder = place.path("out");
+        says(&["render", &registry, "-t", "envoy-dynamic", "-o", &folder, "--admin", url], 2);
+    }
+}
+
+#[test]
+fn attaching_shows_no_secret_among_the_changes() {
+    let place = Place::new("attach");
+    let credentials = "credentials: [{id: c, slots: {a: {inline: SECRET-of-the-registry}}}]\n";
+    let registry = RIGHT.replace("https://host.example'", "http://127.0.0.1:1', credential: c") + credentials;
+    let registry = place.write("r.yaml", &registry);
+    let bootstrap = place.write("own.yaml", &format!("{OWN}{}", OWN_CLUSTERS));
+    let said = says(&["attach", &registry, &bootstrap], 0);
+    assert!(said.contains("(not shown)"), "{said}");
+    let (one, two) = (std::fs::read_to_string(&bootstrap).unwrap(), place.path("two.yaml"));
+    std::fs::write(&two, format!("{one}---\n{one}")).unwrap();
+    let said = says(&["attach", &registry, &two], 1);
+    assert!(said.contains("a bootstrap is one document") && !said.contains("a registry is"), "{said}");
+}
+
+const OWN: &str = r#"static_resources:
+  secrets:
+  - name: own
+    generic_secret: {secret: {inline_string: SECRET-of-the-bootstrap}}
+  listeners:
+  - name: own
+    address: {socket_address: {address: 127.0.0.1, port_value: 10200}}
+    filter_chains:
+      - filters:
+          - name: http
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+              stat_prefix: own
+              route_config:
+                virtual_hosts:
+                  - name: own
+                    domains: ["*"]
+                    routes:
+                      - match: {prefix: /}
+                        route: {cluster: app}
+              http_filters:
+                - name: envoy.filters.http.router
+                  typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+"#;
+
+const OWN_CLUSTERS: &str = "  clusters:\n    - {name: app, type: STATIC}\n";

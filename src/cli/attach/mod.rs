@@ -21,6 +21,7 @@ use super::render::heading::inline;
 use super::render::target::ENVOY;
 use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
 use crate::registry::{Problem, Registry};
+use crate::wire::VEIL;
 pub use place::Choice;
 use plan::Plan;
 
@@ -73,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
     };
     notes.iter().for_each(|note| complain(&format!("note: {note}\n")));
     let readers = if inline(&registry).is_empty() { Readers::AsBefore } else { Readers::Owner };
-    let changes = changes(&args.bootstrap, &before, &after);
+    let changes = without_secrets(changes(&args.bootstrap, &before, &after), [&before, &after]);
     match &args.output {
         None => printed(print_exactly(&changes)),
         Some(output) if output.as_os_str() == "-" => printed(print_exactly(&after)),
@@ -108,15 +109,26 @@ pub fn attached(
         refused(file, u64::try_from(line).ok().map(|line| (line, 1)), problem)
     })?;
     let Some((registry, wire)) = registry else { return Ok((bare, Vec::new())) };
-    let tree = Tree::read(file, 0, &bare)?;
+    let tree = Tree::read(file, 0, &bare).map_err(of_bootstrap)?;
     let plan = Plan::of(&tree, registry, wire, choice)
         .and_then(|plan| Ok((edit::edited(&bare, &tree, &plan.edits)?, plan.notes)));
     plan.map_err(|problem| {
         let spot = tree.spot(&problem.path);
         // Places are counted without what was attached: with it they are further down.
         let at = spot.place.at.filter(|_| bare == text);
-        refused(file, at, Problem { path: spot.path, ..problem })
+        let path = if problem.path.is_empty() { "bootstrap".to_owned() } else { spot.path };
+        refused(file, at, Problem { path, ..problem })
     })
+}
+
+/// What is told of YAML speaks of registries, which this is not.
+fn of_bootstrap(error: LoadError) -> LoadError {
+    match error {
+        LoadError::Syntax { file, at, message, hint: Some(hint) } if hint.starts_with("a registry is one document") => {
+            LoadError::Syntax { file, at, message, hint: Some("a bootstrap is one document: take the line --- out") }
+        }
+        error => error,
+    }
 }
 
 fn refused(file: &str, at: Option<(u64, u64)>, problem: Problem) -> LoadError {
@@ -131,4 +143,43 @@ fn changes(file: &str, before: &str, after: &str) -> String {
     let file = shown::file(file);
     let diff = similar::TextDiff::from_lines(before, after);
     diff.unified_diff().context_radius(3).header(&file, &format!("{file}, attached")).to_string()
+}
+
+/// The changes without the secrets that stand in these bootstraps.
+fn without_secrets(mut changes: String, bootstraps: [&str; 2]) -> String {
+    let mut secrets = Vec::new();
+    for text in bootstraps {
+        Tree::read("", 0, text).iter().for_each(|tree| collect_secrets(&tree.value(), &mut secrets));
+    }
+    // The longest first: one may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
+        changes = changes.replace(&secret, VEIL);
+    }
+    changes
+}
+
+/// Every line of the texts under keys that hold secrets, as it is and as it is escaped; also in JSON that is a text.
+fn collect_secrets(value: &Value, secrets: &mut Vec<String>) {
+    match value {
+        Value::Object(keys) => {
+            for (key, value) in keys {
+                match value.as_str() {
+                    Some(secret) if ["inline_string", "inline_bytes", "inline"].contains(&key.as_str()) => {
+                        for line in secret.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                            let escaped = Value::from(line).to_string();
+                            secrets.push(escaped.trim_matches('"').to_owned());
+                            secrets.push(line.to_owned());
+                        }
+                    }
+                    _ => collect_secrets(value, secrets),
+                }
+            }
+        }
+        Value::Array(entries) => entries.iter().for_each(|entry| collect_secrets(entry, secrets)),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            serde_json::from_str(text).iter().for_each(|value| collect_secrets(value, secrets));
+        }
+        _ => {}
+    }
 }
