@@ -346,3 +346,28 @@ fn the_guide_lets_istio_count_every_server_that_the_rules_look_at() {
         assert!(let_through.contains(&cluster.as_str()), "{cluster}: {line}");
     }
 }
+
+/// Envoy asks each slot's file for a name of its own, and takes one secret from a file.
+#[test]
+fn slots_that_share_a_file_fail_a_strict_check_though_the_file_is_missing_here() {
+    let place = place("shared-file");
+    let check = |second: &str| {
+        let credentials = format!(
+            "credentials: [{{id: p, slots: {{a: {{sds_file: /nowhere/one.yaml}}}}}}, {{id: q, slots: {{a: {{sds_file: {second}}}}}}}]\n"
+        );
+        fs::write(place.join("shared.yaml"), format!("{SMALLEST}{credentials}")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dualpath"));
+        let run = command.args(["check", "--strict", "shared.yaml"]).current_dir(&place).output().unwrap();
+        (
+            run.status.success(),
+            format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr)),
+        )
+    };
+    let (passes, said) = check("/nowhere/one.yaml");
+    assert!(
+        !passes
+            && said.contains("credential q slot a: SDS file /nowhere/one.yaml is that of credential p slot a as well"),
+        "{said}"
+    );
+    assert!(!check("/nowhere/other.yaml").1.contains("as well"));
+}
