@@ -281,8 +281,7 @@ fn options_say_where_it_goes_and_nothing_else_gets_into_the_file() {
     assert_eq!(kind(&resources, "EnvoyFilter")["metadata"], json!({"name": "mcp", "namespace": "agents"}));
     assert_eq!(kind(&resources, "EnvoyFilter")["spec"]["workloadSelector"], json!({"labels": {"app": "agent"}}));
     assert_eq!(kind(&resources, "ConfigMap")["metadata"]["name"], "mcp-bootstrap");
-    let again =
-        "render tests/rendered_meshes/registry.yaml --target istio --namespace agents --name mcp --selector app=agent`";
+    let again = "render registry.yaml --target istio --namespace agents --name mcp --selector app=agent`";
     assert!(text.starts_with("# EnvoyFilter") && text.contains(again), "the heading renders it again");
 
     let of_listener = ["--target", "envoy-gateway", "--xds-listener", "tcp-10080", "--xds-routes", "http-10080"];

@@ -166,6 +166,9 @@ async fn a_server_is_left_alone_or_flaps() {
     // A round while it is recorded too.
     tokio::join!(now.recorded(State::Meanwhile, |_| true), flapping());
     now.shows(&now.page.meanwhile).await;
+    let out = [("server", "primary"), ("state", "forced_open")];
+    let is_out = |metrics: &Metrics| metrics.value("dualpath_override", &out) == Some(1.0);
+    assert!(now.world.envoy.metrics_until(is_out).await.expect("metrics").1, "it is not taken out");
     now.it_is_over().await;
 }
 
