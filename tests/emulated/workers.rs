@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dualpath::breaker::Breaker;
+use dualpath::json::Value as Json;
 use dualpath::registry::Registry;
 use serde_json::{Value, json};
 
@@ -71,7 +72,7 @@ fn no_failure_is_lost_between_workers() {
 
 /// The successes and failures in the record of `server`, whose layout the breaker's codec documents.
 fn counts(process: &Process, registry: &Value, server: &str) -> (u32, u32) {
-    let registry = Registry::from_wire(registry).expect("a registry");
+    let registry = Registry::from_json(&Json::parse(&registry.to_string()).expect("JSON")).expect("a registry");
     let (_, server) = registry.server_by_id(server).expect("a server");
     let breaker = Breaker::new(server.id.as_str(), server.breaker);
     let record = process.shared_data().get("dualpath", breaker.key()).expect("a record").0.clone();

@@ -2,6 +2,7 @@
 
 use dualpath::call::route::{Lot, Route, chain, reorder};
 use dualpath::health::{Latency, tell};
+use dualpath::json::Value;
 use dualpath::registry::{Registry, ServerIndex};
 use serde_json::json;
 
@@ -55,7 +56,8 @@ fn registry() -> Registry {
     let server = |(id, tier): (&str, &str)| json!({"id": id, "kind": "mcp", "tier": tier, "url": "https://a.example"});
     let servers: Vec<_> = IDS.into_iter().zip(["primary", "secondary"]).map(server).collect();
     let tool = json!({"name": "search", "task": "search", "routing": {"by": "latency"}});
-    Registry::from_wire(&json!({"version": 1, "servers": servers, "tools": [tool]})).expect("a registry")
+    let registry = json!({"version": 1, "servers": servers, "tools": [tool]}).to_string();
+    Registry::from_json(&Value::parse(&registry).expect("JSON")).expect("a registry")
 }
 
 /// Plays it.

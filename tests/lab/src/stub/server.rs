@@ -101,9 +101,10 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
     let behaviour = shared.next_behaviour(&text);
     // What a server makes of a session it knows when the request arrives.
     let refusal = mcp::session_refusal(shared, &received);
+    // Nor does one change its mind about a token while it is at work.
+    let is_admitted = shared.admits(&received);
     if let Some(journal) = &shared.journal {
-        let admitted = shared.admits(&received) && refusal.is_none();
-        journal.note(shared.config.kind, &received, &behaviour, admitted);
+        journal.note(shared.config.kind, &received, &behaviour, is_admitted && refusal.is_none());
     }
     match behaviour {
         Behaviour::Hang => std::future::pending().await,
@@ -118,7 +119,7 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
     }
     let answer = if let Some(answer) = regardless_of_kind(&behaviour) {
         answer
-    } else if !shared.admits(&received) {
+    } else if !is_admitted {
         snowflake::invalid_token()
     } else {
         let answer = match shared.config.kind {
