@@ -26,12 +26,12 @@ const LARGEST: u64 = 64 << 20;
 
 /// The URL of an admin interface or of the metrics, from the command line.
 ///
-/// One with a user or a password is forgotten at once, so that nothing can show it; [`page`] refuses what is left.
+/// One with a user or a password is forgotten, see [`forget_login`]; [`page`] refuses what is left.
 ///
 /// # Errors
 /// Why it is none.
 pub(super) fn read_url(text: &str) -> Result<String, String> {
-    if text.contains('@') && !text.starts_with(SOCKET) {
+    if !text.starts_with(SOCKET) && forget_login(text) == VEIL {
         return Ok(VEIL.to_owned());
     }
     if text.starts_with("http://") || text.starts_with(SOCKET) {
@@ -43,6 +43,22 @@ pub(super) fn read_url(text: &str) -> Result<String, String> {
             "must be a URL that begins with http:// or unix://, since Envoy's admin interface has no TLS".to_owned()
         }
     })
+}
+
+/// A URL of the command line; only [`VEIL`] of one with a user or a password, so that nothing can show it: a refusal by the
+/// command line's reader would.
+pub(super) fn forget_login(url: &str) -> &str {
+    if url.contains('@') { VEIL } else { url }
+}
+
+/// A client for what is on this machine. No proxy is asked: the environment may name one, which is for other ways.
+pub(super) fn client(patience: Duration) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(patience))
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .proxy(None);
+    config.build().into()
 }
 
 /// Where the Envoy of a registry shows its metrics, as seen from its own machine.
@@ -74,13 +90,7 @@ pub(super) fn page(url: &str, page: &str) -> Result<String, String> {
             "{url}: a URL with a user or a password is not taken, since Envoy's admin interface asks for none"
         ));
     }
-    // By no proxy: its environment may name one, which is for other ways.
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .proxy(None);
-    let agent: ureq::Agent = config.build().into();
+    let agent = client(PATIENCE);
     let page = format!("{}{page}", url.trim_end_matches('/'));
     let read = || {
         let mut answer = agent.get(&page).call()?;

@@ -64,6 +64,7 @@ fn a_password_in_a_url_of_the_command_line_is_never_shown() {
     for url in ["http://u:SECRET@127.0.0.1:1", "https://u:SECRET@127.0.0.1:1", "u:SECRET@127.0.0.1:1"] {
         let folder = place.path("out");
         says(&["render", &registry, "-t", "envoy-dynamic", "-o", &folder, "--admin", url], 2);
+        says(&["validate", &registry, "--url", url], 2);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::cli::admin;
 use crate::sse::Scanner;
 use crate::wiring::header;
 
@@ -45,14 +46,8 @@ pub struct Answer {
 impl Client {
     /// A client of the endpoint at `url`.
     pub fn new(url: &str) -> Self {
-        // By no proxy: the sidecar is here.
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .proxy(None);
         Client {
-            agent: config.build().into(),
+            agent: admin::client(PATIENCE),
             url: url.to_owned(),
             drill: None,
             session: None,

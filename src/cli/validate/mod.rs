@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use super::render::local;
 use super::status::{Reading, Status};
 use super::{Environment, PROBLEMS, UNUSABLE, admin, complain, print_exactly, report, shown};
-use crate::wire::looks_like_a_token;
+use crate::wire::{VEIL, looks_like_a_token};
 use paths::Paths;
 use row::{Outcome, Row};
 use show::About;
@@ -105,6 +105,10 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(file) => file,
         Err(error) => return report(&error),
     };
+    if args.url.as_deref() == Some(VEIL) {
+        complain("--url: a URL with a user or a password is not taken, since the gate asks for none\n");
+        return ExitCode::from(UNUSABLE);
+    }
     let listener = &file.registry.listener;
     let own = || format!("http://{}{}", socket(local(&listener.address), listener.port), listener.path);
     let url = args.url.clone().unwrap_or_else(own);
@@ -188,18 +192,21 @@ fn rows(file: &Loaded, wishes: &Wishes, url: &str, admin: &str, progress: &dyn F
 
 /// What somebody else has written: in short, and without what looks like a token.
 fn quoted(text: &str) -> String {
-    let words = text.split(' ').map(|word| if looks_like_a_token(word) { "(not shown)" } else { word });
+    let words = text.split(' ').map(|word| if looks_like_a_token(word) { VEIL } else { word });
     let text = words.collect::<Vec<_>>().join(" ");
     // `Bearer` may stand in one word and its token in the next.
-    let text = if looks_like_a_token(&text) { "(not shown)".to_owned() } else { text };
+    let text = if looks_like_a_token(&text) { VEIL.to_owned() } else { text };
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text,
     }
 }
 
-/// The URL of an MCP endpoint.
+/// The URL of an MCP endpoint; see [`admin::forget_login`].
 fn read_endpoint(text: &str) -> Result<String, String> {
+    if admin::forget_login(text) == VEIL {
+        return Ok(VEIL.to_owned());
+    }
     match text.strip_prefix("http://") {
         Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
         _ => {
