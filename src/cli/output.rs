@@ -24,14 +24,21 @@ pub(super) struct Inputs {
     files: Vec<String>,
     /// The files that the registry names, such as those of tokens.
     named: Vec<String>,
+    /// The files that a first registry is made from.
+    sources: Vec<String>,
 }
 
 impl Inputs {
     /// Of a text that was made from `files`, and from registries that say this.
     pub fn of<'v>(files: &[String], registries: impl IntoIterator<Item = &'v Value>) -> Self {
-        let mut inputs = Inputs { files: files.to_vec(), named: Vec::new() };
+        let mut inputs = Inputs { files: files.to_vec(), ..Inputs::default() };
         registries.into_iter().for_each(|registry| inputs.name(registry));
         inputs
+    }
+
+    /// Of a first registry, which is made from these.
+    pub fn sources(files: &[String]) -> Self {
+        Inputs { sources: files.to_vec(), ..Inputs::default() }
     }
 
     /// Adds what stands under every key that is called like one of a file.
@@ -66,6 +73,9 @@ pub(super) fn write(output: &Path, text: &str, inputs: &Inputs, readers: Readers
     let is_file = there.as_ref().is_some_and(Metadata::is_file);
     if is_file && inputs.named.iter().any(|named| fs::metadata(named).as_ref().is_ok_and(is_there)) {
         return Err("is a file that the registry names, which would be lost: name another file".to_owned());
+    }
+    if is_file && inputs.sources.iter().any(|source| fs::metadata(source).as_ref().is_ok_and(is_there)) {
+        return Err("is what the registry is made from, which would be lost: name another file".to_owned());
     }
     let done = match &there {
         Some(there) if there.is_dir() => return Err("is a directory".to_owned()),

@@ -213,3 +213,13 @@ fn a_clients_settings_become_a_registry_without_its_tokens() {
     assert_run(&init(&["--from-mcp-json", &settings, "--only", "nothing"]), 2, "", "has no server of this name");
     assert_run(&init(&["--from-mcp-json", &place.path("no.json")]), 2, "", "cannot be read");
 }
+
+#[test]
+fn what_a_registry_is_made_from_is_not_replaced_by_it_even_by_force() {
+    let place = Place::new("init-over-itself");
+    let json = r#"{"mcpServers": {"docs": {"url": "https://docs.example.com/mcp"}}}"#;
+    let settings = place.write("mcp.json", json);
+    let run = dualpath(&["init", "--from-mcp-json", &settings, "-o", &settings, "--force"], "");
+    assert_run(&run, 2, "", "mcp.json: is what the registry is made from, which would be lost: name another file\n");
+    assert_eq!(fs::read_to_string(&settings).expect("a file"), json);
+}

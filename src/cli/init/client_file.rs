@@ -7,7 +7,7 @@ use super::plan::{Plan, PlannedCredential, PlannedServer};
 use crate::cli::load::read_text;
 use crate::cli::shown;
 use crate::registry::{ServerKind, Url};
-use crate::wire::looks_like_a_token;
+use crate::wire::{VEIL, looks_like_a_token};
 
 /// The names under which clients keep their servers: most of them, VS Code, Zed.
 const SECTIONS: [&str; 3] = ["mcpServers", "servers", "context_servers"];
@@ -20,7 +20,8 @@ const TOKEN_TYPE: &str = "x-snowflake-authorization-token-type";
 /// The registry of the servers in `file` that have URLs; of those named in `only`, if any is.
 pub(super) fn plan(file: &str, only: &[String]) -> Result<Plan, Failure> {
     let text = read_text(file).map_err(|error| Failure::Unusable(error.to_string()))?;
-    plan_of(file, &text, only)
+    let plan = plan_of(file, &text, only)?;
+    Ok(Plan { inputs: vec![file.to_owned()], ..plan })
 }
 
 pub(super) fn plan_of(file: &str, text: &str, only: &[String]) -> Result<Plan, Failure> {
@@ -127,7 +128,7 @@ fn carries_a_secret(name: &str) -> bool {
 
 /// A name for people; one that may be a token is not shown.
 fn calm(name: &str) -> String {
-    if looks_like_a_token(name) { "(not shown)".to_owned() } else { shown::line(name).into_owned() }
+    if looks_like_a_token(name) { VEIL.to_owned() } else { shown::line(name).into_owned() }
 }
 
 /// JSON as editors take it: `//` and `/* */` are comments, and a comma may stand before a bracket that closes.

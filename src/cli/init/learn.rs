@@ -52,7 +52,8 @@ pub(super) fn plan(args: &Live) -> Result<Plan, Failure> {
         let why = format!("--token-env: is there {} times, --from-mcp {} times", token_env.len(), from_mcp.len());
         return Err(Failure::Unusable(format!("{why}: give one for each server, - for none")));
     }
-    let mut plan = Plan { source: "what live servers list".to_owned(), ..Plan::default() };
+    let inputs = ca_file.iter().cloned().collect();
+    let mut plan = Plan { source: "what live servers list".to_owned(), inputs, ..Plan::default() };
     let mut all: Vec<(String, Vec<Listed>)> = Vec::new();
     for (at, text) in from_mcp.iter().enumerate() {
         let url = read_url(text)?;

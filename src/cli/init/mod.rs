@@ -105,7 +105,7 @@ fn written(args: &Args, ask: &mut Ask) -> Result<(), Failure> {
             return Err(Failure::Unusable("nothing was written".to_owned()));
         }
     } else {
-        output::write(&args.output, &text, &Inputs::default(), Readers::AsBefore)
+        output::write(&args.output, &text, &Inputs::sources(&plan.inputs), Readers::AsBefore)
             .map_err(|why| Failure::Unusable(format!("{name}: {why}")))?;
     }
     complain(&said(&plan, if to_stdout { "REGISTRY" } else { &name }));

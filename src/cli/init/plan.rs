@@ -7,6 +7,8 @@ use crate::registry::ServerKind;
 pub(super) struct Plan {
     /// What it was made from, for its heading.
     pub source: String,
+    /// The files that it was made from.
+    pub inputs: Vec<String>,
     /// Its servers, the first ones first asked.
     pub servers: Vec<PlannedServer>,
     /// Their credentials.
