@@ -4,7 +4,7 @@
 
 use crate::breaker::Mode;
 use crate::json::{Map, Value};
-use crate::wire::{looks_like_a_token, sort};
+use crate::wire::{VEIL, looks_like_a_token, sort};
 
 /// The key of the record in the shared data; the number is the version of its layout. An entry is a byte of flags, a name and
 /// a line feed: the flags are the bits of a [`Hand`], [`TASK`] and [`RESET`]. A reset has `=` and its text behind the name.
@@ -142,7 +142,7 @@ pub fn each<'r>(runtime: &'r Value, tell: &mut dyn FnMut(&'r str, &'r str, Optio
             && !value.contains('\n')
         {
             // What sets nothing is told and kept as well, and might be a token that stands in the wrong place.
-            let value = if looks_like_a_token(value) { "(not shown)" } else { value };
+            let value = if looks_like_a_token(value) { VEIL } else { value };
             tell(key, value, setting(ours, value));
         }
     }

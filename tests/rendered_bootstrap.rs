@@ -1,5 +1,7 @@
 //! The rendered bootstrap against the real Envoy, and the one in `envoy/` against the registry it is rendered from.
 
+#[path = "rendered_bootstrap/stand_ins.rs"]
+mod stand_ins;
 #[path = "rendered_bootstrap/targets.rs"]
 mod targets;
 
@@ -11,26 +13,11 @@ use std::process::Command;
 use dualpath::cli::load;
 use dualpath::cli::render::document;
 use serde_json::{Value, json};
+use stand_ins::{EMPTY_MODULE, SECRET_FILE};
 
 #[allow(dead_code, reason = "the tests of `dualpath init` itself use the rest of it")]
 #[path = "check/stub_server.rs"]
 mod stub_server;
-
-/// The smallest module that Envoy loads as a proxy-wasm plugin: a memory, the version of the interface, an allocator.
-/// With it the configuration can be checked before the filter has been built.
-const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0\
-    \x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\
-    \x03\x03\x02\0\x01\
-    \x05\x03\x01\0\x01\
-    \x07\x3f\x03\x06memory\x02\0\x17proxy_abi_version_0_2_1\0\0\x18proxy_on_memory_allocate\0\x01\
-    \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
-
-/// An SDS file as an operator writes it; the secret is named by credential and slot.
-const SECRET_FILE: &str = r#"resources:
-- "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
-  name: pat-a
-  generic_secret: {secret: {inline_string: not-a-secret}}
-"#;
 
 /// Every kind of server and slot: name and address, with and without TLS, with and without a credential, and names that
 /// YAML would take for something else if they were not quoted.

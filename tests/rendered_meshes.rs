@@ -1,25 +1,15 @@
 //! What `dualpath render --target` writes for meshes: it has what the bootstrap has, and Envoy accepts it once it is where a control
 //! plane puts it. That the control planes themselves take it is tested by `make targets`.
 
+#[path = "rendered_bootstrap/stand_ins.rs"]
+mod stand_ins;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-
-/// The smallest module that Envoy loads as a proxy-wasm plugin.
-const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0\
-    \x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\
-    \x03\x03\x02\0\x01\
-    \x05\x03\x01\0\x01\
-    \x07\x3f\x03\x06memory\x02\0\x17proxy_abi_version_0_2_1\0\0\x18proxy_on_memory_allocate\0\x01\
-    \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
-
-const SECRET_FILE: &str = r#"resources:
-- "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
-  name: pat-a
-  generic_secret: {secret: {inline_string: not-a-secret}}
-"#;
+use stand_ins::{EMPTY_MODULE, SECRET_FILE};
 
 const HOST: &str = "mcp.example.com";
 

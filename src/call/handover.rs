@@ -8,7 +8,6 @@
 //! | 2..10 | the call's number in the memory of its gate's VM, little endian |
 //! | 10.. | nothing, if every reader shares that memory; else the call, in postcard's encoding |
 //! | then | since minor version 1: the length of the client's query in two bytes, little endian, and the query |
-//!
 //! | then | with the major version of [`POLLING`]: the same of the path at which the call is asked for |
 //!
 //! What can't be read is never taken for no call at all: the attempt that meets it ends as not sent.

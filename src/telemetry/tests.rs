@@ -64,7 +64,7 @@ fn a_series_gives_a_value_to_each_label_of_its_family_and_to_no_other() {
         assert!(values[..given].iter().all(|value| !value.is_empty()), "{metric:?}");
     }
     let seen: Vec<_> = samples.iter().map(|metric| metric.family().name).collect();
-    assert_eq!(seen, FAMILIES.map(|family| family.name));
+    assert_eq!(seen, FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>());
 }
 
 #[test]

@@ -15,9 +15,7 @@ pub use order::{sort, sort_short};
 #[cfg(feature = "cli")]
 pub use problem::Mapping;
 pub use problem::{Problem, Problems, Violation};
-#[cfg(feature = "cli")]
-pub use reader::VEIL;
-pub use reader::{Node, Table, or};
+pub use reader::{Node, Table, VEIL, or};
 pub use suggest::suggest;
 pub use token_like::looks_like_a_token;
 pub use units::{parse_duration, show_duration};
