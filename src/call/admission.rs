@@ -13,6 +13,10 @@ pub trait Breakers {
     }
     /// Why the server can't be used at all, if it can't: the operator holds its breaker open, or it has no credential.
     fn barred(&mut self, server: ServerIndex) -> Option<Skip>;
+    /// Whether a server that has no credential, because it has just refused its tokens, may accept them by now.
+    fn may_accept_again(&mut self, _server: ServerIndex) -> bool {
+        false
+    }
     /// Whether a call that goes there is translated.
     fn translates(&mut self, server: ServerIndex) -> bool;
     /// Whether as many calls are under way there as may be.
@@ -63,13 +67,19 @@ pub struct Admitted {
 ///
 /// So is one that is over its limit, by calls in a session as well: that is not moved for it. Where all are, the last of them
 /// gets the call as its last resort, or nobody.
+///
+/// A server that has just refused tokens which it had accepted before comes after all others, the last resort included: it
+/// may have been ill.
 pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl Breakers) -> Admitted {
     let mut skipped = Vec::new();
     let mut hops = Vec::with_capacity(chain.len());
     let mut passed_over = Vec::new();
-    let mut last = None;
+    let (mut last, mut resting) = (None, None);
     for server in chain {
         if let Some(why) = breakers.barred(*server) {
+            if resting.is_none() && why == Skip::NoCredential && breakers.may_accept_again(*server) {
+                resting = Some(*server);
+            }
             skipped.push(Skipped { server: *server, why, at: hops.len() });
             continue;
         }
@@ -126,6 +136,19 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
             skipped.retain(|skipped| skipped.server != *last);
         }
     }
+    // What the last resort has shed stays shed.
+    if let (true, Some(resting)) = (terms.last_resort && (last.is_none() || !hops.is_empty()), resting) {
+        let look = breakers.look(resting);
+        let ticket = match (look.admits, hops.is_empty()) {
+            (false, _) => None,
+            (true, true) => breakers.last_resort(resting),
+            (true, false) => Some(Ticket { last_resort: true, ..look.ticket }),
+        };
+        if let Some(ticket) = ticket {
+            hops.push((resting, ticket));
+            skipped.retain(|skipped| skipped.server != resting);
+        }
+    }
     Admitted { hops, skipped }
 }
 
@@ -159,7 +182,8 @@ mod tests {
     use super::*;
 
     /// Servers 0.. are closed, open, due for a probe, just back with this call to go past them (`b`), full and closed (`f`)
-    /// or due for a probe (`F`), REST and closed (`r`) or open (`R`), or unusable; `S` is open and sheds calls of last resort.
+    /// or due for a probe (`F`), REST and closed (`r`) or open (`R`), or unusable, with tokens that only rest (`n`: closed, `N`: open,
+    /// `s`: closed and sheds), or without (`u`); `S` is open and sheds calls of last resort.
     /// `l` is closed and over its limit, `L` as well and sheds, `p` is a REST server over its limit, `D` is due for a probe.
     struct Fake {
         states: Vec<char>,
@@ -175,7 +199,10 @@ mod tests {
 
     impl Breakers for Fake {
         fn barred(&mut self, server: ServerIndex) -> Option<Skip> {
-            (self.state(server) == 'u').then_some(Skip::NoCredential)
+            matches!(self.state(server), 'u' | 'n' | 'N' | 's').then_some(Skip::NoCredential)
+        }
+        fn may_accept_again(&mut self, server: ServerIndex) -> bool {
+            matches!(self.state(server), 'n' | 'N' | 's')
         }
         fn translates(&mut self, server: ServerIndex) -> bool {
             matches!(self.state(server), 'r' | 'R' | 'p')
@@ -195,11 +222,11 @@ mod tests {
         fn look(&mut self, server: ServerIndex) -> Look {
             let state = self.state(server);
             let pass_over = state == 'b';
-            let admits = pass_over || matches!(state, 'c' | 'f' | 'r' | 'l' | 'L' | 'p');
+            let admits = pass_over || matches!(state, 'c' | 'f' | 'r' | 'l' | 'L' | 'p' | 'n' | 's');
             Look { admits, pass_over, ticket: Ticket::default() }
         }
         fn last_resort(&mut self, server: ServerIndex) -> Option<Ticket> {
-            (!matches!(self.state(server), 'S' | 'L')).then(Ticket::default)
+            (!matches!(self.state(server), 'S' | 'L' | 's')).then(Ticket::default)
         }
         fn diverted(&mut self, _server: ServerIndex) {
             self.diverted += 1;
@@ -247,6 +274,18 @@ mod tests {
     fn a_server_without_its_credential_is_never_asked() {
         assert_eq!(hops("uuu", CALL), (vec![], 0));
         assert_eq!(hops("ucu", CALL), (vec![1], 0));
+    }
+
+    #[test]
+    fn a_server_that_has_just_refused_its_tokens_is_asked_when_nobody_else_can_answer() {
+        assert_eq!(hops("n", CALL), (vec![0], 0));
+        assert_eq!(hops("nc", CALL), (vec![1, 0], 0), "after every other");
+        assert_eq!(hops("nR", CALL), (vec![1, 0], 0), "and after the last resort");
+        assert_eq!(hops("nnu", CALL), (vec![0], 0), "of several the first");
+        assert_eq!(hops("N", CALL), (vec![], 0), "not if its breaker is open as well");
+        assert_eq!(hops("s", CALL), (vec![], 0), "alone it is the last resort, which may be shed");
+        assert_eq!(hops("nS", CALL), (vec![], 0), "and what the last resort has shed does not come here");
+        assert_eq!(hops("n", AdmissionTerms { last_resort: false, ..CALL }), (vec![], 0));
     }
 
     #[test]

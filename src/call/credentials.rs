@@ -213,6 +213,13 @@ impl Credentials {
         is_missing
     }
 
+    /// Whether a server whose tokens rest may accept them by now: it has done so not long ago.
+    pub fn may_work_again(&self, index: ServerIndex, now_ms: u64) -> bool {
+        let Some(slots) = self.servers.get(usize::from(index.0)) else { return false };
+        let slots = slots.borrow();
+        slots.pair.may_work_again(self.now_for(&slots.pair, now_ms))
+    }
+
     /// Why a call to this server has no credential to go with, for its client and the operator.
     pub fn explain(&self, index: ServerIndex, now_ms: u64) -> String {
         let registry = &self.registry;

@@ -73,6 +73,9 @@ pub const LAST_REST_MS: u64 = 1_000;
 /// For so long after somebody else has used a token with success, refused calls do not make it rest as the last one.
 pub const VOUCHED_MS: u64 = 10_000;
 
+/// For so long after a server has accepted a token, its refusals may as well be an illness of the server's, which ends.
+pub const RECENT_MS: u64 = 60_000;
+
 #[derive(Debug, Clone)]
 struct Token {
     secret: Secret,
@@ -365,6 +368,18 @@ impl SlotPair {
     /// Whether something is held against a token of these.
     pub fn is_doubted(&self) -> bool {
         self.tokens.iter().flatten().any(|token| token.refusals > 0)
+    }
+
+    /// Whether a token rests that worked not long ago, here or for somebody else.
+    pub fn may_work_again(&self, now: Now) -> bool {
+        Slot::BOTH.into_iter().any(|slot| {
+            let rests = matches!(self.availability(slot, now), Availability::Resting(_));
+            let token = self.get(slot).filter(|_| rests);
+            token.is_some_and(|token| {
+                let vouched_ms = token.vouched_until_ms.checked_sub(VOUCHED_MS).filter(|at| *at > 0);
+                token.worked_ms.max(vouched_ms).is_some_and(|at| now.ms.saturating_sub(at) < RECENT_MS)
+            })
+        })
     }
 
     /// Whether what is held against the slot's token is more than what may be the fault of a request.

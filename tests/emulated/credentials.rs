@@ -122,6 +122,29 @@ fn servers_that_refused_every_call_are_asked_again_within_two_seconds() {
 }
 
 #[test]
+fn a_server_that_refused_a_token_which_it_had_accepted_is_asked_when_nobody_else_can_answer() {
+    let world = World::new();
+    assert_eq!(world.call("search", healthy()).servers(), ["mcp-a"]);
+    for _ in 0..10 {
+        world.call("search", all(&refusal()));
+    }
+    let played = world.call("search", healthy());
+    assert_eq!((played.reply().status(), played.servers()), (200, vec!["mcp-a"]));
+}
+
+#[test]
+fn a_token_that_is_refused_for_a_minute_is_not_shown_as_a_last_resort_any_more() {
+    let world = World::new();
+    world.call("search", healthy());
+    world.process.advance(Duration::from_secs(61));
+    let mut shown = 0;
+    for _ in 0..100 {
+        shown += world.call("search", all(&refusal())).servers().len();
+    }
+    assert!(shown <= 3 * 2 * 3, "{shown}");
+}
+
+#[test]
 fn a_success_of_one_worker_clears_the_doubts_of_another() {
     let world = World::new();
     while !world.call("search", all(&refusal())).servers().is_empty() {}

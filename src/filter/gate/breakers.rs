@@ -59,6 +59,10 @@ impl Breakers for BreakersAt<'_> {
         self.vm.credentials.is_missing(&EnvoySharedData, server, self.now).then_some(Skip::NoCredential)
     }
 
+    fn may_accept_again(&mut self, server: ServerIndex) -> bool {
+        self.vm.credentials.may_work_again(server, self.now)
+    }
+
     fn translates(&mut self, server: ServerIndex) -> bool {
         self.vm.registry.server(server).is_some_and(|server| server.kind == ServerKind::Rest)
     }
