@@ -485,6 +485,22 @@ fn a_server_that_has_lost_the_session_which_the_call_has_just_opened_there_leave
 }
 
 #[test]
+fn a_session_that_is_lost_as_soon_as_it_was_opened_is_opened_once_more() {
+    thread_local!(static LOST: std::cell::Cell<bool> = const { std::cell::Cell::new(true) });
+    fn loses_one(attempt: &Attempt) -> Response {
+        let asks = attempt.body.windows(6).any(|window| window == b"\"ping\"");
+        if !asks || !LOST.replace(false) { answer_in("begun-by", attempt) } else { answer_in("nobody's", attempt) }
+    }
+    let world = World::new();
+    let session = initialize(&world, [UP, UP]);
+    let mut call = exchange(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, [DOWN, Behaviour::Reply(loses_one), DOWN]);
+    call.headers.set("mcp-session-id", &session);
+    let played = world.play(call);
+    assert_eq!((played.reply().status(), played.servers().last()), (200, Some(&"mcp-b")), "{}", played.reply().text());
+    assert!(played.reply().text().contains("result"), "{}", played.reply().text());
+}
+
+#[test]
 fn a_call_in_a_session_of_the_gates_takes_the_direct_path_while_no_server_opens_one() {
     let world = World::new();
     let session = initialize(&world, [DOWN, DOWN]);

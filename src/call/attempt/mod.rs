@@ -18,8 +18,8 @@ pub use settled::{NoAnswer, Settled, told_to_breaker};
 use std::rc::Rc;
 
 use super::flight::{Begun, Grounded, Terms};
-use super::session::may_open;
-use super::{Call, Opening, Session};
+use super::session::{has_opened, may_open};
+use super::{Call, Session};
 use crate::budget::Budget;
 use crate::failure::Class;
 use crate::held::{Held, Room};
@@ -213,8 +213,8 @@ impl Attempt {
             server: &scene.server.on,
             replay: scene.call.replay,
             foreign_session: may_go_on && scene.call.session_is_elsewhere(Some(server)),
-            opened_session: scene.call.opening == Opening::Opened,
-            may_open_session: session.owner() == Some(server) && may_open(scene.call),
+            opened_session: has_opened(scene.call),
+            may_open_session: session.owner() == Some(server) && (may_open(scene.call) || has_opened(scene.call)),
             has_other_slot: self.has_other_slot,
             longest_wait_s: scene.registry.failover.back_off.max.as_secs(),
             accepted: self.accepted,

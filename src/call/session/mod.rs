@@ -19,7 +19,8 @@
 //! * **Where it has moved** stands in a bounded table in the shared data ([`moved`]), by a hash of the client's id: every worker
 //!   finds it there. Whoever does not (another Envoy, or this one after the entry has given way to others) opens one more.
 //!   The gate looks there only once a session of this process has moved, so that others pay nothing.
-//! * **Bounds.** A call opens one session at most (and tries at the next server if the owner begins none), and a worker only so many in a second ([`BUDGET`]); what they keep
+//! * **Bounds.** A call opens one session (and tries at the next server if the owner begins none; and once more where the one that
+//!   it has just opened is lost already), and a worker only so many in a second ([`BUDGET`]); what they keep
 //!   back is not the end of the session, but a failure that passes.
 //! * A failure of a living owner moves nothing: the call may be answered elsewhere without a session, or fails as it is.
 
@@ -45,7 +46,8 @@ pub const BUDGET: BudgetPolicy =
 /// Whether a session has to be opened before the call goes to this server.
 pub fn opens_session(call: &Call, server: &Server, leg: Leg) -> bool {
     let is_lost = leg.anew || call.session_is_elsewhere(Some(&server.id)) && owner_is_gone(call);
-    is_lost && server.kind == ServerKind::Mcp && (may_open(call) || may_open_after_owner(call))
+    let may = may_open(call) || may_open_after_owner(call) || leg.anew && has_opened(call);
+    is_lost && server.kind == ServerKind::Mcp && may
 }
 
 /// Whether a session may be opened for this call at all.
@@ -53,10 +55,15 @@ pub fn may_open(call: &Call) -> bool {
     call.session_id.is_some() && call.opening == Opening::NotTried && call.kind == Kind::Request
 }
 
+/// Whether the call has opened the session that it is in.
+pub fn has_opened(call: &Call) -> bool {
+    call.opening == Opening::Opened
+}
+
 /// Whether one may be opened at the next server after its owner, asked just before, has not begun another one either.
 fn may_open_after_owner(call: &Call) -> bool {
     let before = call.flight.made().iter().rev().nth(1);
-    call.opening != Opening::Opened && before.is_some_and(|made| made.leg.anew)
+    !has_opened(call) && before.is_some_and(|made| made.leg.anew)
 }
 
 /// Whether the server whose session the client is in can't be asked, or something else stands in its place that refuses all.
