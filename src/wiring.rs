@@ -124,6 +124,9 @@ pub mod state {
     /// The story of a call that did not simply go to the first server of the order; the access log writes it.
     pub const STORY: &str = "story";
 
+    /// The members of the call's line in the call log; Envoy adds its own and writes it.
+    pub const CALL: &str = "call";
+
     /// The name that Envoy's configuration knows a module's filter state by.
     #[must_use]
     pub fn in_envoy(name: &str) -> String {

@@ -77,6 +77,12 @@ pub struct Made {
     /// counted at once.
     #[serde(skip)]
     pub uncounted: bool,
+    /// When it began, on the monotonic clock, in ms. With the time of its end for the call log, which is not written down.
+    #[serde(skip)]
+    pub began_ms: u64,
+    /// When it ended.
+    #[serde(skip)]
+    pub ended_ms: Option<u64>,
 }
 
 /// How Envoy's router makes further attempts by itself. It knows one set of rules per route, so there is a route for each.
@@ -389,7 +395,7 @@ impl Flight {
             (self.ahead, self.stop) = (None, Some(Stop::NoTime));
             return Err(Grounded { too_late: true, ..self.grounded() });
         }
-        self.made.push(Made { leg, end: None, uncounted: false });
+        self.made.push(Made { leg, end: None, uncounted: false, began_ms: now_ms, ended_ms: None });
         (self.ahead, self.if_not_sent) = (None, None);
         let number = u8::try_from(self.made.len()).unwrap_or(u8::MAX);
         Ok(Begun { number, leg, ticket, drill })
@@ -466,7 +472,7 @@ impl Flight {
         now_ms: u64,
     ) -> Option<Onward> {
         let made = self.made.last_mut().filter(|made| made.end.is_none())?;
-        made.end = Some(end);
+        (made.end, made.ended_ms) = (Some(end), Some(now_ms));
         let leg = made.leg;
         if terms.accepted {
             self.polling = self.polling.or(Some(self.made.len()));

@@ -183,6 +183,7 @@ fn understood(written: Written<'_>, query: &str, registry: &Rc<Registry>) -> Opt
         owners_failure: None,
         poll: None,
         answered_ms: None,
+        ledger: None,
         skipped: Vec::new(),
         flight,
     })

@@ -104,6 +104,18 @@ impl Question {
         matches!(self, Question::NotAllowed(_) | Question::Opaque)
     }
 
+    /// The code of the error that the answer is; `None` if it is none.
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        match self {
+            Question::Faulty(fault) => Some(code_of(fault)),
+            Question::ForeignCursor | Question::Unreadable(_) | Question::NotAllowed(_) | Question::Opaque => {
+                Some(ErrorCode::InvalidParams)
+            }
+            Question::Initialize(_) | Question::Discover | Question::ToolsList { .. } => None,
+            Question::Ping | Question::Notification { .. } => None,
+        }
+    }
+
     /// Whether only an MCP server may act on the request, if it knows better.
     pub fn is_faulty(&self) -> bool {
         matches!(self, Question::Faulty(_))

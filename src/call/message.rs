@@ -1,6 +1,7 @@
 //! The client's message: what it is, who may answer it, and whether it may be executed twice.
 
 use super::Session;
+use super::ledger::cut;
 use super::local::Question;
 use super::route::Route;
 use crate::discovery::Called;
@@ -62,6 +63,8 @@ pub struct Message<'r> {
     pub cancels: Option<OwnedId>,
     /// Whether its answer lasts for as long as the client listens, so that its time says nothing of anybody.
     pub listens: bool,
+    /// Its method, for the call log where that is on.
+    pub method: Option<Box<str>>,
 }
 
 /// Asks what trusted servers say of a tool: its name, and the servers that may get the call. `None` if no server is trusted,
@@ -93,6 +96,11 @@ impl<'r> Message<'r> {
         };
         if message.question.is_none() && !matches!(message.task, Task::Tool(_)) {
             message.question = Question::of(&incoming);
+        }
+        if registry.log.calls.is_some()
+            && let Incoming::Request(Request { method, .. }) | Incoming::Notification(method, _) = &incoming
+        {
+            message.method = Some(cut(method.as_bytes()));
         }
         message
     }
@@ -141,6 +149,7 @@ impl<'r> Message<'r> {
             question: None,
             cancels: None,
             listens: false,
+            method: None,
         }
     }
 

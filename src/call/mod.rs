@@ -39,6 +39,7 @@ pub mod flight;
 pub mod handover;
 pub mod headers;
 pub mod idempotency;
+pub mod ledger;
 pub mod local;
 pub mod message;
 pub mod originals;
@@ -157,6 +158,8 @@ pub struct Call {
     pub poll: Option<Box<str>>,
     /// When its answer was there as a whole, on the monotonic clock, in ms; `None` of what streams through.
     pub answered_ms: Option<u64>,
+    /// What its attempts note for the call log, where that is on.
+    pub ledger: Option<Box<ledger::Ledger>>,
 }
 
 /// An answer that was kept although the call went on.

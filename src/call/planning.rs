@@ -163,6 +163,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         owners_failure: None,
         poll: None,
         answered_ms: None,
+        ledger: registry.log.calls.is_some().then(Box::default),
         skipped,
         flight,
         id: message.id,

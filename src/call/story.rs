@@ -3,6 +3,7 @@
 
 use super::flight::{Flight, Made};
 use super::{Call, Session};
+use crate::failure::Class;
 use crate::json::{Object, array};
 use crate::registry::{Registry, ServerIndex};
 use crate::telemetry::AnsweredBy;
@@ -60,13 +61,17 @@ struct Stretch<'s> {
     server: &'s str,
     reason: &'static str,
     class: Option<&'static str>,
+    took_ms: Option<u64>,
 }
 
 impl Stretch<'_> {
-    fn json(&self) -> String {
-        Object::default().text("server", self.server).text("reason", self.reason).text("class", self.class).done()
+    fn json(&self) -> Object {
+        Object::default().text("server", self.server).text("reason", self.reason).text("class", self.class)
     }
 }
+
+/// What is said of an attempt that was not heard of again: it may have executed the call.
+const LOST: &str = "lost";
 
 impl<'c> Told<'c> {
     /// A call that has been on its way.
@@ -99,8 +104,8 @@ impl<'c> Told<'c> {
             Session::Gate => Some("gate"),
             Session::Server { owner, .. } => Some(owner.as_str()),
         };
-        let attempts = self.flight.map_or(0, |flight| flight.made().len());
-        let hops: Vec<String> = self.hops().iter().map(Stretch::json).collect();
+        let attempts = self.attempts();
+        let hops: Vec<String> = self.hops(LOST).iter().map(|hop| hop.json().done()).collect();
         story
             .text("mode", mode.as_str())
             .json("attempts", &attempts.to_string())
@@ -112,7 +117,20 @@ impl<'c> Told<'c> {
             .into_bytes()
     }
 
-    fn hops(&self) -> Vec<Stretch<'c>> {
+    /// How many attempts were made.
+    pub fn attempts(&self) -> usize {
+        self.flight.map_or(0, |flight| flight.made().len())
+    }
+
+    /// The hops for the call log, each with how long it took. `cancelled`: the client left before there was an answer.
+    pub fn hops_in_json(&self, cancelled: bool) -> String {
+        let unheard = if cancelled { Class::Cancelled.as_str() } else { LOST };
+        let hops: Vec<String> =
+            self.hops(unheard).iter().map(|hop| hop.json().number("ms", hop.took_ms).done()).collect();
+        array(hops.iter().map(String::as_str))
+    }
+
+    fn hops(&self, unheard: &'static str) -> Vec<Stretch<'c>> {
         let mut hops = Vec::new();
         let mut skipped = self.skipped.iter().peekable();
         let made = self.flight.map(Flight::made).unwrap_or_default();
@@ -129,9 +147,10 @@ impl<'c> Told<'c> {
                     server: hop.server.as_str(),
                     reason: "kill_switch",
                     class: None,
+                    took_ms: None,
                 }));
             }
-            if let Some(stretch) = self.attempt(flight, attempt) {
+            if let Some(stretch) = self.attempt(flight, attempt, unheard) {
                 hops.push(stretch);
             }
         }
@@ -153,10 +172,10 @@ impl<'c> Told<'c> {
             Skip::Full => "full",
             Skip::OverLimit => "over_limit",
         };
-        hops.push(Stretch { server: server.id.as_str(), reason, class: None });
+        hops.push(Stretch { server: server.id.as_str(), reason, class: None, took_ms: None });
     }
 
-    fn attempt(&self, flight: &'c Flight, made: &Made) -> Option<Stretch<'c>> {
+    fn attempt(&self, flight: &'c Flight, made: &Made, unheard: &'static str) -> Option<Stretch<'c>> {
         let hop = flight.hop(made.leg)?;
         let reason = match made.leg {
             leg if leg.other_slot => "other_slot",
@@ -166,8 +185,8 @@ impl<'c> Told<'c> {
             _ if self.session.owner() == Some(&hop.server) => "session",
             _ => "next",
         };
-        // One that was not heard of again may have executed the call.
-        let class = made.end.map_or("lost", |end| end.class.as_str());
-        Some(Stretch { server: hop.server.as_str(), reason, class: Some(class) })
+        let class = made.end.map_or(unheard, |end| end.class.as_str());
+        let took_ms = made.ended_ms.map(|ended| ended.saturating_sub(made.began_ms));
+        Some(Stretch { server: hop.server.as_str(), reason, class: Some(class), took_ms })
     }
 }

@@ -4,6 +4,7 @@
 
 mod admin;
 pub mod attach;
+pub mod call_log;
 mod check;
 mod codes;
 mod credentials;

@@ -217,6 +217,11 @@ impl Vm {
         self.breakers.borrow_mut().get_mut(usize::from(server.0)).map(|breaker| work(breaker, &EnvoySharedData))
     }
 
+    /// A number that tells a session's id from others, and from which it can't be found.
+    pub fn hash(&self, session_id: &[u8]) -> u64 {
+        self.key.hash(session_id)
+    }
+
     /// Whether another session may be opened; it is paid for then.
     pub fn may_open_session(&self) -> bool {
         let mut openings = self.openings.borrow_mut();

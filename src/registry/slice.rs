@@ -13,7 +13,7 @@ use crate::wire::show_duration;
 
 /// The sections that every attempt reads, besides what the listener says of clients' authorization
 /// and of their tools.
-const COMMON: [&str; 7] = ["version", "limits", "failure", "failover", "breaker", "audit", "environment"];
+const COMMON: [&str; 8] = ["version", "limits", "failure", "failover", "breaker", "audit", "log", "environment"];
 
 /// What a tool says of outcomes, as it is called and as it was called before.
 const OUTCOMES: [&str; 2] = ["outcomes", "on"];

@@ -134,19 +134,22 @@ fn made_tables_are_up_to_date() {
     }
 }
 
-/// What editors complete registries with. `make guide` writes it anew.
+/// What editors complete registries with, and what a line of the call log is. `make guide` writes them anew.
 #[test]
-fn made_schema_is_up_to_date() {
-    let (status, schema) = Folder::new("documentation-schema").run("dualpath keys --schema");
-    assert_eq!(status, 0, "{schema}");
-    let file = root().join("envoy/registry.schema.json");
-    if std::env::var_os("DUALPATH_WRITE_GUIDE").is_some() {
-        fs::write(file, schema).expect("the schema");
-    } else {
-        assert!(
-            fs::read_to_string(file).is_ok_and(|there| there == schema),
-            "envoy/registry.schema.json: run `make guide`"
-        );
+fn made_schemas_are_up_to_date() {
+    let folder = Folder::new("documentation-schema");
+    for (command, name) in [
+        ("dualpath keys --schema", "envoy/registry.schema.json"),
+        ("dualpath top calls --schema", "envoy/call-log.schema.json"),
+    ] {
+        let (status, schema) = folder.run(command);
+        assert_eq!(status, 0, "{schema}");
+        let file = root().join(name);
+        if std::env::var_os("DUALPATH_WRITE_GUIDE").is_some() {
+            fs::write(file, schema).expect("the schema");
+        } else {
+            assert!(fs::read_to_string(file).is_ok_and(|there| there == schema), "{name}: run `make guide`");
+        }
     }
 }
 

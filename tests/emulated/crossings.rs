@@ -47,6 +47,15 @@ fn a_plain_call() {
 }
 
 #[test]
+fn a_plain_call_with_the_call_log_on() {
+    let mut registry = crate::fixture::registry();
+    registry["log"] = json!({"calls": "/dev/stdout"});
+    let tally = second(&World::under(&registry), || search(healthy()));
+    // Two more host calls than a plain call: who calls, and the line. The rest is memory.
+    assert_eq!(tally.host_calls(), 19, "{tally:#?}");
+}
+
+#[test]
 fn a_call_that_fails_over() {
     let refused = || search(first(json_answer(503, "{}")));
     let tally = second(&World::new(), refused);

@@ -56,6 +56,7 @@ impl World {
             owners_failure: None,
             poll: None,
             answered_ms: None,
+            ledger: None,
             skipped: Vec::new(),
             flight: Flight::new(hops, 0, Pace::Usual, Time::UNLIMITED),
         };

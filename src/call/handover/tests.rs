@@ -54,6 +54,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         owners_failure: None,
         poll: None,
         answered_ms: None,
+        ledger: None,
         skipped: Vec::new(),
         flight,
     }

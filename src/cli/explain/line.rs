@@ -1,4 +1,4 @@
-//! `dualpath explain --line`: a line of the failover log, in words.
+//! `dualpath explain --line`: a line of the call log or of the failover log, in words.
 
 use std::fmt::Write;
 
@@ -15,6 +15,8 @@ pub(in crate::cli) struct Story {
     /// Who gave the answer: `mcp`, `direct` or `gate`.
     pub mode: String,
     attempts: usize,
+    /// How it ended; only in the call log.
+    outcome: Option<String>,
     stopped: Option<String>,
     session: Option<String>,
     /// Envoy's id of the request.
@@ -27,6 +29,8 @@ struct Hop {
     server: String,
     reason: String,
     class: Option<String>,
+    /// How long it took; only in the call log.
+    ms: Option<u64>,
 }
 
 impl Story {
@@ -38,7 +42,10 @@ impl Story {
         let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
         let stories: Vec<_> = values.filter_map(find).collect();
         if stories.is_empty() {
-            return Err("--line: has no line of the failover log; such a line is JSON and has \"hops\"".to_owned());
+            return Err(
+                "--line: has no line of the call log or of the failover log; such a line is JSON and has \"hops\""
+                    .to_owned(),
+            );
         }
         Ok(stories)
     }
@@ -49,10 +56,22 @@ impl Story {
         self.hops.iter().map(hop).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether it was asked of the first server of the order, once, and served by it.
+    pub fn is_plain(&self) -> bool {
+        let [Hop { reason, class, .. }] = &self.hops[..] else { return false };
+        let class = class.as_deref().and_then(Class::parse);
+        reason == "first" && class.is_some_and(|class| class.is_about_the_call() && class != Class::Cancelled)
+    }
+
     /// Why the call went where it went, in one sentence.
     pub fn why(&self) -> String {
         let Some((last, before)) = self.hops.split_last() else {
-            return "no server of the registry may answer such a call".to_owned();
+            return match self.outcome.as_deref() {
+                Some("refused") => "it was refused before any server was asked",
+                Some(_) => "no server was asked",
+                None => "no server of the registry may answer such a call",
+            }
+            .to_owned();
         };
         let before: Vec<_> = before.iter().map(|hop| format!("{} {}", hop.server, hop.outcome())).collect();
         let before = before.join(", ");
@@ -141,7 +160,8 @@ pub(super) fn text(stories: &[Story]) -> String {
         }
         for hop in &story.hops {
             let place = if hop.class.is_some() { format!("{}; it ", hop.place()) } else { String::new() };
-            line("hop", &format!("{} {place}{}", hop.server, hop.outcome()));
+            let took = hop.ms.map(|ms| format!(", {ms} ms")).unwrap_or_default();
+            line("hop", &format!("{} {place}{}{took}", hop.server, hop.outcome()));
         }
         story.stopped.iter().for_each(|why| line("not sent on", why));
         line("why", &story.why());

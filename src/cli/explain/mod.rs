@@ -35,7 +35,8 @@ use seen::Seen;
 /// With --routing: who is asked for each tool, in which order and why, of --tool only or of all. What servers list, which
 /// discovery finds out in a running Envoy, is taken from --lists.
 ///
-/// With --line: why a call that has happened went where it went, from its line of the log that failover.access_log names.
+/// With --line: why a call that has happened went where it went, from its line of the log that log.calls or
+/// failover.access_log names.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input. Or a code, such as DP0104

@@ -13,9 +13,9 @@ use crate::credential::{AgePolicy, Declared};
 use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
-    Audit, ClientAuthorization, Credential, CredentialIndex, Endpoint, EnvoySettings, ErrorStatus, FailoverSettings,
-    FailureSettings, Id, Limits, Listener, Permission, ProberPlacement, Registry, Server, ServerIndex, ServerKind,
-    SlotSource, Source, Tier, Upstream, Url, slice,
+    Audit, CallLog, ClientAuthorization, Credential, CredentialIndex, Endpoint, EnvoySettings, ErrorStatus,
+    FailoverSettings, FailureSettings, Id, Limits, Listener, Permission, ProberPlacement, Registry, Server,
+    ServerIndex, ServerKind, SlotSource, Source, Tier, Upstream, Url, slice,
 };
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
@@ -77,6 +77,7 @@ fn registry() -> Registry {
         routing: crate::registry::RoutingSettings::default(),
         drill: None,
         audit: Audit::default(),
+        log: CallLog::default(),
         environment: None,
         credentials: vec![Credential {
             id: Id::new("pat").unwrap(),

@@ -9,7 +9,7 @@ use crate::cli::explain::line::{Story, find};
 /// Of so many calls it is remembered who called: the audit's line and the story's stand close together.
 const REMEMBERED: usize = 256;
 
-/// A call that did not simply go to its first server.
+/// A call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// When it began.
@@ -28,6 +28,8 @@ pub struct Entry {
     pub path: String,
     /// The same in a sentence.
     pub why: String,
+    /// Whether it simply went to its first server.
+    pub is_plain: bool,
 }
 
 /// Reads the lines of a log.
@@ -61,7 +63,8 @@ impl Lines {
         Some(Entry {
             time: time.unwrap_or_else(none),
             caller: caller.unwrap_or_else(none),
-            path: story.path(),
+            path: Some(story.path()).filter(|path| !path.is_empty()).unwrap_or_else(none),
+            is_plain: story.is_plain(),
             why: story.why(),
             tool: story.tool.unwrap_or_else(none),
             mode: story.mode,
@@ -116,6 +119,22 @@ mod tests {
         assert_eq!(lines.read(audit), None);
         assert_eq!(lines.read(DIRECT).unwrap().caller, "spiffe://prod/agent");
         assert_eq!(lines.read(&DIRECT.replace("r-1", "r-2")).unwrap().caller, "10.0.0.7");
+    }
+
+    #[test]
+    fn a_line_of_the_call_log_is_a_call_too_also_a_plain_one() {
+        let line = r#"{"time":"2026-11-28T09:12:44.301Z","status":200,"duration_ms":7,"caller":"agent","tool":"search","task":"search","mode":"mcp","server":"one","class":"success","outcome":"success","attempts":1,"hops":[{"server":"one","reason":"first","class":"success","ms":6}]}"#;
+        let entry = Lines::default().read(line).unwrap();
+        assert!(entry.is_plain);
+        assert_eq!(
+            (&*entry.caller, &*entry.path, &*entry.why),
+            ("agent", "one success", "one is the first of the order")
+        );
+        let refused =
+            r#"{"time":"-","status":403,"task":"other","mode":"gate","outcome":"refused","attempts":0,"hops":[]}"#;
+        let entry = Lines::default().read(refused).unwrap();
+        assert_eq!((&*entry.path, &*entry.why), ("-", "it was refused before any server was asked"));
+        assert!(!entry.is_plain);
     }
 
     #[test]

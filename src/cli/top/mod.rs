@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Format, UNUSABLE, complain, print, print_part, printed, shown};
+use super::{Format, UNUSABLE, call_log, complain, print, print_part, printed, shown};
 use entry::{Entry, Lines};
 use follow::Log;
 use tally::Tally;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How many calls of before are told first.
 const BEFORE: usize = 10;
 
-/// See which calls did not simply go to their first server.
+/// See who called what, which way that went and why.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -35,13 +35,13 @@ enum Command {
 
 /// Count the calls of an access log: who called which tool, which way they went and why.
 ///
-/// Reads the log that failover.access_log names, or any log of JSON lines in which a call's story is a member. A call that its first
-/// server has served has no line there. Where the audit (audit.access_log) goes to the same file, it says who called. With --follow a line
-/// for each call as it happens, with the reason in words; also after the log was rotated.
+/// Reads the call log (log.calls), the log that failover.access_log names, or any log of JSON lines in which a call's story is a member.
+/// In the latter a call that its first server has served has no line, and where the audit (audit.access_log) goes to the same file, it
+/// says who called. With --follow a line for each call as it happens, with the reason in words; also after the log was rotated.
 #[derive(Debug, clap::Args)]
 struct Calls {
     /// Access log; - reads standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["schema", "members"], default_value = "-", hide_default_value = true)]
     log: String,
     /// Go on with what is written to it
     #[arg(short, long)]
@@ -52,11 +52,23 @@ struct Calls {
     /// How to say it; JSON is one object, with --follow one a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Print instead what a line of the call log has, as JSON Schema: envoy/call-log.schema.json
+    #[arg(long, conflicts_with_all = ["log", "follow", "rows", "format"])]
+    schema: bool,
+    /// The same as a Markdown table, as in the guide
+    #[arg(long, conflicts_with_all = ["schema", "log", "follow", "rows", "format"])]
+    members: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> ExitCode {
     let Command::Calls(calls) = &args.command;
+    if calls.schema {
+        return printed(print(&format!("{:#}\n", call_log::schema())));
+    }
+    if calls.members {
+        return printed(print(&call_log::table()));
+    }
     let done = match calls.follow {
         true => calls.go_on(),
         false => calls.count(),

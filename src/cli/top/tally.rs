@@ -21,12 +21,15 @@ struct Group {
 pub struct Tally {
     groups: HashMap<[String; 4], Group>,
     calls: u64,
+    /// How many of them simply went to their first server.
+    plain: u64,
 }
 
 impl Tally {
     /// Counts a call.
     pub fn add(&mut self, entry: Entry) {
         self.calls = self.calls.saturating_add(1);
+        self.plain = self.plain.saturating_add(entry.is_plain.into());
         let key = [&entry.caller, &entry.tool, &entry.mode, &entry.path].map(Clone::clone);
         let took = entry.duration_ms;
         let group = self.groups.entry(key).or_insert(Group { first: entry, times: 0, slowest_ms: None });
@@ -64,7 +67,9 @@ impl Tally {
         }
         let more = self.groups.len().saturating_sub(groups.len());
         let more = if more > 0 { format!(", {more} more rows (--rows)") } else { String::new() };
-        let _ = writeln!(text, "{} calls that did not simply go to their first server{more}", self.calls);
+        let others = self.calls.saturating_sub(self.plain);
+        let plain = if self.plain > 0 { format!(", {} that did", self.plain) } else { String::new() };
+        let _ = writeln!(text, "{others} calls that did not simply go to their first server{plain}{more}");
         text
     }
 
@@ -77,7 +82,7 @@ impl Tally {
             })
         };
         let rows: Vec<Value> = self.top(most).iter().map(row).collect();
-        format!("{:#}\n", json!({"calls": self.calls, "rows": rows}))
+        format!("{:#}\n", json!({"calls": self.calls, "plain": self.plain, "rows": rows}))
     }
 }
 
@@ -102,6 +107,16 @@ mod tests {
             tally.add(Lines::default().read(&line).unwrap());
         }
         tally
+    }
+
+    #[test]
+    fn plain_calls_are_told_apart() {
+        let plain = r#"{"mode":"mcp","attempts":1,"hops":[{"server":"one","reason":"first","class":"success"}]}"#;
+        let mut tally = tally();
+        tally.add(Lines::default().read(plain).unwrap());
+        let text = tally.text(9);
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "4 calls that did not simply go to their first server, 1 that did");
     }
 
     #[test]

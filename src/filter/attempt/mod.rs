@@ -197,12 +197,14 @@ impl HttpContext for Attempt {
         let mut head = ResponseHead { bodiless: end_of_stream, ..ResponseHead::default() };
         let mut session = None;
         let mut is_quoted = false;
+        let mut ledger = flown.call.borrow_mut().ledger.take();
         for (name, value) in &headers {
             if self.sent.as_ref().is_some_and(|sent| sent.find(value).is_some()) {
                 is_quoted = true;
                 Headers::Response.remove(name);
                 continue;
             }
+            ledger.iter_mut().for_each(|ledger| ledger.header(name, value));
             match name {
                 ":status" => head.status = host::status(value).unwrap_or_default(),
                 "content-type" if head.content_type.is_none() => head.content_type = Some(value),
@@ -215,6 +217,7 @@ impl HttpContext for Attempt {
                 _ => {}
             }
         }
+        flown.call.borrow_mut().ledger = ledger;
         if let Some(session) = session {
             if let Some(introduction) = &flown.call.borrow().introduction {
                 let server = flown.server().map_or("", |server| server.id.as_str());

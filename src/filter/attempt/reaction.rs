@@ -146,6 +146,17 @@ impl Attempt {
         host::set_filter_state(state::AUDIT, &audit::appended(&before, &decision));
     }
 
+    /// Notes for the call log what the attempt is authenticated with.
+    pub(super) fn note_credential(&self, selection: Selection) {
+        let Some((flown, _)) = &self.flown else { return };
+        if let (Some(ledger), Some(server)) = (&mut flown.call.borrow_mut().ledger, flown.server()) {
+            let credential = server.credential.and_then(|at| flown.vm.registry.credential(at));
+            let id = credential.map_or("", |credential| credential.id.as_str());
+            let fingerprint = selection.fingerprint.to_string();
+            ledger.credential = Some([id, "/", selection.slot.as_str(), "/", &fingerprint].concat().into());
+        }
+    }
+
     /// Whether the request has been sent.
     pub(super) fn is_sent(&self) -> bool {
         matches!(self.phase, Phase::Sent)

@@ -31,6 +31,7 @@ impl Attempt {
             None => return self.refuse(Grounded { class: Class::NotSent, too_late: false }),
         };
         flown.count_proved();
+        flown.call.borrow_mut().ledger.iter_mut().for_each(|ledger| ledger.begin());
         let (leg, now) = (attempt.begun().leg, attempt.began_ms());
         if (leg.repeats || leg.anew)
             && !drill
@@ -64,6 +65,7 @@ impl Attempt {
                 let event = if leg.other_slot { Event::Switched } else { Event::Selected };
                 self.flown = Some((flown, attempt));
                 self.record(event, selection);
+                self.note_credential(selection);
                 return self.send(kind);
             }
             Authentication::Impossible => {

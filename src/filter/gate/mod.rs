@@ -4,6 +4,7 @@
 //! account ([`response`]). What happens between the two is [`super::attempt`]'s.
 
 mod breakers;
+mod ledger;
 mod request;
 mod response;
 
@@ -21,6 +22,7 @@ use super::metrics::CallStatus;
 use super::vm::Vm;
 use crate::call::account::Account;
 use crate::call::door::Client;
+use crate::call::ledger::Noted;
 use crate::call::{Call, Kind, Question, Task};
 use crate::held::Room;
 use crate::jsonrpc::OwnedId;
@@ -63,6 +65,8 @@ struct Facts {
     stopped: Option<&'static str>,
     /// How it ended.
     end: Option<Account>,
+    /// What is noted for the call log, where that is on.
+    noted: Option<Box<Noted>>,
 }
 
 impl Facts {

@@ -15,6 +15,7 @@ use crate::call::answer::status_of_failure;
 use crate::call::door::{self, Client, Entry, Method, Visit};
 use crate::call::headers::RequestHeaders;
 use crate::call::idempotency;
+use crate::call::ledger::Noted;
 use crate::call::local::LocalAnswer;
 use crate::call::message::Message;
 use crate::call::planning::{Planned, RouterOrders, Surroundings, plan};
@@ -38,6 +39,10 @@ impl Gate {
         let source = || host::attribute(&["source", "address"]).unwrap_or_default();
         let Visit { page, entry } = door::knock(RequestHeaders(&headers.pairs()), &self.vm.registry, now, &source);
         self.page = page;
+        if self.vm.registry.log.calls.is_some() && !matches!(entry, Entry::Elsewhere) {
+            let hash = |id: &[u8]| self.vm.hash(id);
+            self.known.noted = Some(Noted::of(RequestHeaders(&headers.pairs()), &self.vm.registry.log, &hash));
+        }
         let (client, declared_length) = match entry {
             Entry::Elsewhere => return Action::Continue,
             Entry::NoSuchMethod => return self.answer(405, &[("allow", door::ALLOWED)], b"", CallStatus::Refused),
@@ -176,7 +181,8 @@ impl Gate {
 
     /// `key`: the call's UUID, where it has been used already.
     fn send(&mut self, vm: &Rc<Vm>, message: Message<'_>, mut client: Client, key: Option<[u8; 16]>) -> Action {
-        let message = message.within(&client.session);
+        let mut message = message.within(&client.session);
+        self.note_message(&mut message);
         message.cancels.iter().for_each(|id| calls::cancel(&client.session, id));
         self.known.kind = Some(message.kind);
         self.known.listens = message.listens;
@@ -227,14 +233,18 @@ impl Gate {
             }
             Planned::NoPath(skipped) => {
                 self.known.id = id;
-                self.tell_story(&Told {
+                let told = Told {
                     registry: &vm.registry,
                     tool: self.known.tool(&vm.registry),
                     session: &client.session,
                     skipped: &skipped,
                     flight: None,
                     first_choice: self.known.first_choice,
-                });
+                };
+                self.tell_story(&told);
+                if let Some(noted) = &mut self.known.noted {
+                    noted.hops = Some(told.hops_in_json(false));
+                }
                 self.no_path(vm, &skipped)
             }
         }
@@ -302,6 +312,7 @@ impl Gate {
 
     /// Turns the call away before any server is asked.
     fn refuse(&mut self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) -> Action {
+        self.note_code(Some(code));
         let details = Details { retry_after_ms, ..Details::default() };
         let body = jsonrpc::error(self.known.id.as_ref().map(OwnedId::borrow), code, message, &details);
         let seconds = retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
@@ -317,6 +328,7 @@ impl Gate {
 
     /// Answers with what the gate knows itself.
     fn answer_locally(&mut self, question: Question, end: CallStatus) -> Action {
+        self.note_code(question.error_code());
         let id = self.known.id.as_ref().map(OwnedId::borrow);
         match question.answer(id, self.vm.registry.offered_tools()) {
             LocalAnswer::Reply { status, body, opens_session } => {

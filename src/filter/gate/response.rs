@@ -16,7 +16,7 @@ use crate::call::answer::{self, Conclusion, Ending, class_of, failure};
 use crate::call::attempt::NoAnswer;
 use crate::call::local::LocalAnswer;
 use crate::call::story::Told;
-use crate::call::{Call, Kind, handover, page};
+use crate::call::{Call, Kind, Question, handover, page};
 use crate::failure::Class;
 use crate::jsonrpc::{self, Details, ErrorCode};
 use crate::wiring::{header, state};
@@ -118,6 +118,7 @@ impl Gate {
                 self.rewrite(shown, kept.body, end_of_stream)
             }
             Conclusion::Error { code, .. } => {
+                self.note_code(Some(code));
                 self.known.end = Some(self.account_of(call, CallStatus::Failed));
                 if class == Class::NotSent {
                     Headers::Response.set("retry-after", b"1");
@@ -141,6 +142,7 @@ impl Gate {
         let details = Details { retry_after_ms: Some(1000), ..Details::default() };
         let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm, false), &details);
         self.known.end = answered(CallStatus::Refused);
+        self.note_code(Some(ErrorCode::NoPath));
         Headers::Response.set("retry-after", b"1");
         self.rewrite(self.status_of(ErrorCode::NoPath), body, end_of_stream)
     }
@@ -149,6 +151,7 @@ impl Gate {
     fn answer_instead(&mut self, call: &Call, end_of_stream: bool) -> Action {
         self.known.end = answered(CallStatus::Fallback);
         let question = self.known.question.take();
+        self.note_code(question.as_ref().and_then(Question::error_code));
         let answer = question.map(|question| question.answer(call.request_id(), self.vm.registry.offered_tools()));
         match answer {
             Some(LocalAnswer::Reply { status, body, opens_session }) => {
@@ -275,7 +278,9 @@ impl Gate {
             self.vm.with_breaker(server, |breaker, shared: &EnvoySharedData| breaker.release(shared, moment, ticket));
         }
         let gone = Account { mode: AnsweredBy::Gate, status: CallStatus::Cancelled, fell_back: false };
-        let Account { mode, status, fell_back } = self.known.end.unwrap_or(gone);
+        let end = self.known.end.unwrap_or(gone);
+        self.leave_line(end);
+        let Account { mode, status, fell_back } = end;
         let task = self.known.task.name(&self.vm.names);
         self.vm.metrics.count(Metric::Calls(mode, task, status));
         if !self.known.listens {

@@ -42,6 +42,8 @@ pub struct Registry {
     pub discovery: Discovery,
     /// What is recorded of the use of credentials.
     pub audit: Audit,
+    /// What is written of each call.
+    pub log: CallLog,
     /// Which of several environments this is, where credentials have slots for each.
     pub environment: Option<Id>,
     /// Credentials, by reference only: a registry never holds a secret.

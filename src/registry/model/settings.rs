@@ -130,6 +130,15 @@ pub struct Audit {
     pub access_log: Option<String>,
 }
 
+/// The call log: a line of JSON for each call, whichever way it went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallLog {
+    /// File of Envoy's access log, such as `/dev/stdout`; `None` writes none, and then nothing is noted for it.
+    pub calls: Option<String>,
+    /// Request header, lower case, whose value says who calls; `None`: the certificate or the address does.
+    pub caller_header: Option<String>,
+}
+
 /// Sizes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

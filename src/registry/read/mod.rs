@@ -28,8 +28,8 @@ use std::time::Duration;
 use crate::breaker::Policy;
 use crate::json::Value;
 use crate::registry::{
-    Audit, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits, Listener,
-    Registry, RoutingSettings, Server, SlotSource, Source, Tool,
+    Audit, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits,
+    Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -118,6 +118,8 @@ fn read(root: &Node) -> Option<Registry> {
         tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
     let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
     let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
+    let log_node = table.optional("log");
+    let log = or(log_node.as_ref(), CallLog::default(), |node| CallLog::read(node));
     if credential_nodes.is_none() || table.is_misspelt("credentials") {
         credential_names.hide_some();
     }
@@ -162,14 +164,23 @@ fn read(root: &Node) -> Option<Registry> {
         failover: failover?,
         discovery: discovery?,
         audit: audit?,
+        log: log?,
         environment: environment?,
         credentials: whole(credentials?)?,
         servers: servers.into(),
         tools: tools.into(),
     };
     listener_node.iter().for_each(|node| refuse_clear_authorization(&registry, node));
+    log_node.iter().for_each(|node| refuse_secret_caller(&registry, node));
     refuse_inline(&registry, credential_nodes.as_deref().unwrap_or_default());
     Some(registry)
+}
+
+/// What says who calls is written down, so it must not be what a credential is sent in.
+fn refuse_secret_caller(registry: &Registry, node: &Node) {
+    if registry.log.caller_header.as_ref().is_some_and(|name| registry.is_credential_header(name)) {
+        node.refuse("must not name in caller_header a header that a credential is sent in");
+    }
 }
 
 /// A secret that stands in the registry shows in Envoy's configuration dump, so it must not be worth anything.

@@ -1,6 +1,7 @@
-//! Reads the small sections that stand alone: `envoy`, `limits` and `audit`.
+//! Reads the small sections that stand alone: `envoy`, `limits`, `log` and `audit`.
 
-use crate::registry::{Admin, Audit, EnvoySettings, Limits, ProberPlacement};
+use super::headers::check_name;
+use crate::registry::{Admin, Audit, CallLog, EnvoySettings, Limits, ProberPlacement};
 use crate::wire::{Node, Table, or};
 
 const KIB: u32 = 1 << 10;
@@ -114,6 +115,28 @@ impl Limits {
         }
         Some(limits)
     }
+}
+
+impl CallLog {
+    #[inline(never)]
+    pub(super) fn read(node: &Node) -> Option<Self> {
+        let table = node.table()?;
+        let calls = or(table.optional("calls"), None, |node| node.file_name().map(Some));
+        let caller_header = or(table.optional("caller_header"), None, |node| read_caller_header(node).map(Some));
+        table.done();
+        Some(CallLog { calls: calls?, caller_header: caller_header? })
+    }
+}
+
+/// A header whose value is written down must not be one that carries a secret.
+fn read_caller_header(node: &Node) -> Option<String> {
+    let name = node.string()?;
+    check_name(name).map_err(|violation| node.violates(violation)).ok()?;
+    if matches!(name, "authorization" | "cookie") {
+        node.refuse("must not be a header that carries a secret");
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 impl Audit {

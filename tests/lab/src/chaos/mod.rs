@@ -67,8 +67,31 @@ pub struct Options {
 impl Options {
     /// `chaos-schedule.json` for `chaos.json`.
     fn schedule_file(&self) -> PathBuf {
+        self.beside("-schedule.json")
+    }
+
+    /// `chaos-calls.log` for `chaos.json`: a line for each call, as the call log has it.
+    fn calls_file(&self) -> PathBuf {
+        self.beside("-calls.log")
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let stem = self.json.file_stem().unwrap_or_default().to_string_lossy();
-        self.json.with_file_name(format!("{stem}-schedule.json"))
+        self.json.with_file_name(format!("{stem}{ending}"))
+    }
+}
+
+/// What the call log has once there is a line for each of so many calls. Envoy writes its logs from time to time; after the
+/// longest of those times what is missing does not come any more, and is missed by who looks.
+async fn logged(file: &Path, calls: usize) -> String {
+    const LONGEST: Duration = Duration::from_secs(15);
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if text.lines().count() >= calls || Instant::now() >= deadline {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -86,7 +109,8 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
         servers.push(Server::start(program, scratch.path(), name, kind)?);
         health.lock().unwrap().well.entry(name.to_owned()).or_default().begin(0);
     }
-    let envoy = launch(&servers, &scratch, options).await?;
+    let calls_log = scratch.path().join("calls.log");
+    let envoy = launch(&servers, &scratch, options, &calls_log).await?;
 
     let started = Instant::now();
     let dispatcher = Dispatcher::new(options, servers, &episodes, health);
@@ -130,12 +154,16 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
     let journal = |(server, (name, _)): (&Server, &(&str, _))| Ok(((*name).to_owned(), server.journal()?));
     let journals: BTreeMap<_, _> =
         dispatcher.servers.iter().zip(&SERVERS).map(journal).collect::<std::io::Result<_>>()?;
+    let lines = logged(&calls_log, outcomes.len()).await;
+    fs::write(options.calls_file(), &lines)?;
+    let unlogged = outcomes.len().saturating_sub(lines.lines().count());
     let log = envoy.logs();
     let transitions = timeline::transitions(&log);
     let written = [
         ("Envoy's log", log),
         ("Envoy's statistics", envoy.admin("/stats").await?),
         ("Envoy's configuration dump", envoy.admin("/config_dump").await?),
+        ("the call log", lines),
     ];
     let health = dispatcher.health.lock().unwrap().clone();
     let closed = timeline::closed(&transitions);
@@ -147,7 +175,10 @@ pub async fn run(program: &Path, options: &Options) -> Result<Violations, Box<dy
         closed: &closed,
         written: &written,
     };
-    let violations = evidence.violations();
+    let mut violations = evidence.violations();
+    if unlogged > 0 {
+        violations.complaints.push(format!("{unlogged} calls have no line in the call log"));
+    }
     let run = report::Run {
         seed: options.seed,
         episodes: &episodes,
@@ -203,7 +234,12 @@ impl Dispatcher {
 }
 
 /// Envoy with the module, in front of the servers.
-async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -> Result<Envoy, Box<dyn Error>> {
+async fn launch(
+    servers: &[Server],
+    scratch: &Arc<Scratch>,
+    options: &Options,
+    calls_log: &Path,
+) -> Result<Envoy, Box<dyn Error>> {
     let module = options.module.canonicalize().map_err(|e| format!("the module {}: {e}", options.module.display()))?;
     let variable = |name: &str, slot: &str| format!("CHAOS_PAT_{name}_{slot}").to_uppercase();
     // The breaker's usual limits, but periods that are short next to the faults, as they are in life. The direct path sheds nothing, or a call
@@ -215,7 +251,10 @@ async fn launch(servers: &[Server], scratch: &Arc<Scratch>, options: &Options) -
     // With every MCP server ill a call takes three failovers. The usual budget would end such calls to protect the servers;
     // here that must be no reason to fail.
     let budget = json!({"ratio": 4.0, "reserve": 10_000});
-    let mut registry = Builder::new(&module).set("/breaker", breaker).set("/failover/budget", budget);
+    let mut registry = Builder::new(&module)
+        .set("/breaker", breaker)
+        .set("/failover/budget", budget)
+        .set("/log", json!({"calls": calls_log}));
     for (server, (name, _)) in servers.iter().zip(SERVERS) {
         let credential = format!("pat-{name}");
         registry = registry

@@ -12,6 +12,7 @@ mod authorization;
 mod breaker;
 mod budgets;
 mod byte_identity;
+mod call_log;
 mod chaos;
 mod concurrency;
 mod credentials;
