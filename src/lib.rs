@@ -25,6 +25,7 @@
 pub mod annotations;
 pub mod breaker;
 pub mod budget;
+pub mod cache;
 pub mod call;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// circle of modules.
 const STACK: [&[&str]; 7] = [
     &["json", "wire", "jsonrpc", "sse", "network", "shared_data", "budget", "random", "held"],
-    &["mcp", "credential", "failure", "breaker", "concurrency", "translate", "wiring"],
+    &["mcp", "credential", "failure", "breaker", "cache", "concurrency", "translate", "wiring"],
     &["registry"],
     &["annotations", "discovery", "drill", "health", "probe", "runtime", "telemetry"],
     &["call"],
