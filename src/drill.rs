@@ -46,6 +46,11 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Orders {
+    /// Whether nothing is ordered.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds what a value of the drill header orders.
     ///
     /// # Errors

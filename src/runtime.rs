@@ -13,6 +13,9 @@ pub const RECORD: &str = "rt1";
 const TASK: u8 = 1 << 6;
 const RESET: u8 = 1 << 7;
 
+/// The flags of the key that empties the cache. Its text counts as that of a reset does.
+const PURGE: u8 = TASK | RESET;
+
 /// The most bytes of it, more than 64 servers and 1000 tasks need.
 const MOST: usize = 128 * 1024;
 
@@ -77,10 +80,15 @@ pub struct Setting<'k> {
 impl Setting<'_> {
     /// Whether it is about a task.
     pub fn is_of_task(&self) -> bool {
-        self.flags & TASK != 0
+        self.flags & PURGE == TASK
     }
 
-    /// Whether the server's breaker is to be reset, if no record before had that.
+    /// Whether all kept answers are to be thrown away.
+    pub fn is_purge(&self) -> bool {
+        self.flags == PURGE
+    }
+
+    /// Whether the server's breaker is to be reset, or the cache emptied, if no record before had that.
     pub fn is_reset_since(&self, before: &[u8]) -> bool {
         let mut entry = Vec::new();
         self.write(&mut entry);
@@ -119,6 +127,9 @@ const SETTINGS: [(&str, &str, u8); 16] = [
 ];
 
 fn setting<'k>(key: &'k str, value: &'k str) -> Option<Setting<'k>> {
+    if key == "cache.purge" {
+        return Some(Setting { name: "", flags: PURGE, text: value });
+    }
     let (kind, rest) = key.split_once('.')?;
     let (name, what) = rest.split_once('.')?;
     let is_task = kind == "task";
@@ -129,11 +140,15 @@ fn setting<'k>(key: &'k str, value: &'k str) -> Option<Setting<'k>> {
     Some(Setting { name, flags: found.2, text: "" }).filter(|setting| setting.is_of_task() == is_task)
 }
 
-/// Tells each key that is about a server or a task with its value and what it sets, if anything, from a runtime as Envoy's admin
+/// Tells each key that is about a server, a task or the cache with its value and what it sets, if anything, from a runtime as Envoy's admin
 /// interface shows it, in the order of the keys.
 pub fn each<'r>(runtime: &'r Value, tell: &mut dyn FnMut(&'r str, &'r str, Option<Setting<'r>>)) {
     let entries = runtime.get("entries").and_then(Value::as_object).into_iter().flat_map(Map::iter);
-    let is_ours = |key: &str| key.starts_with("dualpath.server.") || key.starts_with("dualpath.task.");
+    let is_ours = |key: &str| {
+        ["server.", "task.", "cache."]
+            .iter()
+            .any(|kind| key.strip_prefix("dualpath.").is_some_and(|ours| ours.starts_with(kind)))
+    };
     let mut entries: Vec<_> = entries.filter(|(key, _)| is_ours(key)).collect();
     sort(&mut entries, |(key, _)| *key);
     for (key, entry) in entries {
@@ -146,6 +161,15 @@ pub fn each<'r>(runtime: &'r Value, tell: &mut dyn FnMut(&'r str, &'r str, Optio
             tell(key, value, setting(ours, value));
         }
     }
+}
+
+/// Whether a runtime has all kept answers thrown away, if no record before did.
+pub fn is_purge_since(runtime: &Value, before: &[u8]) -> bool {
+    let mut is_new = false;
+    each(runtime, &mut |_, _, setting| {
+        is_new |= setting.is_some_and(|setting| setting.is_purge() && setting.is_reset_since(before));
+    });
+    is_new
 }
 
 /// The record of a runtime.

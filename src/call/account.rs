@@ -23,6 +23,11 @@ impl Account {
         Account { mode: AnsweredBy::Gate, status, fell_back: false }
     }
 
+    /// A call that was answered with what was kept.
+    pub fn of_cache(status: CallStatus) -> Self {
+        Account { mode: AnsweredBy::Cache, status, fell_back: false }
+    }
+
     /// A call that its last server has answered, as `status` says. `first_choice`: the server that the operator's order
     /// names first.
     pub fn of(call: &Call, registry: &Registry, first_choice: Option<ServerIndex>, status: CallStatus) -> Self {

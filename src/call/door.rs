@@ -50,7 +50,7 @@ pub struct Client {
     pub session_id: Option<Box<[u8]>>,
     /// The query behind the path that it asks for, as far as servers get it.
     pub query: Box<str>,
-    /// What it authenticates with itself, where a server may get that.
+    /// What it authenticates with itself, where a server may get that, or a cache tells callers apart by it.
     pub authorization: Option<Secret>,
     /// The servers that are to fail for it.
     pub drill: Orders,
@@ -180,7 +180,7 @@ fn enter(
     let known = Client { method, started_ms: now_ms, session, session_id, query, drill, prefer, ..Client::default() };
     let mut client = Box::new(known);
     (client.mirror, client.is_other_text) = (mirror(headers), encoding::is_other_text(headers));
-    if registry.listener.client_authorization != ClientAuthorization::Drop {
+    if registry.listener.client_authorization != ClientAuthorization::Drop || registry.caches_by_caller {
         client.authorization = only(headers, "authorization").and_then(Secret::new);
     }
     let mut ends_here = Vec::new();

@@ -4,6 +4,7 @@ use super::Session;
 use super::ledger::cut;
 use super::local::Question;
 use super::route::Route;
+use crate::cache::canonical;
 use crate::discovery::Called;
 use crate::failure::Replay;
 use crate::jsonrpc::{Incoming, OwnedId, Request, parse};
@@ -61,6 +62,8 @@ pub struct Message<'r> {
     pub question: Option<Question>,
     /// The request that its client takes back by it.
     pub cancels: Option<OwnedId>,
+    /// The arguments of a tool whose answers are kept, in their one form; `None` too if they have none.
+    pub arguments: Option<String>,
     /// Whether its answer lasts for as long as the client listens, so that its time says nothing of anybody.
     pub listens: bool,
     /// Its method, for the call log where that is on.
@@ -148,6 +151,7 @@ impl<'r> Message<'r> {
             introduction: None,
             question: None,
             cancels: None,
+            arguments: None,
             listens: false,
             method: None,
         }
@@ -192,6 +196,9 @@ impl<'r> Message<'r> {
             },
             replay,
             unknown_tool: name.filter(|_| task == Task::Other && !is_bound).map(Into::into),
+            arguments: tool
+                .filter(|(_, tool)| tool.cache.is_some())
+                .and_then(|_| canonical::arguments(request.params?)),
             listens: request.method == "subscriptions/listen",
             tools_page: (method == Method::ToolsList && is_read()).then_some(page),
             introduction: (method == Method::Initialize)

@@ -9,6 +9,8 @@
 //! 2. **The message** ([`message`]). The body is read once: what kind of message it is, its id, the tool it calls, and
 //!    whether it may be executed twice. What the gate could answer itself is kept as a small [`Question`].
 //! 3. **The route** ([`route`]). The operator's order: which servers may answer this message, best first.
+//!
+//!    Of a tool whose answers are kept, a fresh one ends the walk here ([`cached`]).
 //! 4. **Admission** ([`admission`]). The breakers are asked. What is left are the hops, each with its breaker's ticket.
 //! 5. **The flight** ([`flight`]). The [`Call`] is made, with its [`Flight`]: the hops, the attempts made so far, the one
 //!    under way, the time and the budget. [`planning`] does steps 2 to 5 and says what Envoy's router has to know.
@@ -20,7 +22,7 @@
 //!    the budget follows where the call goes: to the same server with its other token or in another session ([`session`]), to
 //!    the next server, to the same one after a wait, or nowhere. Envoy's router is told by a mark on the answer, and makes the next attempt: step 6 again.
 //! 8. **The answer** ([`answer`]). The last answer reaches the gate, which reads from the flight what it is and whose, and
-//!    decides what the client gets: this answer, one of its own ([`local`]), or an error.
+//!    decides what the client gets: this answer, one of its own ([`local`]), one that was kept ([`cached`]), or an error.
 //!
 //! # Where a call lives
 //!
@@ -32,6 +34,7 @@ pub mod account;
 pub mod admission;
 pub mod answer;
 pub mod attempt;
+pub mod cached;
 pub mod credentials;
 pub mod door;
 pub mod encoding;
@@ -156,6 +159,8 @@ pub struct Call {
     pub flight: Flight,
     /// Where the API that has accepted it, and is at work, tells what has come of it: it is asked there from then on.
     pub poll: Option<Box<str>>,
+    /// Its answer, where that is to be kept.
+    pub to_keep: cached::ToKeep,
     /// When its answer was there as a whole, on the monotonic clock, in ms; `None` of what streams through.
     pub answered_ms: Option<u64>,
     /// What its attempts note for the call log, where that is on.

@@ -162,6 +162,7 @@ pub fn plan<B: Breakers>(message: Message<'_>, client: &mut Client, around: &mut
         carried: Vec::new(),
         owners_failure: None,
         poll: None,
+        to_keep: super::cached::ToKeep::default(),
         answered_ms: None,
         ledger: registry.log.calls.is_some().then(Box::default),
         skipped,

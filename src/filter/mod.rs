@@ -5,6 +5,7 @@
 
 mod abi;
 mod attempt;
+mod cache;
 mod calls;
 mod clock;
 mod crossing;

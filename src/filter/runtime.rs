@@ -5,11 +5,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::cache::Cache;
 use super::host::{self, Body, Headers};
 use super::metrics::Metric;
 use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
 use crate::breaker::Breaker;
+use crate::cache;
 use crate::json::Value;
 use crate::registry::ServerIndex;
 use crate::runtime::{self, Hand};
@@ -42,6 +44,7 @@ impl Vm {
         if !self.hands.is_news(token) {
             return;
         }
+        self.cache.iter().for_each(Cache::look_for_purge);
         let servers = self.registry.servers.iter().map(|server| Hand::read(&record, server.id.as_str(), false));
         let tools = self.registry.tools.iter().map(|tool| Hand::read(&record, tool.task.as_str(), true));
         let hands: Vec<_> = servers.chain(tools).collect();
@@ -122,7 +125,7 @@ impl RuntimeWatch {
     fn fail(&mut self) {
         if !std::mem::replace(&mut self.is_failing, true) {
             log::warn!(
-                "Envoy's admin interface does not show its runtime: dualpath.server.* and dualpath.task.* stay as they are"
+                "Envoy's admin interface does not show its runtime: dualpath.server.*, dualpath.task.* and dualpath.cache.* stay as they are"
             );
         }
     }
@@ -132,14 +135,19 @@ impl RuntimeWatch {
         let record = runtime::record(runtime);
         let Ok(found) = EnvoySharedData.get(runtime::RECORD) else { return };
         let (before, token) = found.unwrap_or((Vec::new(), CREATE));
+        if before != record && runtime::is_purge_since(runtime, &before) {
+            // Before the record, by which workers see that there is news.
+            cache::note_purge(&EnvoySharedData, now_ms);
+        }
         if before == record || EnvoySharedData.set(runtime::RECORD, &record, token).is_err() {
             return;
         }
-        log::warn!("runtime: what is set for servers and tasks has changed, and is now:");
+        log::warn!("runtime: what is set for servers, tasks and the cache has changed, and is now:");
         let mut without_effect = 0_u64;
         runtime::each(runtime, &mut |key, value, setting| {
             let server = setting.as_ref().and_then(|setting| self.vm.registry.server_by_id(setting.name));
-            let is_known = setting.is_some_and(|setting| setting.is_of_task() || server.is_some());
+            let is_known =
+                setting.is_some_and(|setting| setting.is_of_task() || setting.is_purge() || server.is_some());
             without_effect = without_effect.saturating_add((!is_known).into());
             log::warn!("{}{key}={value}", if is_known { "" } else { "(no such key, value or server) " });
             if let (Some((index, _)), Some(setting)) = (server, setting)

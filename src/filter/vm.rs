@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
+use super::cache::Cache;
 use super::clock;
 use super::crossing;
 use super::hands::Hands;
@@ -55,6 +56,8 @@ pub struct Vm {
     pub tools: RefCell<Seen>,
     /// All servers, the fastest first; empty where no call is routed by that.
     pub fastest: RefCell<Vec<ServerIndex>>,
+    /// What is kept of answers; none where no tool has a cache.
+    pub cache: Option<Cache>,
     /// What this worker may still spend on sending calls again.
     pub budget: RefCell<Budget>,
     /// How many calls each server may have under way in this worker.
@@ -170,6 +173,7 @@ impl Vm {
             tools: RefCell::new(Seen::new(&registry)),
             fastest: RefCell::default(),
             by_latency: registry.routes_by_latency(),
+            cache: Cache::of(&registry, || agreed("xk1")),
             budget: RefCell::new(Budget::new(registry.failover.budget)),
             limits: Limits::of(&registry),
             breakers: RefCell::new(breakers),

@@ -53,7 +53,7 @@ pub mod label {
     pub const STATUS: &str = "status";
     /// The id of a server.
     pub const SERVER: &str = "server";
-    /// The failure class of an attempt or a probe.
+    /// The failure class of an attempt or a probe; what became of a call at the cache.
     pub const OUTCOME: &str = "outcome";
     /// What it was before.
     pub const FROM: &str = "from";
@@ -90,6 +90,7 @@ pub static FAMILIES: &[&Family] = &[
     &CALLS,
     &LATENCY,
     &FALLBACK,
+    &CACHE,
     &BREAKER_STATE,
     &PROBE_IN,
     &HEALTH,
@@ -135,10 +136,10 @@ pub static CALLS: Family = Family {
     kind: Kind::Counter,
     labels: &[MODE, TASK, STATUS],
     meaning: words(
-        "calls; mode `mcp`, `direct` or `gate`; task `protocol` for the protocol's own methods, `other` for tools \
+        "calls; mode `mcp`, `direct`, `gate` or `cache`; task `protocol` for the protocol's own methods, `other` for tools \
               that the registry doesn't name; status `success`, `fallback`, `error`, `failed`, `refused`, `cancelled`",
     ),
-    bound: words("18 per task"),
+    bound: words("20 per task"),
 };
 
 /// How long calls take.
@@ -149,7 +150,7 @@ pub static LATENCY: Family = Family {
     meaning: words(
         "how long a call takes, from the request's headers to its end; streams that last as long as a client listens are no calls",
     ),
-    bound: words("3 per task"),
+    bound: words("4 per task"),
 };
 
 /// Calls that another server than the first choice has answered.
@@ -159,6 +160,18 @@ pub static FALLBACK: Family = Family {
     labels: &[],
     meaning: words("calls answered by another server than the operator's first choice"),
     bound: words("1"),
+};
+
+/// What the cache has done.
+pub static CACHE: Family = Family {
+    name: "dualpath_cache_total",
+    kind: Kind::Counter,
+    labels: &[TASK, OUTCOME],
+    meaning: words(
+        "calls of tools with a [cache](cache.md): `hit`, `miss`, `no_caller` and `no_key` (asked past it), `stale` (nobody else had an \
+              answer), and of the answers `stored`, `not_kept`, `too_large`, `lost`",
+    ),
+    bound: words("9 per task"),
 };
 
 /// What is held of requests and answers.
@@ -246,7 +259,7 @@ pub static RUNTIME_IGNORED: Family = Family {
     kind: Kind::Gauge,
     labels: &[],
     meaning: words(
-        "runtime keys `dualpath.server.*` and `dualpath.task.*` that have no effect now; the log names them",
+        "runtime keys `dualpath.server.*`, `dualpath.task.*` and `dualpath.cache.*` that have no effect now; the log names them",
     ),
     bound: words("1"),
 };

@@ -16,6 +16,8 @@ pub enum AnsweredBy {
     Direct,
     /// From the gate itself.
     Gate,
+    /// From the cache.
+    Cache,
 }
 
 impl AnsweredBy {
@@ -26,6 +28,7 @@ impl AnsweredBy {
             AnsweredBy::Mcp => "mcp",
             AnsweredBy::Direct => "direct",
             AnsweredBy::Gate => "gate",
+            AnsweredBy::Cache => "cache",
         }
     }
 }
@@ -107,6 +110,8 @@ pub enum Metric {
     Alerts(Name, Class),
     /// [`family::REPLAY_REFUSED`]: task, reason.
     ReplayRefused(Name, &'static str),
+    /// [`family::CACHE`]: task, outcome.
+    Cache(Name, &'static str),
     /// [`family::SESSIONS_OPENED`]: server.
     SessionsOpened(Name),
     /// [`family::SESSIONS_MOVED`]: server.
@@ -176,6 +181,7 @@ impl Metric {
             Metric::ToolsRefused => &family::TOOLS_REFUSED,
             Metric::Alerts(..) => &family::ALERTS,
             Metric::ReplayRefused(..) => &family::REPLAY_REFUSED,
+            Metric::Cache(..) => &family::CACHE,
             Metric::SessionsOpened(_) => &family::SESSIONS_OPENED,
             Metric::SessionsMoved(_) => &family::SESSIONS_MOVED,
             Metric::Held => &family::HELD,
@@ -227,6 +233,7 @@ impl Metric {
             | Metric::Alerts(server, class) => [of(server), class.as_str(), "", ""],
             Metric::DrillIgnored(reason) => [reason, "", "", ""],
             Metric::ReplayRefused(name, word)
+            | Metric::Cache(name, word)
             | Metric::BreakerEvents(name, word)
             | Metric::ToolDrift(name, word)
             | Metric::Override(name, word)

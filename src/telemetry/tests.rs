@@ -12,6 +12,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Calls(AnsweredBy::Mcp, name, CallStatus::Success),
         Metric::Latency(AnsweredBy::Direct, name),
         Metric::Fallback,
+        Metric::Cache(name, "hit"),
         Metric::BreakerState(name),
         Metric::ProbeIn(name),
         Metric::Health(name, "primary"),

@@ -78,3 +78,22 @@ fn a_call_that_is_answered_with_events() {
     let tally = second(&World::new(), || search(first(events.clone())));
     Budget { entries: 13, host_calls: 18, allocations: 5 }.holds("a call that is answered with events", &tally);
 }
+
+#[test]
+fn a_call_that_is_answered_with_what_is_kept() {
+    let mut registry = crate::fixture::registry();
+    registry["tools"][0]["cache"] = json!({"ttl": "60s", "scope": "shared"});
+    let world = World::under(&registry);
+    world.play(search(healthy()));
+    let tally = second(&world, || search(healthy()));
+    Budget { entries: 5, host_calls: 10, allocations: 4 }.holds("a call that is answered with what is kept", &tally);
+}
+
+#[test]
+fn a_tool_without_a_cache_pays_nothing_for_those_of_others() {
+    let mut registry = crate::fixture::registry();
+    registry["tools"][1]["replayable"] = json!(true);
+    registry["tools"][1]["cache"] = json!({"ttl": "60s", "stale_if_error": "1h"});
+    let tally = second(&World::under(&registry), || search(healthy()));
+    Budget { entries: 13, host_calls: 17, allocations: 5 }.holds("a plain call beside a cache", &tally);
+}

@@ -191,6 +191,7 @@ pub fn exchange<'a>(body: &str, servers: [Behaviour; 3]) -> Exchange<'a> {
             .zip(servers.map(|behaviour| VecDeque::from([behaviour])))
             .collect(),
         abort: None,
+        certificate: None,
         http2: false,
         waiting: None,
     }

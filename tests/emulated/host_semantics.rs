@@ -144,6 +144,7 @@ fn exchange<'a>(one: Behaviour, two: Behaviour) -> Exchange<'a> {
         trailers: None,
         servers: scripts.into_iter().map(|(name, b)| (name.to_owned(), VecDeque::from([b]))).collect(),
         abort: None,
+        certificate: None,
         http2: false,
         waiting: None,
     }

@@ -7,6 +7,7 @@ mod authorization;
 mod bound;
 mod breaker;
 mod budgets;
+mod cache;
 mod call_log;
 mod callback_order;
 mod concurrency;

@@ -304,6 +304,17 @@ impl Attempt {
         }
         if verdict.class == Class::Success && scene.call.tools_page.is_some() {
             reaction.lesson = Some(answer.body);
+        } else if verdict.class == Class::Success && scene.call.to_keep.is_wanted() {
+            match &reaction.flow {
+                Flow::Replace(completed) => scene.call.to_keep.take(completed.clone()),
+                // The stream completes this one on its way; what is kept is what the client gets.
+                _ if of_event && !self.is_complete && is_normalised(scene) => {
+                    let text = text_of(&answer.body);
+                    let completed = scene.call.request_id().and_then(|id| normal::completed(&text, id, true));
+                    scene.call.to_keep.take(completed.unwrap_or_default());
+                }
+                _ => scene.call.to_keep.take(answer.body),
+            }
         } else if readable && reaction.onward_in_s.is_some() && answer.body.len() <= LONGEST_KEPT && owns_session(scene)
         {
             scene.call.owners_failure = Some(answer);
@@ -346,6 +357,9 @@ impl Attempt {
             return reaction;
         }
         self.conclude(scene, Verdict { class, ..verdict }, true, &mut reaction);
+        if class == Class::Success && scene.call.to_keep.is_wanted() {
+            scene.call.to_keep.take(json.clone());
+        }
         if head.bodiless {
             // There is no body to replace, so only a reply of our own can bring one.
             reaction.flow = Flow::Reply(json);

@@ -55,6 +55,7 @@ impl World {
             carried: Vec::new(),
             owners_failure: None,
             poll: None,
+            to_keep: Default::default(),
             answered_ms: None,
             ledger: None,
             skipped: Vec::new(),

@@ -53,6 +53,7 @@ fn a_call(registry: &Rc<Registry>) -> Call {
         carried: vec!["authorization".to_owned()],
         owners_failure: None,
         poll: None,
+        to_keep: Default::default(),
         answered_ms: None,
         ledger: None,
         skipped: Vec::new(),

@@ -12,7 +12,7 @@ use crate::failure::Class;
 pub(in crate::cli) struct Story {
     /// The tool that was called, where the registry lists it.
     pub tool: Option<String>,
-    /// Who gave the answer: `mcp`, `direct` or `gate`.
+    /// Who gave the answer: `mcp`, `direct`, `gate` or `cache`.
     pub mode: String,
     attempts: usize,
     /// How it ended; only in the call log.

@@ -71,6 +71,8 @@ fn registry() -> Registry {
         },
         envoy: EnvoySettings::default(),
         limits: Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20 },
+        cache: crate::registry::CacheSettings::default(),
+        caches_by_caller: false,
         failure: FailureSettings::default(),
         failover: FailoverSettings::default(),
         discovery: crate::registry::Discovery::default(),

@@ -27,7 +27,12 @@ impl Status {
             window_s,
             mcp_enabled: now.mcp_enabled.clone(),
             tasks_off: on(&now.metrics, of::MCP_OFF.name, &[], label::TASK),
-            calls: [AnsweredBy::Mcp, AnsweredBy::Direct, AnsweredBy::Gate].map(|mode| look.calls(mode.as_str())).into(),
+            calls: [AnsweredBy::Mcp, AnsweredBy::Direct, AnsweredBy::Gate, AnsweredBy::Cache]
+                .map(|mode| look.calls(mode.as_str()))
+                .into_iter()
+                // Where nothing is kept there is nothing to say of it.
+                .filter(|calls| calls.mode != AnsweredBy::Cache.as_str() || calls.total > 0.0)
+                .collect(),
             servers: names(&now.metrics, of::BREAKER_STATE.name, label::SERVER)
                 .iter()
                 .map(|id| look.server(id))

@@ -24,7 +24,7 @@ pub struct Status {
 /// Calls that were answered in one way.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Calls {
-    /// `mcp`, `direct` or `gate`.
+    /// `mcp`, `direct`, `gate` or `cache`.
     pub mode: &'static str,
     /// In a second.
     pub per_s: Option<f64>,

@@ -18,7 +18,7 @@ pub struct Entry {
     pub caller: String,
     /// The tool; `-` for one that the registry does not list.
     pub tool: String,
-    /// Who gave the answer: `mcp`, `direct` or `gate`.
+    /// Who gave the answer: `mcp`, `direct`, `gate` or `cache`.
     pub mode: String,
     /// HTTP status of the answer.
     pub status: Option<u64>,

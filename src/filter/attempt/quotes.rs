@@ -7,6 +7,7 @@ use super::super::host::Body;
 use super::super::metrics::Metric;
 use super::Attempt;
 use crate::call::attempt::{Flow, Reaction};
+use crate::call::cached::ToKeep;
 use crate::credential::Secret;
 use crate::credential::audit::Event;
 
@@ -29,11 +30,26 @@ impl Attempt {
             return;
         }
         self.is_quoted = false;
+        if let Some((flown, _)) = &self.flown {
+            // Nor is it kept.
+            flown.call.borrow_mut().to_keep = ToKeep::default();
+        }
         if reaction.flow == Flow::Pass && size > 0 {
             let clean = clean(self.sent.as_ref(), &Cell::default())(0, size);
             Body::Response.replace(size, &clean);
         }
         self.tell_of_quote();
+    }
+
+    /// Sees to it that no token is kept with an answer that was read in pieces.
+    pub(super) fn keep_no_token(&self) {
+        let (Some((flown, _)), Some(sent)) = (&self.flown, &self.sent) else { return };
+        let mut call = flown.call.borrow_mut();
+        if let ToKeep::Here(answer) = &call.to_keep
+            && sent.find(answer).is_some()
+        {
+            call.to_keep = ToKeep::default();
+        }
     }
 
     /// Counts an answer that quotes the token, once.

@@ -21,6 +21,9 @@ impl Attempt {
     /// Does what an event has led to. `size`: how much of the body is there.
     pub(super) fn react(&mut self, reaction: Reaction, size: usize) -> Action {
         self.tell(&reaction);
+        if reaction.settled.is_some() {
+            self.keep_no_token();
+        }
         if let Some(wait_s) = reaction.onward_in_s {
             if wait_s > 0 {
                 Headers::Response.set(header::WAIT, wait_s.to_string().as_bytes());

@@ -68,7 +68,7 @@ impl Gate {
                 Line {
                     ledger: call.ledger.as_deref(),
                     server: server_of(&call, registry)
-                        .filter(|_| end.mode != AnsweredBy::Gate)
+                        .filter(|_| !matches!(end.mode, AnsweredBy::Gate | AnsweredBy::Cache))
                         .map(|(_, server)| server.id.as_str()),
                     class: (told.attempts() > 0).then(|| class_of(&call)),
                     told: Some(&told),

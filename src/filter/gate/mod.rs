@@ -4,6 +4,7 @@
 //! account ([`response`]). What happens between the two is [`super::attempt`]'s.
 
 mod breakers;
+mod cache;
 mod ledger;
 mod request;
 mod response;
@@ -21,6 +22,7 @@ use super::calls;
 use super::metrics::CallStatus;
 use super::vm::Vm;
 use crate::call::account::Account;
+use crate::call::cached::Asked;
 use crate::call::door::Client;
 use crate::call::ledger::Noted;
 use crate::call::{Call, Kind, Question, Task};
@@ -57,6 +59,8 @@ struct Facts {
     task: Task,
     /// What the gate can answer itself, if no server does.
     question: Option<Question>,
+    /// What the cache was asked, where it had no fresh answer.
+    asked: Option<Box<Asked>>,
     /// The server that the operator's order names first.
     first_choice: Option<ServerIndex>,
     /// The server that it went to although its breaker refuses, and when.

@@ -12,6 +12,7 @@ use super::super::{calls, clock, vm::Vm};
 use super::breakers::BreakersAt;
 use super::{Gate, Phase, answered};
 use crate::call::answer::status_of_failure;
+use crate::call::cached::ToKeep;
 use crate::call::door::{self, Client, Entry, Method, Visit};
 use crate::call::headers::RequestHeaders;
 use crate::call::idempotency;
@@ -200,6 +201,9 @@ impl Gate {
             return self.answer_locally(question, CallStatus::Refused);
         }
         let now_ms = clock::now_ms();
+        if let Some(action) = self.ask_cache(&message, &client, now_ms) {
+            return action;
+        }
         let (tools, fastest) = (vm.tools.borrow(), vm.fastest.borrow());
         let lacks = |server, called: Called<'_>, owns| tools.lacks(server, called, owns, now_ms);
         let lot = Lot { owner: None, draw, prefer: client.prefer, fastest: &fastest };
@@ -222,7 +226,10 @@ impl Gate {
         let planned = plan(message, &mut client, &mut around);
         self.known.last_resort = around.breakers.last_resort.map(|server| (server, now_ms));
         match planned {
-            Planned::Go(call, orders) => {
+            Planned::Go(mut call, orders) => {
+                if let Some(asked) = &self.known.asked {
+                    call.to_keep = ToKeep::Wanted(asked.policy.max_size);
+                }
                 self.known.first_choice = call.first_choice_of(self.known.first_choice);
                 vm.budget.borrow_mut().deposit(now_ms);
                 self.enter(*call, &orders)
@@ -233,6 +240,7 @@ impl Gate {
             }
             Planned::NoPath(skipped) => {
                 self.known.id = id;
+                let stale = self.answer_stale();
                 let told = Told {
                     registry: &vm.registry,
                     tool: self.known.tool(&vm.registry),
@@ -245,7 +253,10 @@ impl Gate {
                 if let Some(noted) = &mut self.known.noted {
                     noted.hops = Some(told.hops_in_json(false));
                 }
-                self.no_path(vm, &skipped)
+                match stale {
+                    Some(given) => self.give(&given),
+                    None => self.no_path(vm, &skipped),
+                }
             }
         }
     }
@@ -342,7 +353,7 @@ impl Gate {
     }
 
     /// Answers the call here and now.
-    fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
+    pub(super) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
         self.known.end = answered(end);
         host::reply(status, &self.with_page(headers), body);

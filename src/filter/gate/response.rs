@@ -8,12 +8,14 @@ use super::super::host::{self, Body, Headers};
 use super::super::metrics::{AnsweredBy, CallStatus, Metric};
 use super::super::shared_data::EnvoySharedData;
 use super::super::{clock, crossing};
+use super::cache::Given;
 use super::request::{mint_session, why_no_path};
 use super::{Gate, Phase, answered};
 use crate::breaker::Moment;
 use crate::call::account::{Account, why_not_sent_on};
 use crate::call::answer::{self, Conclusion, Ending, class_of, failure};
 use crate::call::attempt::NoAnswer;
+use crate::call::cached::is_last_hop;
 use crate::call::local::LocalAnswer;
 use crate::call::story::Told;
 use crate::call::{Call, Kind, Question, handover, page};
@@ -80,6 +82,7 @@ impl Gate {
                 call.session_id.iter().for_each(|id| self.vm.note_ended(id));
             }
             self.known.end = Some(self.account_of(call, CallStatus::Success));
+            self.keep_answer(call);
             return Action::Continue;
         }
         for name in [header::ANSWER, header::FAILOVER, header::WAIT] {
@@ -97,6 +100,11 @@ impl Gate {
         // Who ends a session needs no other.
         ending.session_may_be_opened &= call.kind != Kind::Session || self.known.listens;
         let conclusion = answer::conclude(&ending);
+        if is_last_hop(class, conclusion)
+            && let Some(given) = self.stale_answer(call.request_id())
+        {
+            return self.rewrite_with_kept(given, end_of_stream);
+        }
         let shown = ending.status_for_client(conclusion);
         if conclusion != Conclusion::Pass {
             // It came with an answer that the client doesn't get.
@@ -139,12 +147,22 @@ impl Gate {
         if self.known.question.is_some() {
             return self.answer_instead(call, end_of_stream);
         }
+        if let Some(given) = self.stale_answer(call.request_id()) {
+            return self.rewrite_with_kept(given, end_of_stream);
+        }
         let details = Details { retry_after_ms: Some(1000), ..Details::default() };
         let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm, false), &details);
         self.known.end = answered(CallStatus::Refused);
         self.note_code(Some(ErrorCode::NoPath));
         Headers::Response.set("retry-after", b"1");
         self.rewrite(self.status_of(ErrorCode::NoPath), body, end_of_stream)
+    }
+
+    /// Puts a kept answer in the place of the response.
+    fn rewrite_with_kept(&mut self, given: Given, end_of_stream: bool) -> Action {
+        Headers::Response.remove("mcp-session-id");
+        Headers::Response.remove("retry-after");
+        self.rewrite_as(200, given.content_type, given.body, end_of_stream)
     }
 
     /// Puts what the gate knows itself in the place of the response.
@@ -219,7 +237,7 @@ impl Gate {
     pub(super) fn tell_story(&self, told: &Told<'_>) {
         let end = self.known.end.unwrap_or(Account::of_gate(CallStatus::Refused));
         let is_served = !matches!(end.status, CallStatus::Failed | CallStatus::Refused);
-        if is_served && told.is_plain() {
+        if is_served && end.mode != AnsweredBy::Cache && told.is_plain() {
             return;
         }
         let id = host::attribute(&["request", "id"]).and_then(|id| String::from_utf8(id).ok());
@@ -232,6 +250,11 @@ impl Gate {
 
     /// Puts an answer of the gate in the place of the response that is being passed on.
     fn rewrite(&mut self, status: u16, body: Vec<u8>, end_of_stream: bool) -> Action {
+        self.rewrite_as(status, "application/json", body, end_of_stream)
+    }
+
+    /// The same of a body of this type.
+    fn rewrite_as(&mut self, status: u16, content_type: &str, body: Vec<u8>, end_of_stream: bool) -> Action {
         let endless = Headers::Response.are_of_events();
         Headers::Response.set(":status", status.to_string().as_bytes());
         const OF_THE_BODY: [&str; 6] =
@@ -242,7 +265,7 @@ impl Gate {
         if body.is_empty() {
             Headers::Response.remove("content-type");
         } else {
-            Headers::Response.set("content-type", b"application/json");
+            Headers::Response.set("content-type", content_type.as_bytes());
         }
         if end_of_stream || endless || body.len() > self.vm.registry.limits.room() {
             return self.reply_instead(&body);

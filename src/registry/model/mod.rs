@@ -30,6 +30,10 @@ pub struct Registry {
     pub envoy: EnvoySettings,
     /// Sizes beyond which a message is not held in memory.
     pub limits: Limits,
+    /// Where answers are kept.
+    pub cache: CacheSettings,
+    /// Whether any tool's answers are kept for each caller.
+    pub caches_by_caller: bool,
     /// What failures mean, on all servers.
     pub failure: FailureSettings,
     /// How much is spent on sending calls again.

@@ -160,6 +160,17 @@ impl Limits {
     }
 }
 
+/// Where answers are kept, and how callers are told apart for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The most bytes that all kept answers of a process take.
+    pub memory: u32,
+    /// The most answers.
+    pub slots: u32,
+    /// A request header that says who calls, lower case.
+    pub caller_header: Option<String>,
+}
+
 /// What failures mean on all servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureSettings {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Routing, ServerIndex};
+use crate::cache::CachePolicy;
 use crate::failure::Overrides;
 use crate::registry::named::HasName;
 use crate::translate::Mapping;
@@ -47,6 +48,8 @@ pub struct Tool {
     pub client_timeout: Option<Duration>,
     /// Where its calls carry an idempotency key, if they do.
     pub idempotency: Option<Idempotency>,
+    /// How its answers are kept, if they are.
+    pub cache: Option<CachePolicy>,
     /// The MCP servers that offer it, in order of preference (tier, then file order).
     pub mcp: Vec<ServerIndex>,
     /// The direct path, if the tool has one.

@@ -1,6 +1,7 @@
 //! From the wire form to a [`Registry`]: each section in its file, then what spans them.
 
 mod breaker;
+mod cache;
 mod concurrency;
 mod credentials;
 mod discovery;
@@ -26,10 +27,11 @@ mod url;
 use std::time::Duration;
 
 use crate::breaker::Policy;
+use crate::cache::Scope;
 use crate::json::Value;
 use crate::registry::{
-    Audit, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings, FailureSettings, Limits,
-    Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool,
+    Audit, CacheSettings, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings,
+    FailureSettings, Limits, Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -113,9 +115,10 @@ fn read(root: &Node) -> Option<Registry> {
     let mut server_names = Names::of("server");
     let servers = read_servers(&table, &mut server_names);
     let mut tool_names = Names::of("tool");
-    let tools = entries(table.optional("tools"), MAX_TOOLS);
+    let tool_nodes = entries(table.optional("tools"), MAX_TOOLS);
     let tools: Option<Vec<_>> =
-        tools.map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
+        tool_nodes.as_ref().map(|nodes| nodes.iter().map(|node| WireTool::read(node, &mut tool_names)).collect());
+    let cache = or(table.optional("cache"), CacheSettings::default(), CacheSettings::read);
     let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
     let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
     let log_node = table.optional("log");
@@ -160,6 +163,10 @@ fn read(root: &Node) -> Option<Registry> {
         limits: limits?,
         routing: RoutingSettings { sessions: sessions?, by_header },
         drill: drill?,
+        cache: cache?,
+        caches_by_caller: tools
+            .iter()
+            .any(|tool| tool.cache.as_ref().is_some_and(|cache| cache.scope == Scope::Caller)),
         failure: failure?,
         failover: failover?,
         discovery: discovery?,
@@ -172,6 +179,7 @@ fn read(root: &Node) -> Option<Registry> {
     };
     listener_node.iter().for_each(|node| refuse_clear_authorization(&registry, node));
     log_node.iter().for_each(|node| refuse_secret_caller(&registry, node));
+    cache::check(&registry, tool_nodes.as_deref().unwrap_or_default());
     refuse_inline(&registry, credential_nodes.as_deref().unwrap_or_default());
     Some(registry)
 }

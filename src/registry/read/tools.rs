@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::cache::read_policy;
 use super::failure::{Owner, read_outcomes};
 use super::headers::check_name;
 use super::names::Names;
 use super::routing::{Candidates, WireSettings};
 use super::servers::WireServer;
+use crate::cache::CachePolicy;
 use crate::failure::{Overrides, ServerKind};
 use crate::json::{Object, Value};
 use crate::registry::Listing;
@@ -24,6 +26,8 @@ pub(super) struct WireTool<'v> {
     on: Option<Overrides>,
     timeout: Option<Option<Duration>>,
     client_timeout: Option<Option<Duration>>,
+    cache_node: Option<Node<'v>>,
+    cache: Option<Option<CachePolicy>>,
     idempotency_node: Option<Node<'v>>,
     idempotency: Option<Option<Idempotency>>,
     /// The servers it names; the outer `None` = the list could not be read, the inner = there is no list.
@@ -77,6 +81,8 @@ impl<'v> WireTool<'v> {
         let client_timeout = or(table.optional("client_timeout"), None, time);
         let idempotency_node = table.optional("idempotency");
         let idempotency = or(idempotency_node.as_ref(), None, |node| read_idempotency(node).map(Some));
+        let cache_node = table.optional("cache");
+        let cache = or(cache_node.as_ref(), None, |node| read_policy(node).map(Some));
         let servers = or(table.optional("servers"), None, |node| node.list().map(Some));
         let listing = read_listing(&table, name.as_deref());
         let rest = or(table.optional("rest"), None, |node| WireDirect::read(node).map(Some));
@@ -91,6 +97,8 @@ impl<'v> WireTool<'v> {
             on,
             timeout,
             client_timeout,
+            cache_node,
+            cache,
             idempotency_node,
             idempotency,
             servers,
@@ -121,6 +129,14 @@ impl<'v> WireTool<'v> {
         if let (Some(node), Some(Replayable::Annotations), Some(mcp)) = (&self.replayable_node, self.replayable, &mcp) {
             linked.check_trust(node, mcp);
         }
+        if let (Some(node), Some(replayable)) = (&self.cache_node, self.replayable)
+            && replayable != Replayable::Yes
+        {
+            node.refuse_with(
+                "must not be given without replayable: true",
+                "an answer that is kept stands for a call that is not made, so the tool must only read; what its annotations allow may write",
+            );
+        }
         if let (Some(node), Some(Some(Idempotency { header: Some(name), .. }))) =
             (&self.idempotency_node, &self.idempotency)
             && (name == "authorization" || linked.credentials.iter().flatten().any(|credential| credential.sets(name)))
@@ -136,6 +152,7 @@ impl<'v> WireTool<'v> {
             on: self.on?,
             timeout: self.timeout?,
             client_timeout: self.client_timeout?,
+            cache: self.cache?,
             idempotency: self.idempotency?,
             mcp: mcp?,
             rest: rest?,

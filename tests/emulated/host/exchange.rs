@@ -129,6 +129,8 @@ pub struct Exchange<'a> {
     pub servers: BTreeMap<String, VecDeque<Behaviour>>,
     /// Where the client goes away.
     pub abort: Option<Abort>,
+    /// The URI that its certificate names, if it shows one.
+    pub certificate: Option<String>,
     /// Whether it speaks HTTP/2, in which it goes away by resetting the stream.
     pub http2: bool,
     /// Called while the n-th attempt waits for its answer.

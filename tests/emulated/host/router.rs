@@ -46,6 +46,9 @@ pub fn play(worker: &Worker, gate: &str, route: &Route, exchange: Exchange) -> P
     info.borrow_mut().set_number("response.flags", 0);
     // Where all clients come from.
     info.borrow_mut().set("source.address", "192.0.2.7:41000");
+    if let Some(uri) = &exchange.certificate {
+        info.borrow_mut().set("connection.uri_san_peer_certificate", uri);
+    }
     let context = worker.stream_context(gate, &info);
     let answer = Leg::new(context, false, route.buffer_limit);
     let stream = Stream {
