@@ -8,7 +8,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Where there is no `/proc`, i.e. on anything but Linux, or no such process.
-pub(super) fn cpu_time(id: u32) -> io::Result<Duration> {
+pub fn cpu_time(id: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{id}/task"))? {
         // `/proc/ID/schedstat` is about the first thread alone, and `stat` counts in ticks of 10 ms.

@@ -12,6 +12,7 @@ mod authorization;
 mod breaker;
 mod budgets;
 mod byte_identity;
+mod cache;
 mod call_log;
 mod chaos;
 mod concurrency;
