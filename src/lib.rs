@@ -36,6 +36,7 @@ pub mod drill;
 pub mod failure;
 pub mod health;
 pub mod held;
+pub mod history;
 pub mod json;
 pub mod jsonrpc;
 pub mod mcp;

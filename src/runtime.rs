@@ -172,6 +172,16 @@ pub fn is_purge_since(runtime: &Value, before: &[u8]) -> bool {
     is_new
 }
 
+/// The runtime key of the kill switch: percent of calls that may use MCP servers, 100 unless changed.
+pub const MCP_ENABLED: &str = "dualpath.mcp_enabled";
+
+/// What the kill switch is set to, in percent; empty where that is no number, and Envoy takes what it takes without one.
+pub fn switch(runtime: &Value) -> &str {
+    let entry = runtime.get("entries").and_then(|entries| entries.get(MCP_ENABLED));
+    let value = entry.map_or(Some("100"), |entry| entry.get("final_value").and_then(Value::as_str));
+    value.filter(|value| value.len() <= 3 && value.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or_default()
+}
+
 /// The record of a runtime.
 pub fn record(runtime: &Value) -> Vec<u8> {
     let mut record = Vec::new();

@@ -228,13 +228,16 @@ pub enum Role {
     Keeper,
     /// On the listener with the metrics, once per question whether calls find a path.
     Ready,
+    /// On the listener with the page for operators, once per request.
+    Status,
     /// On the main thread, once per process; or on every thread, as the registry says.
     Prober,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 6] = [Role::Gate, Role::Attempt, Role::Drill, Role::Keeper, Role::Ready, Role::Prober];
+    pub const ALL: [Role; 7] =
+        [Role::Gate, Role::Attempt, Role::Drill, Role::Keeper, Role::Ready, Role::Status, Role::Prober];
 
     /// Its name in plugin configurations.
     #[must_use]
@@ -245,6 +248,7 @@ impl Role {
             Role::Drill => "drill",
             Role::Keeper => "keeper",
             Role::Ready => "ready",
+            Role::Status => "status",
             Role::Prober => "prober",
         }
     }
@@ -272,6 +276,12 @@ pub mod key {
 
     /// Of a keeper: the credential whose cluster it stands on.
     pub const CREDENTIAL: &str = "credential";
+
+    /// Of the page for operators: the names that it may be asked for under.
+    pub const HOSTS: &str = "hosts";
+
+    /// Of the page for operators: whether a token is asked for, which an injector hands over as slot a.
+    pub const TOKEN: &str = "token";
 
     /// Of a prober: [`LISTENER`] where it is one of many.
     pub const PLACEMENT: &str = "placement";

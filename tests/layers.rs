@@ -15,7 +15,7 @@ const STACK: [&[&str]; 7] = [
     &["json", "wire", "jsonrpc", "sse", "network", "shared_data", "budget", "random", "held"],
     &["mcp", "credential", "failure", "breaker", "cache", "concurrency", "translate", "wiring"],
     &["registry"],
-    &["annotations", "discovery", "drill", "health", "probe", "runtime", "telemetry"],
+    &["annotations", "discovery", "drill", "health", "history", "probe", "runtime", "telemetry"],
     &["call"],
     &["filter", "cli"],
     &["main", "build"],

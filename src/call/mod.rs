@@ -52,6 +52,7 @@ pub mod planning;
 pub mod ready;
 pub mod route;
 pub mod session;
+pub mod status;
 pub mod story;
 pub mod time;
 

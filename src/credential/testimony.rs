@@ -83,6 +83,11 @@ impl Testimony {
         self.0.into_iter().find(|word| word.fingerprint == fingerprint && word.last_ms() > 0)
     }
 
+    /// Whether a token is at fault, and nobody has had a success with it since.
+    pub fn condemns(&self, fingerprint: Fingerprint) -> bool {
+        self.of(fingerprint).is_some_and(|word| word.is_condemned())
+    }
+
     /// Takes note of what was seen of a token; the one that was heard of least lately is forgotten for it.
     pub fn note(&mut self, fingerprint: Fingerprint, seen: Seen, now_ms: u64) {
         let [first, second] = &mut self.0;

@@ -1,7 +1,7 @@
 //! Watches a credential from one report to the next: what has happened to its tokens, and how urgent it is to replace one.
 
 use super::audit::Event;
-use super::{AgePolicy, Fingerprint, Lifetime, Report, Severity, Slot, Validity};
+use super::{AgePolicy, Fingerprint, Lifetime, Report, Severity, Slot, Testimony, Validity};
 
 /// One credential under watch.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +75,16 @@ impl Report {
         let sent = self.0.iter().flatten().filter(|slot| slot.is_valid(now_s) && !is_condemned(slot.fingerprint()));
         let lifetimes: Vec<_> = sent.map(|slot| slot.lifetime()).collect();
         if lifetimes.is_empty() { Some(Severity::Critical) } else { Severity::of_all(&lifetimes, now_s, policy) }
+    }
+
+    /// The same for the server that is worst off, each having said something of the tokens. Without servers nobody can have
+    /// refused anything.
+    pub fn worst(&self, said: &[Testimony], now_s: u64, policy: &AgePolicy) -> Option<Severity> {
+        let mut worst = None;
+        for said in if said.is_empty() { &[Testimony::NONE] } else { said } {
+            worst = worst.max(self.severity(now_s, policy, |token| said.condemns(token)));
+        }
+        worst
     }
 
     /// Whether a token is known to break the age policy; one that has ended already no longer does.

@@ -23,6 +23,7 @@ mod ready;
 mod root;
 mod runtime;
 mod shared_data;
+mod status;
 #[cfg(all(feature = "test-module", target_os = "wasi"))]
 mod test_module;
 mod vm;

@@ -24,6 +24,7 @@ use crate::call::credentials::{testify, testimony, watched};
 use crate::credential::{Fingerprint, Seen};
 use crate::failure::{BreakerEffect, Class, Head, Verdict, decide_on, is_encoded, retry_after};
 use crate::health::{Latency, Signs};
+use crate::history::LastProbe;
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
 use crate::wiring::header;
@@ -188,7 +189,7 @@ impl Prober {
             None => return,
         };
         if let Some(transition) = transition {
-            self.vm.announce(index, &transition);
+            self.vm.announce(index, &transition, None);
         }
         // A breaker that has closed in between needs no probe.
         let Some(ticket) = ticket.filter(|ticket| ticket.lease.is_some() || view.state == State::Closed) else {
@@ -256,6 +257,9 @@ impl Prober {
         if decisions.alert {
             self.vm.metrics.count(Metric::Alerts(self.vm.names.server(index), class));
         }
+        let has_failed = decisions.breaker == BreakerEffect::Failure;
+        let last = LastProbe { time_s: clock::wall_time().as_secs(), has_failed, class };
+        last.leave(&EnvoySharedData, server.id.as_str());
         let moment = Moment { now_ms: now, random: clock::random_u32() };
         let result = told_to_breaker(decisions.breaker, verdict, took_ms);
         let told = self.vm.with_breaker(index, |breaker, shared| {
@@ -264,7 +268,7 @@ impl Prober {
         });
         let Some((transition, view)) = told else { return };
         if let Some(transition) = transition {
-            self.vm.announce(index, &transition);
+            self.vm.announce(index, &transition, Some(class));
         }
         if let (Some(schedule), Some(probe)) = (self.schedules.get_mut(usize::from(index.0)), &server.probe) {
             schedule.note(probe, &view, decisions.breaker, now);
@@ -292,15 +296,12 @@ fn is_token_doubted(registry: &Registry, server: &Server) -> bool {
 }
 
 /// Whether there is a token that the server may be sent, as far as is known; or none is needed.
-fn has_token(registry: &Registry, server: &Server) -> bool {
+pub(super) fn has_token(registry: &Registry, server: &Server) -> bool {
     let Some(credential) = server.credential.and_then(|at| registry.credential(at)) else { return true };
     let Some(report) = watched(&EnvoySharedData, credential) else { return true };
     let said = testimony(&EnvoySharedData, server);
     let now_s = clock::wall_time().as_secs();
-    report.0.iter().flatten().any(|token| {
-        let is_condemned = said.of(token.fingerprint()).is_some_and(|word| word.is_condemned());
-        token.defect().is_none() && token.is_valid(now_s) && !is_condemned
-    })
+    report.0.iter().flatten().any(|token| token.is_valid(now_s) && !said.condemns(token.fingerprint()))
 }
 
 /// The answer that the current callback brings.

@@ -13,8 +13,10 @@ use super::keeper::Keeper;
 use super::prober::{self, Bystander, Prober};
 use super::ready::Ready;
 use super::shared_data::EnvoySharedData;
+use super::status::{Page, Status};
 use super::vm::{self, Vm};
 use super::{clock, crossing, host};
+use crate::call::status::Guard;
 use crate::json::{Malformed, Value};
 use crate::registry::{CredentialIndex, Problem, Registry, identity};
 use crate::wiring::{self, key};
@@ -34,6 +36,8 @@ enum Duty {
     Keeper(Rc<Vm>, CredentialIndex),
     /// Filter on the listener with the metrics; with the identity of the registry.
     Ready(u64),
+    /// Filter on the listener with the page for operators.
+    Status(Rc<Page>),
     /// Acts without a request.
     Prober(Box<Prober>),
 }
@@ -88,6 +92,13 @@ impl Root {
                 Duty::Keeper(vm, found.ok_or_else(|| format!("credential: {id:?}: is not in the registry"))?)
             }
             Some(wiring::Role::Ready) => Duty::Ready(identity.unwrap_or_else(|| identity::of(registry))),
+            Some(wiring::Role::Status) => {
+                let hosts = configuration.get(key::HOSTS).and_then(Value::as_array).unwrap_or(&[]);
+                let hosts = hosts.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                let wants_token = configuration.get(key::TOKEN).and_then(Value::as_bool) == Some(true);
+                let identity = identity.unwrap_or_else(|| identity::of(registry));
+                Duty::Status(Rc::new(Page { identity, guard: Guard { hosts, wants_token } }))
+            }
             Some(wiring::Role::Prober) => {
                 Duty::Prober(Box::new(Prober::new(vm("prober")?, text(key::PLACEMENT) == Some(key::LISTENER))))
             }
@@ -173,6 +184,7 @@ impl RootContext for Root {
             Duty::Drill(site) => Some(Box::new(Drill::new(site.clone()))),
             Duty::Keeper(vm, credential) => Some(Box::new(Keeper::new(Rc::clone(vm), *credential))),
             Duty::Ready(identity) => Some(Box::new(Ready(*identity))),
+            Duty::Status(page) => Some(Box::new(Status(Rc::clone(page)))),
             Duty::Prober(_) => Some(Box::new(Bystander)),
         }
     }

@@ -12,6 +12,7 @@ use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
 use crate::breaker::Breaker;
 use crate::cache;
+use crate::call::status::SWITCH;
 use crate::json::Value;
 use crate::registry::ServerIndex;
 use crate::runtime::{self, Hand};
@@ -82,12 +83,14 @@ pub struct RuntimeWatch {
     next_ms: u64,
     /// Whether the last request failed, so that it is one line in the log.
     is_failing: bool,
+    /// The kill switch as it was last.
+    switch: Option<String>,
 }
 
 impl RuntimeWatch {
     /// A watch that has seen nothing yet.
     pub fn new(vm: Rc<Vm>) -> Self {
-        RuntimeWatch { vm, asked: None, next_ms: 0, is_failing: false }
+        RuntimeWatch { vm, asked: None, next_ms: 0, is_failing: false, switch: None }
     }
 
     /// Asks for the runtime, unless it is being asked for.
@@ -115,6 +118,7 @@ impl RuntimeWatch {
         match Value::parse_bytes(&body).ok() {
             Some(runtime) => {
                 (self.next_ms, self.is_failing) = (0, false);
+                self.leave_switch(&runtime);
                 self.leave(&runtime, now);
             }
             None => self.fail(),
@@ -128,6 +132,17 @@ impl RuntimeWatch {
                 "Envoy's admin interface does not show its runtime: dualpath.server.*, dualpath.task.* and dualpath.cache.* stay as they are"
             );
         }
+    }
+
+    /// Leaves the kill switch for the page of operators, if it is another than before. Envoy itself acts on it.
+    fn leave_switch(&mut self, runtime: &Value) {
+        let switch = runtime::switch(runtime);
+        if self.switch.as_deref() == Some(switch) {
+            return;
+        }
+        let token = EnvoySharedData.get(SWITCH).ok().flatten().map_or(CREATE, |(_, token)| token);
+        let _ = EnvoySharedData.set(SWITCH, switch.as_bytes(), token);
+        self.switch = Some(switch.to_owned());
     }
 
     /// Leaves for the workers what is set, if it is something else than before.

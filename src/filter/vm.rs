@@ -20,8 +20,10 @@ use crate::call::session::ended;
 use crate::call::session::moved::{self, Moved};
 use crate::credential::{Fingerprint, FingerprintKey};
 use crate::discovery::Seen;
+use crate::failure::Class;
 use crate::health::{self, Latency};
 use crate::held::{Held, Holding, Total};
+use crate::history;
 use crate::json::Value;
 use crate::registry::{Problem, Registry, Server, ServerIndex, identity};
 use crate::shared_data::{CREATE, SharedData};
@@ -292,7 +294,7 @@ impl Vm {
                 health::tell(&EnvoySharedData, server.id.as_str(), answers, together_ms);
             }
             if let Some(transition) = transition {
-                self.announce(index, &transition);
+                self.announce(index, &transition, None);
             }
             for (event, times) in counters.named().into_iter().filter(|(_, times)| *times > 0) {
                 self.metrics.add(Metric::BreakerEvents(self.names.server(index), event), times);
@@ -320,7 +322,7 @@ impl Vm {
     ) {
         let moment = Moment { now_ms, random: clock::random_u32() };
         if let Some(Some(transition)) = self.with_breaker(server, |breaker, shared| reset(breaker, shared, moment)) {
-            self.announce(server, &transition);
+            self.announce(server, &transition, None);
         }
     }
 
@@ -348,8 +350,9 @@ impl Vm {
         self.limits.tell(&self.registry, &self.names, &self.metrics, now_ms);
     }
 
-    /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process.
-    pub fn announce(&self, server: ServerIndex, transition: &Transition) {
+    /// Tells of a breaker's transition. Only the worker whose write won gets one, so it is told once per process. `class`: what
+    /// the attempt or the probe came to that decided it.
+    pub fn announce(&self, server: ServerIndex, transition: &Transition, class: Option<Class>) {
         let name = self.names.server(server);
         let Some(server) = self.registry.server(server) else { return };
         let id = server.id.as_str();
@@ -368,6 +371,7 @@ impl Vm {
         if transition.to == State::Open {
             self.metrics.record(Metric::OpenPeriod(name), transition.period_ms);
         }
+        history::note(&EnvoySharedData, clock::wall_time().as_secs(), id, transition, class);
         // Rare, and what an operator looks for first: not even a trap is to lose it.
         self.metrics.flush();
     }

@@ -10,7 +10,7 @@ use super::shared_data::EnvoySharedData;
 use super::vm::Vm;
 use crate::call::credentials::{testimony, watched};
 use crate::credential::audit::{Decision, Event};
-use crate::credential::{Now, Report, Severity, Slot, Testimony, Watch};
+use crate::credential::{Now, Report, Severity, Slot, Watch};
 use crate::registry::{Credential, CredentialIndex};
 use crate::wiring::cluster;
 
@@ -73,7 +73,6 @@ fn show(vm: &Vm, at: CredentialIndex, report: &Report, now_s: u64) {
     let (name, Some(credential)) = (vm.names.credential(at), vm.registry.credential(at)) else { return };
     let users = vm.registry.servers.iter().filter(|server| server.credential == Some(at));
     let said: Vec<_> = users.map(|server| testimony(&EnvoySharedData, server)).collect();
-    let is_condemned = |said: &Testimony, token| said.of(token).is_some_and(|word| word.is_condemned());
     let slots = Slot::BOTH.into_iter().zip(&credential.slots).zip(&report.0);
     for ((slot, _), token) in slots.filter(|((_, source), _)| source.is_some()) {
         let token = token.as_ref().filter(|token| token.defect().is_none());
@@ -81,16 +80,13 @@ fn show(vm: &Vm, at: CredentialIndex, report: &Report, now_s: u64) {
         if let Some(days) = days {
             vm.metrics.record(Metric::PatDays(name, slot), days);
         }
-        let sent = token.is_some_and(|token| {
-            token.is_valid(now_s) && !said.iter().any(|said| is_condemned(said, token.fingerprint()))
-        });
+        let sent = token
+            .is_some_and(|token| token.is_valid(now_s) && !said.iter().any(|said| said.condemns(token.fingerprint())));
         vm.metrics.record(Metric::PatPresent(name, slot), token.is_some().into());
         vm.metrics.record(Metric::PatSent(name, slot), sent.into());
         vm.metrics.record(Metric::PatExpiryKnown(name, slot), days.is_some().into());
     }
-    // As urgent as for the server that is worst off. Without servers nobody can have refused anything.
-    let at_server = |said: &Testimony| report.severity(now_s, &credential.policy, |token| is_condemned(said, token));
-    let severity = said.iter().map(at_server).max().unwrap_or_else(|| at_server(&Testimony::NONE));
+    let severity = report.worst(&said, now_s, &credential.policy);
     for urgent in [Severity::Alert, Severity::Critical] {
         vm.metrics.record(Metric::PatAlert(name, urgent), (severity == Some(urgent)).into());
     }

@@ -146,6 +146,20 @@ pub fn start_with_ready(process: &Arc<Process>) -> Worker {
     vm(process, &plugins)
 }
 
+/// A worker VM that answers at the port of the status page, too, which asks for a token.
+pub fn start_with_status_page(process: &Arc<Process>) -> Worker {
+    let registry = registry();
+    let mut plugins = vec![plugin(&registry, "gate".into(), "gate", None)];
+    plugins.extend(SERVERS.map(|server| plugin(&registry, format!("attempt-{server}"), "attempt", Some(server))));
+    for (name, wants_token) in [("status", false), ("status-token", true)] {
+        let configuration =
+            json!({"role": "status", "registry": registry, "hosts": ["status.example.com"], "token": wants_token});
+        let (root_id, configuration) = (name.to_owned(), configuration.to_string());
+        plugins.push(Plugin { root_id, name: name.into(), configuration, ..Plugin::default() });
+    }
+    vm(process, &plugins)
+}
+
 /// The VM of the singleton service.
 pub fn prober(process: &Arc<Process>) -> Worker {
     prober_with(process, &registry())

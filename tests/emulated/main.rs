@@ -46,6 +46,7 @@ mod runtime;
 mod sessions;
 mod stateless;
 mod statistics;
+mod status_page;
 mod story;
 mod wall_clock;
 mod workers;

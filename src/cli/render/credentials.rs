@@ -53,21 +53,30 @@ pub(super) fn clusters(registry: &Registry) -> Vec<Value> {
 
 fn injector(credential: &Credential, slot: Slot, header: &str, config: &Value) -> Value {
     let slot = slot.as_str();
+    // A slot may be empty while the other one is in use; the attempt filter refuses calls that have neither.
+    inject(&format!("dualpath.slot_{slot}"), &format!("{}-{slot}", credential.id), header, config, true)
+}
+
+/// What hands the module the token of the page for operators. While there is none Envoy answers 401 itself, so nobody can bring
+/// one of their own.
+pub(super) fn status_token(file: &str) -> Value {
+    let [slot, _] = header::SLOTS;
+    inject("dualpath.status_token", "status-token", slot, &upstream::sds_file(file), false)
+}
+
+fn inject(filter: &str, secret: &str, header: &str, config: &Value, may_be_missing: bool) -> Value {
     extension(
-        &format!("dualpath.slot_{slot}"),
+        filter,
         "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
         json!({
-            // Headers outlive an attempt: without overwriting, the secret of the server before would stay.
+            // Headers outlive an attempt: without overwriting, the secret of the server before would stay. And a client may
+            // have sent one of that name.
             "overwrite": true,
-            // A slot may be empty while the other one is in use; the attempt filter refuses calls that have neither.
-            "allow_request_without_credential": true,
+            "allow_request_without_credential": may_be_missing,
             "credential": extension(
                 "envoy.http.injected_credentials.generic",
                 "envoy.extensions.http.injected_credentials.generic.v3.Generic",
-                json!({
-                    "credential": {"name": format!("{}-{slot}", credential.id), "sds_config": config},
-                    "header": header,
-                }),
+                json!({"credential": {"name": secret, "sds_config": config}, "header": header}),
             ),
         }),
     )

@@ -25,6 +25,7 @@ pub(super) mod runtime;
 mod sessions;
 mod size;
 mod stats;
+mod status_page;
 pub(super) mod target;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{access_log, clusters, drill, internal, metrics, proxy, routes, runtime, sessions, stats, wasm_plugin};
+use super::{
+    access_log, clusters, drill, internal, metrics, proxy, routes, runtime, sessions, stats, status_page, wasm_plugin,
+};
 use crate::registry::Registry;
 
 /// The parts. Every list is in an order that the registry alone decides.
@@ -14,7 +16,7 @@ pub(in crate::cli) struct Parts {
     pub routes: Vec<Value>,
     /// Of the connection manager: its access logs.
     pub access_log: Vec<Value>,
-    /// Listeners beside the one that clients connect to: those inside Envoy, and the one with the metrics.
+    /// Listeners beside the one that clients connect to: those inside Envoy, and those with the metrics and the status page.
     pub listeners: Vec<Value>,
     pub clusters: Vec<Value>,
     /// Of the bootstrap.
@@ -38,7 +40,10 @@ impl Parts {
             filters: wasm_plugin::of_listener(registry, wire),
             routes: routes::routes(registry),
             access_log: access_log::logs(registry),
-            listeners: inside.chain(metrics::listener(registry, wire)).collect(),
+            listeners: inside
+                .chain(metrics::listener(registry, wire))
+                .chain(status_page::listener(registry, wire))
+                .collect(),
             clusters: clusters::clusters(registry, wire),
             bootstrap_extensions,
             layers: runtime::layers(&registry.envoy),

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::registry::EnvoySettings;
 
-/// Runtime key of the kill switch: percent of requests that may use MCP servers, 100 unless changed.
-pub(in crate::cli) const MCP_ENABLED: &str = "dualpath.mcp_enabled";
+pub(in crate::cli) use crate::runtime::MCP_ENABLED;
 
 /// The runtime's layers, each above the one before: the default, the operator's files, and what the operator sets with `POST
 /// /runtime_modify`.

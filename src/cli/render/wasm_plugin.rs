@@ -22,6 +22,8 @@ pub(super) enum Placement<'r> {
     Keeper(&'r Id),
     /// On the listener with the metrics.
     Ready,
+    /// On the listener with the page for operators.
+    Status,
     /// On the main thread or on every thread, as the registry says.
     Prober,
 }
@@ -34,6 +36,7 @@ impl Placement<'_> {
             Placement::Drill => wiring::Role::Drill,
             Placement::Keeper(_) => wiring::Role::Keeper,
             Placement::Ready => wiring::Role::Ready,
+            Placement::Status => wiring::Role::Status,
             Placement::Prober => wiring::Role::Prober,
         };
         role.as_str()
@@ -108,6 +111,11 @@ fn configuration(registry: &Registry, wire: &Value, role: Placement) -> Value {
     if let Placement::Keeper(credential) = role {
         configuration.insert(key::CREDENTIAL.to_owned(), json!(credential.as_str()));
     }
+    if let Placement::Status = role {
+        let page = registry.status_page.as_ref();
+        configuration.insert(key::HOSTS.to_owned(), json!(page.map(|page| &page.hosts)));
+        configuration.insert(key::TOKEN.to_owned(), json!(page.is_some_and(|page| page.token_file.is_some())));
+    }
     let (identity, part) = (format!("{:016x}", slice::identity(wire)), part(registry, wire, role));
     configuration.insert(key::IDENTITY.to_owned(), json!(identity));
     configuration.insert(key::REGISTRY.to_owned(), part);
@@ -128,8 +136,8 @@ fn part(registry: &Registry, wire: &Value, role: Placement) -> Value {
             let credential = registry.credential_by_id(id.as_str()).unwrap_or(CredentialIndex(0));
             slice::for_keeper(registry, wire, credential)
         }
-        // It asks the gate of its thread.
-        Placement::Ready => Value::Null,
+        // They ask the gate of their thread.
+        Placement::Ready | Placement::Status => Value::Null,
         Placement::Prober => slice::for_prober(registry, wire),
     }
 }

@@ -104,7 +104,7 @@ impl Attempt {
                 breaker.report(shared, moment, settled.ticket, result)
             };
             if let Some(Some(transition)) = vm.with_breaker(at, report) {
-                vm.announce(at, &transition);
+                vm.announce(at, &transition, Some(settled.verdict.class));
             }
         }
         vm.metrics.maintain(now_ms);

@@ -92,7 +92,7 @@ impl Breakers for BreakersAt<'_> {
             None => (NOWHERE, None),
         };
         if let Some(transition) = transition {
-            self.vm.announce(server, &transition);
+            self.vm.announce(server, &transition, None);
         }
         look
     }

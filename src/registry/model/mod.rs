@@ -5,6 +5,8 @@ mod credential;
 mod routing;
 mod server;
 mod settings;
+#[cfg(feature = "cli")]
+mod status_page;
 mod tool;
 #[cfg(feature = "cli")]
 mod upstream;
@@ -13,6 +15,8 @@ pub use credential::*;
 pub use routing::*;
 pub use server::*;
 pub use settings::*;
+#[cfg(feature = "cli")]
+pub use status_page::*;
 pub use tool::*;
 #[cfg(feature = "cli")]
 pub use upstream::*;
@@ -48,6 +52,9 @@ pub struct Registry {
     pub audit: Audit,
     /// What is written of each call.
     pub log: CallLog,
+    /// A listener with a page for operators, if there is one.
+    #[cfg(feature = "cli")]
+    pub status_page: Option<StatusPage>,
     /// Which of several environments this is, where credentials have slots for each.
     pub environment: Option<Id>,
     /// Credentials, by reference only: a registry never holds a secret.

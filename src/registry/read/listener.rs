@@ -127,13 +127,16 @@ pub(super) fn refuse_clear_authorization(registry: &Registry, listener: &Node) {
 }
 
 /// Two listeners cannot share a socket.
-pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySettings) {
+pub(super) fn check_sockets(table: &Table, listener: &Listener, envoy: &EnvoySettings, page: Option<(&str, u16)>) {
     let mut taken = vec![("the listener", "listener.port", listener.address.as_str(), listener.port)];
     if let Admin::Port(address, port) = &envoy.admin {
         taken.push(("Envoy's admin interface", "envoy.admin_port", address, *port));
     }
     if let Some((address, port)) = &envoy.metrics {
         taken.push(("the metrics", "envoy.metrics_port", address, *port));
+    }
+    if let Some((address, port)) = page {
+        taken.push(("the status page", "status_page.port", address, port));
     }
     let any = |address: &str| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
     let mut rest = taken.iter();

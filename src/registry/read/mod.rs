@@ -19,6 +19,8 @@ mod routing;
 mod servers;
 mod settings;
 mod slots;
+#[cfg(feature = "cli")]
+mod status_page;
 mod tools;
 #[cfg(feature = "cli")]
 mod upstream;
@@ -29,6 +31,8 @@ use std::time::Duration;
 use crate::breaker::Policy;
 use crate::cache::Scope;
 use crate::json::Value;
+#[cfg(feature = "cli")]
+use crate::registry::StatusPage;
 use crate::registry::{
     Audit, CacheSettings, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings,
     FailureSettings, Limits, Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool,
@@ -95,9 +99,6 @@ fn read(root: &Node) -> Option<Registry> {
     let listener_node = table.optional("listener");
     let listener = or(listener_node.as_ref(), Listener::default(), |node| Listener::read(node));
     let envoy = or(table.optional("envoy"), EnvoySettings::default(), EnvoySettings::read);
-    if let (Some(listener), Some(envoy)) = (&listener, &envoy) {
-        check_sockets(&table, listener, envoy);
-    }
     let limits = or(table.optional("limits"), Limits::default(), Limits::read);
     let failover = or(table.optional("failover"), FailoverSettings::default(), FailoverSettings::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
@@ -123,6 +124,17 @@ fn read(root: &Node) -> Option<Registry> {
     let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
     let log_node = table.optional("log");
     let log = or(log_node.as_ref(), CallLog::default(), |node| CallLog::read(node));
+    #[cfg(feature = "cli")]
+    let status_page = or(table.optional("status_page"), None, |node| StatusPage::read(node).map(Some));
+    #[cfg(feature = "cli")]
+    let page = status_page.iter().flatten().map(|page| (page.address.as_str(), page.port)).next();
+    #[cfg(not(feature = "cli"))]
+    let page = None;
+    #[cfg(not(feature = "cli"))]
+    table.pass_over(&["status_page"]);
+    if let (Some(listener), Some(envoy)) = (&listener, &envoy) {
+        check_sockets(&table, listener, envoy, page);
+    }
     if credential_nodes.is_none() || table.is_misspelt("credentials") {
         credential_names.hide_some();
     }
@@ -172,6 +184,8 @@ fn read(root: &Node) -> Option<Registry> {
         discovery: discovery?,
         audit: audit?,
         log: log?,
+        #[cfg(feature = "cli")]
+        status_page: status_page?,
         environment: environment?,
         credentials: whole(credentials?)?,
         servers: servers.into(),

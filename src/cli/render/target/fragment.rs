@@ -12,7 +12,8 @@ const FILTERS: &str =
     "Into http_filters of the connection manager that clients reach, right before envoy.filters.http.router.";
 const ROUTES: &str = "Into routes of the virtual host, ahead of all others and in this order.";
 const ACCESS_LOG: &str = "Into access_log of the same connection manager.";
-const LISTENERS: &str = "Into static_resources.listeners: listeners inside Envoy, and the one with the metrics.";
+const LISTENERS: &str =
+    "Into static_resources.listeners: listeners inside Envoy, and those with the metrics and the status page.";
 const CLUSTERS: &str = "Into static_resources.clusters, each whole: what judges an attempt is in the cluster. dualpath-admin leads to your own\n\
     # admin interface.";
 const EXTENSIONS: &str = "Into bootstrap_extensions.";

@@ -199,8 +199,11 @@ fn files(registry: &Registry) -> Vec<&str> {
     let of_servers = registry.servers.iter().flat_map(|server| {
         [server.ca_file.as_deref(), server.upstream.tls.client_certificate.as_deref()].into_iter().flatten()
     });
+    let of_page =
+        registry.status_page.iter().flat_map(|page| [&page.token_file, &page.certificate, &page.client_ca_file]);
+    let of_page = of_page.flatten().map(String::as_str);
     let mut found = Vec::new();
-    for file in std::iter::once(registry.envoy.wasm_file.as_str()).chain(secrets).chain(of_servers) {
+    for file in std::iter::once(registry.envoy.wasm_file.as_str()).chain(secrets).chain(of_servers).chain(of_page) {
         if !found.contains(&file) {
             found.push(file);
         }
