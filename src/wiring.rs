@@ -127,6 +127,18 @@ pub mod state {
     /// The members of the call's line in the call log; Envoy adds its own and writes it.
     pub const CALL: &str = "call";
 
+    /// What a trace tells of a call: the names of attributes, and of the filter state with their values. The first is OpenTelemetry's
+    /// for the tool of a call, the second its one for what went wrong.
+    pub const TAGS: [(&str, &str); 7] = [
+        ("gen_ai.tool.name", "tag_tool"),
+        ("error.type", "tag_error"),
+        ("dualpath.mode", "tag_mode"),
+        ("dualpath.server", "tag_server"),
+        ("dualpath.attempts", "tag_attempts"),
+        ("dualpath.breaker", "tag_breaker"),
+        ("dualpath.client.traceparent", "tag_client"),
+    ];
+
     /// The name that Envoy's configuration knows a module's filter state by.
     #[must_use]
     pub fn in_envoy(name: &str) -> String {
@@ -189,6 +201,9 @@ pub mod cluster {
 
     /// Envoy's own admin interface, for the listener with the metrics and for the prober's look at the runtime.
     pub const ADMIN: &str = "dualpath-admin";
+
+    /// The collector of traces.
+    pub const TRACING: &str = "dualpath-tracing";
 
     /// The forward proxy of a server; the listeners that lead there have this name and a number.
     #[must_use]

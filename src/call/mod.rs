@@ -55,6 +55,7 @@ pub mod session;
 pub mod status;
 pub mod story;
 pub mod time;
+pub mod trace;
 
 use std::rc::Rc;
 

@@ -48,6 +48,7 @@ mod stateless;
 mod statistics;
 mod status_page;
 mod story;
+mod traces;
 mod wall_clock;
 mod workers;
 

@@ -1,6 +1,7 @@
 // The status page in a real browser, on a real Envoy. Arguments: the folder of playwright-core, and Chromium. With SHOTS=FOLDER it leaves
 // pictures there.
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -44,8 +45,8 @@ test('it shows a server die and come back, and says so to who listens', async ()
   await calls(6);
   await until('it is out', async () => await headline(page) === '1 of 3 servers out: primary');
   const row = page.locator('#servers tr').first();
-  assert.match(await row.textContent(), /^primarymcp, primary(OPEN|HALF-OPEN), (probe in \d\.\d s|a probe is due)0 %|HALF-OPEN/);
-  assert.match(await page.locator('#servers .why').first().textContent(), /opened .* too many failures in a row; the last attempt: (not_sent|lost): it /);
+  assert.match(await row.textContent(), /^primarymcp, primary(OPEN|HALF-OPEN), probe (in [\d.]+ s|due)0 %/);
+  assert.match(await page.locator('#servers .why').first().textContent(), /^(Opened|Half-open since) \d\d:\d\d:\d\d, .*(too many failures in a row; of the last call: it .* \((not_sent|lost|server)\)|the probe failed|so it is probed)/);
   assert.match(await page.locator('#news').textContent(), /^primary: (out of service|being probed)$/);
   assert.match(await page.locator('#changes li').last().textContent(), /primary closed to open: too many failures in a row/);
   assert.match(await page.title(), /1 of 3 servers out: primary/);
@@ -182,6 +183,24 @@ test('what a name says is text, whatever it says', async () => {
   const refused = await page.evaluate(() => { try { document.body.innerHTML = '<b>x</b>'; return ''; } catch (error) { return error.name; } });
   assert.equal(refused, 'TypeError');
   await close();
+});
+
+test('it is not on the port of MCP clients, and under no name that nobody has allowed', async () => {
+  for (const path of ['', 'status.json']) assert.equal((await fetch(`http://127.0.0.1:${envoy.port}/${path}`)).status, 404);
+  const status = (method, path, host) => new Promise((resolve, reject) => {
+    const asked = request({ port: envoy.statusPort, method, path, headers: { host } }, (answer) => { answer.resume(); resolve([answer.statusCode, answer.headers]); });
+    asked.on('error', reject).end();
+  });
+  for (const path of ['/', '/status.json', '/other']) {
+    assert.equal((await status('GET', path, 'evil.example'))[0], 403);
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) assert.equal((await status(method, path, 'localhost'))[0], path === '/other' ? 404 : 405, method);
+  }
+  for (const path of ['/', '/status.json']) {
+    const [found, headers] = await status('HEAD', path, 'localhost');
+    assert.equal(found, 200);
+    assert.deepEqual([headers['cache-control'], headers['x-content-type-options'], headers['x-frame-options']], ['no-store', 'nosniff', 'DENY']);
+    if (path === '/') assert.match(headers['content-security-policy'], /^default-src 'none'; .*frame-ancestors 'none'/);
+  }
 });
 
 test('a browser is asked for the token, and what it shows is as without one', async () => {

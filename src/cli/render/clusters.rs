@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::upstream::{http_options, tls};
 use super::wasm_plugin::{self, Placement};
-use super::{credentials, discovery, drill, duration, endpoints, metrics, pool, proxy, sessions, size};
+use super::{credentials, discovery, drill, duration, endpoints, metrics, pool, proxy, sessions, size, tracing};
 use crate::registry::{Registry, Server};
 use crate::wiring::cluster as name;
 
@@ -19,6 +19,7 @@ pub(super) fn clusters(registry: &Registry, wire: &Value) -> Vec<Value> {
         .chain(drill::cluster(registry, wire))
         .chain(sessions::cluster(registry))
         .chain(metrics::cluster(&registry.envoy))
+        .chain(tracing::cluster(registry))
         .chain(proxy::clusters(registry))
         .chain(secrets)
         .collect()

@@ -29,6 +29,7 @@ mod status_page;
 pub(super) mod target;
 #[cfg(test)]
 mod tests;
+mod tracing;
 mod upstream;
 mod wasm_plugin;
 

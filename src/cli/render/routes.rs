@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::extension::{extension, typed};
 use super::wasm_plugin::Placement;
-use super::{discovery, duration, runtime, size};
+use super::{discovery, duration, runtime, size, tracing};
 use crate::call::flight::{LONGEST_POLL_S, POLLS, Pace};
 use crate::registry::{Registry, Server, ServerKind};
 use crate::wiring::{cluster, header, route, state};
@@ -22,12 +22,13 @@ const STREAM_IDLE: Duration = Duration::from_secs(3600);
 
 /// What every route of the endpoint has. All that Dualpath needs of a listener stands here and not in the virtual host or the
 /// connection manager, so that routes beside these are left as they are.
-fn common(name: String, condition: Map<String, Value>) -> Map<String, Value> {
+fn common(registry: &Registry, name: String, condition: Map<String, Value>) -> Map<String, Value> {
     let mut route = Map::new();
     let mut put = |key: &str, value: Value| route.insert(key.to_owned(), value);
     put("name", json!(name));
     put("match", Value::Object(condition));
-    put("request_headers_to_remove", json!(header::REMOVED_BY_ROUTE));
+    let removed: Vec<_> = header::REMOVED_BY_ROUTE.iter().chain(tracing::removed(registry)).collect();
+    put("request_headers_to_remove", json!(removed));
     put("request_headers_to_add", header::SET_BY_ROUTE.iter().map(|(name, value)| set(name, value)).collect());
     put("response_headers_to_remove", json!(header::REMOVED_FROM_ANSWER));
     // The gate is off for every other route. Any configuration of a filter's own type switches it on; this filter reads none of a
@@ -62,7 +63,7 @@ fn with_slash(registry: &Registry) -> Option<Value> {
     }
     let mut condition = Map::new();
     condition.insert("path".to_owned(), json!(format!("{path}/")));
-    let mut route = common(route::SLASH.to_owned(), condition);
+    let mut route = common(registry, route::SLASH.to_owned(), condition);
     route.insert("request_body_buffer_limit".to_owned(), json!(size::stream(&registry.limits)));
     route.insert("direct_response".to_owned(), json!({"status": 404}));
     Some(Value::Object(route))
@@ -72,7 +73,7 @@ fn with_slash(registry: &Registry) -> Option<Value> {
 fn mcp(registry: &Registry, pace: Pace) -> Value {
     let mut condition = condition(registry, pace);
     condition.insert("runtime_fraction".to_owned(), runtime::mcp_enabled());
-    let mut route = common(name(route::MCP, pace), condition);
+    let mut route = common(registry, name(route::MCP, pace), condition);
     route.insert("request_body_buffer_limit".to_owned(), json!(size::stream(&registry.limits)));
     route.insert("route".to_owned(), action(registry, &registry.servers.iter().collect::<Vec<_>>(), pace));
     Value::Object(route)
@@ -82,7 +83,7 @@ fn mcp(registry: &Registry, pace: Pace) -> Value {
 /// filter chooses.
 fn direct_only(registry: &Registry, pace: Pace) -> Value {
     let rest: Vec<_> = registry.servers.iter().filter(|server| server.kind == ServerKind::Rest).collect();
-    let mut route = common(name(route::DIRECT_ONLY, pace), condition(registry, pace));
+    let mut route = common(registry, name(route::DIRECT_ONLY, pace), condition(registry, pace));
     if rest.is_empty() {
         // Nothing to route to. What the gate does not answer itself ends here.
         route.insert("direct_response".to_owned(), json!({"status": 503}));

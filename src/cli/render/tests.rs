@@ -74,6 +74,7 @@ fn registry() -> Registry {
         cache: crate::registry::CacheSettings::default(),
         caches_by_caller: false,
         failure: FailureSettings::default(),
+        tracing: None,
         status_page: None,
         failover: FailoverSettings::default(),
         discovery: crate::registry::Discovery::default(),

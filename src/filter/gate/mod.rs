@@ -8,6 +8,7 @@ mod cache;
 mod ledger;
 mod request;
 mod response;
+mod trace;
 
 use std::cell::RefCell;
 use std::rc::Rc;

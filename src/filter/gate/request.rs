@@ -133,6 +133,7 @@ impl Gate {
         if client.method != Method::Post {
             return self.stream(*client);
         }
+        self.trace(body);
         let vm = Rc::clone(&self.vm);
         let mut vouch = |tool: &str, servers: &[ServerIndex]| {
             vm.with_annotations(|annotations, shared| annotations.vouch_for(shared, tool, servers, clock::now_ms()))
@@ -356,6 +357,7 @@ impl Gate {
     pub(super) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
         self.known.end = answered(end);
+        self.tell_trace(None);
         host::reply(status, &self.with_page(headers), body);
         Action::Pause
     }

@@ -60,6 +60,7 @@ impl Gate {
         self.show_way(&call);
         let action = self.conclude(&call, end_of_stream);
         self.tell_story(&Told::of(&call, self.known.first_choice));
+        self.tell_trace(Some(&call));
         action
     }
 

@@ -8,6 +8,7 @@ mod settings;
 #[cfg(feature = "cli")]
 mod status_page;
 mod tool;
+mod tracing;
 #[cfg(feature = "cli")]
 mod upstream;
 
@@ -18,6 +19,7 @@ pub use settings::*;
 #[cfg(feature = "cli")]
 pub use status_page::*;
 pub use tool::*;
+pub use tracing::*;
 #[cfg(feature = "cli")]
 pub use upstream::*;
 
@@ -52,6 +54,8 @@ pub struct Registry {
     pub audit: Audit,
     /// What is written of each call.
     pub log: CallLog,
+    /// What becomes of traces; `None`: they pass, and nothing is told of calls.
+    pub tracing: Option<Tracing>,
     /// A listener with a page for operators, if there is one.
     #[cfg(feature = "cli")]
     pub status_page: Option<StatusPage>,

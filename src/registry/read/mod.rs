@@ -22,6 +22,7 @@ mod slots;
 #[cfg(feature = "cli")]
 mod status_page;
 mod tools;
+mod tracing;
 #[cfg(feature = "cli")]
 mod upstream;
 mod url;
@@ -35,7 +36,7 @@ use crate::json::Value;
 use crate::registry::StatusPage;
 use crate::registry::{
     Audit, CacheSettings, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings,
-    FailureSettings, Limits, Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool,
+    FailureSettings, Limits, Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool, Tracing,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -124,6 +125,7 @@ fn read(root: &Node) -> Option<Registry> {
     let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
     let log_node = table.optional("log");
     let log = or(log_node.as_ref(), CallLog::default(), |node| CallLog::read(node));
+    let tracing = or(table.optional("tracing"), None, |node| Tracing::read(node).map(Some));
     #[cfg(feature = "cli")]
     let status_page = or(table.optional("status_page"), None, |node| StatusPage::read(node).map(Some));
     #[cfg(feature = "cli")]
@@ -184,6 +186,7 @@ fn read(root: &Node) -> Option<Registry> {
         discovery: discovery?,
         audit: audit?,
         log: log?,
+        tracing: tracing?,
         #[cfg(feature = "cli")]
         status_page: status_page?,
         environment: environment?,

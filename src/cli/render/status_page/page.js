@@ -12,8 +12,8 @@ const make = (name, text, look) => {
   return node;
 };
 const show = (node, is) => { node.hidden = !is; };
-const said = (key) => (key === undefined ? '' : WORDS[key] ? `${key}: ${WORDS[key]}` : key);
-const seconds = (ms) => (ms < 59500 ? `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s` : `${Math.floor(ms / 60000)} min ${Math.round(ms / 1000) % 60} s`);
+const said = (key) => (WORDS[key] ? `${WORDS[key]} (${key})` : key);
+const seconds = (ms) => (ms < 59500 ? `${(ms / 1000).toFixed(ms < 9950 && ms % 1000 ? 1 : 0)} s` : `${Math.floor(ms / 60000)} min ${Math.round(ms / 1000) % 60} s`);
 const ago = (s) => (s < 2 ? 'just now' : s < 120 ? `${s} s ago` : s < 7200 ? `${Math.round(s / 60)} min ago` : s < 172800 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86400)} days ago`);
 const clock = (s) => new Date(s * 1000).toLocaleTimeString([], { hour12: false });
 const many = (n, one) => `${n} ${one}${n === 1 ? '' : 's'}`;
@@ -31,23 +31,26 @@ const look = (of) => (trouble(of) ? (of.state === 'half_open' ? 'warn' : 'bad') 
 const state = (of) => {
   if (of.state === 'closed') return 'closed';
   const name = of.state === 'open' ? 'OPEN' : 'HALF-OPEN';
-  return of.probe_in_ms > 0 ? `${name}, probe in ${seconds(of.probe_in_ms)}` : `${name}, a probe is due`;
+  return of.probe_in_ms > 0 ? `${name}, probe in ${seconds(of.probe_in_ms)}` : `${name}, probe due`;
 };
 const why = (of, now) => {
   const told = [];
   const wrong = trouble(of);
   if (wrong && of.state === 'closed') told.push(wrong);
-  if (of.state !== 'closed' && of.changed) {
-    const { time_s, reason, class: what } = of.changed;
-    told.push(`${of.state === 'open' ? 'opened' : 'half-open since'} ${clock(time_s)}, ${ago(Math.max(0, now - time_s))}: ${WORDS[reason] ?? reason}`);
-    if (what) told.push(`the last attempt: ${said(what)}`);
+  const { changed, last_probe: probe } = of;
+  const since = (s) => `${clock(s)}, ${ago(Math.max(0, now - s))}`;
+  if (of.state !== 'closed' && changed) {
+    const { time_s, reason, class: what } = changed;
+    told.push(`${of.state === 'open' ? 'opened' : 'half-open since'} ${since(time_s)}: ${WORDS[reason] ?? reason}`);
+    if (what && !reason.startsWith('probe')) told.push(`of the last call: ${said(what)}`);
   }
-  const { last_probe: probe } = of;
-  if (probe && (probe.failed || of.state !== 'closed')) told.push(`the last probe, ${ago(Math.max(0, now - probe.time_s))}: ${said(probe.class)}`);
+  // What a probe came to before all this is of no interest any more.
+  if (probe && (probe.failed || (of.state !== 'closed' && changed && probe.time_s > changed.time_s))) told.push(`the last probe, ${since(probe.time_s)}: ${said(probe.class)}`);
   const hands = of.overrides.filter((hand) => hand !== 'off' && hand !== 'forced_open');
   if (hands.length) told.push(`set by runtime keys: ${hands.join(', ')}`);
   if (of.mode && of.mode !== 'forced_open') told.push(`breaker mode ${of.mode}`);
-  return told.length ? `${told.join('; ')}.` : '';
+  const text = told.join('; ');
+  return text && `${text[0].toUpperCase()}${text.slice(1)}.`;
 };
 
 // Rows stay where they are and their cells change, so that neither focus nor a screen reader loses its place.
@@ -102,10 +105,10 @@ const serverRow = (now) => (row, of) => {
   const fill = part(bar, 0, 'span');
   fill.className = of.health < 30 ? 'bad' : of.health < 60 ? 'warn' : '';
   fill.style.width = `${of.health}%`;
-  const calls = cell(row, 3, `Last ${seconds(of.window_ms)}`);
+  const calls = cell(row, 3, 'Calls');
   const counts = of.state === 'closed' ? `${of.ok} ok, ${of.failed} failed${of.slow ? `, ${of.slow} slow` : ''}` : 'not counted';
   put(part(calls, 0, 'span'), counts);
-  put(part(calls, 1, 'span', 'soft'), of.state === 'closed' ? `in ${seconds(of.window_ms)}` : '');
+  put(part(calls, 1, 'span', 'soft'), of.state === 'closed' ? `in the last ${seconds(of.window_ms)}` : '');
   put(cell(row, 4, 'Latency'), of.latency_ms === undefined ? '-' : `${of.latency_ms} ms`);
   const text = why(of, now);
   let more = row.nextElementSibling?.classList.contains('more') ? row.nextElementSibling : null;

@@ -6,6 +6,7 @@ use super::{Job, Output, Rendered};
 use crate::cli::render::heading::heading;
 use crate::cli::render::parts::Parts;
 use crate::cli::render::to_yaml;
+use crate::cli::render::tracing::LEFT_OUT;
 
 /// What each part is for, ahead of it.
 const FILTERS: &str =
@@ -52,5 +53,7 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
         let part = to_yaml(&json!({key: part})).map_err(|error| error.to_string())?;
         text.push_str(&format!("\n# {comment}\n{part}"));
     }
-    Ok(Rendered { output: Output::File(text), notes: Vec::new() })
+    let exports = job.registry.tracing.as_ref().is_some_and(|tracing| tracing.exports);
+    let notes = exports.then(|| LEFT_OUT.to_owned()).into_iter().collect();
+    Ok(Rendered { output: Output::File(text), notes })
 }

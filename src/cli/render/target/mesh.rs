@@ -8,6 +8,7 @@ use super::dynamic::with_prober_on_the_listener;
 use super::{Job, Target};
 use crate::cli::render::parts::Parts;
 use crate::cli::render::to_yaml;
+use crate::cli::render::tracing::LEFT_OUT;
 use crate::cli::shown;
 use crate::registry::{Admin, Registry, Source};
 
@@ -241,6 +242,9 @@ pub(super) fn notes(job: &Job, resources: &[Value]) -> Vec<String> {
     }
     if let Some(told) = relative_module(job.registry) {
         notes.push(format!("{told}. A proxy is started in a folder that its image decides"));
+    }
+    if job.registry.tracing.as_ref().is_some_and(|tracing| tracing.exports) {
+        notes.push(LEFT_OUT.to_owned());
     }
     if job.registry.envoy.runtime_files.is_some() {
         notes.push("envoy.runtime_files is left out: the runtime's layers are the control plane's".to_owned());
