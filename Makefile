@@ -60,7 +60,7 @@ render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 guide: toolchain ## what is made from the source: the guide's tables, the JSON Schema, rendered targets
 	@DUALPATH_WRITE_GUIDE=1 $(NATIVE_TEST) --quiet --test documentation --test rendered_bootstrap made_
 
-.PHONY: test quick unit e2e page manifests targets record-outages lint vectors test-core-wasm reproducible
+.PHONY: test quick unit e2e page traces manifests targets record-outages lint vectors test-core-wasm reproducible
 test: ## every test, in stages, with a summary
 	@tests/make/test
 
@@ -81,6 +81,9 @@ targets: wasm cli ## istiod and Envoy Gateway with what is rendered for them (lo
 
 page: wasm cli ## the status page in a real browser (SHOTS=FOLDER leaves pictures)
 	@tests/status_page/run
+
+traces: wasm cli ## what a collector of OpenTelemetry gets of calls
+	@tests/tracing/run
 
 record-outages: wasm cli ## what Envoy's metrics say in each runbook's trouble, anew: what the alerts are tested on
 	@DUALPATH_RECORD=$(CURDIR)/tests/alerts/recorded tests/make/e2e runbooks

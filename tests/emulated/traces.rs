@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fixture::{World, exchange, first, healthy, json_answer, registry};
-use crate::host::{Behaviour, Exchange, Headers, Played, tally};
+use crate::host::{Behaviour, Exchange, Played};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";

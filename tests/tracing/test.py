@@ -175,7 +175,7 @@ def test_a_call_that_fails_over_is_one_span_with_one_for_each_attempt_in_the_cli
 def test_a_span_tells_nothing_of_a_client_but_the_tool_that_the_registry_names():
     collector, server = Collector(), Server()
     with Envoy({"otlp": f"http://127.0.0.1:{collector.port}"}, [server]) as envoy:
-        envoy.call(tool="a-secret-tool", meta={"traceparent": OTHER}, query="?key=a-secret-query", authorization="a-secret-token")
+        envoy.call(tool="a-secret-tool", meta={"traceparent": OTHER}, query="?readonly=a-secret-query", authorization="a-secret-token")
         [call] = collector.of(Span.SPAN_KIND_SERVER)
         collector.of(Span.SPAN_KIND_CLIENT)
         assert "gen_ai.tool.name" not in tags(call)

@@ -13,7 +13,7 @@ const make = (name, text, look) => {
 };
 const show = (node, is) => { node.hidden = !is; };
 const said = (key) => (WORDS[key] ? `${WORDS[key]} (${key})` : key);
-const seconds = (ms) => (ms < 59500 ? `${(ms / 1000).toFixed(ms < 9950 && ms % 1000 ? 1 : 0)} s` : `${Math.floor(ms / 60000)} min ${Math.round(ms / 1000) % 60} s`);
+const seconds = (ms) => (ms < 59500 ? `${(ms / 1000).toFixed(ms < 9950 && ms % 1000 ? 1 : 0)}\u00a0s` : `${Math.floor(ms / 60000)} min ${Math.round(ms / 1000) % 60} s`);
 const ago = (s) => (s < 2 ? 'just now' : s < 120 ? `${s} s ago` : s < 7200 ? `${Math.round(s / 60)} min ago` : s < 172800 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86400)} days ago`);
 const clock = (s) => new Date(s * 1000).toLocaleTimeString([], { hour12: false });
 const many = (n, one) => `${n} ${one}${n === 1 ? '' : 's'}`;
