@@ -12,6 +12,8 @@ mod migrate;
 mod mistakes;
 #[path = "check/not_shown.rs"]
 mod not_shown;
+#[path = "check/report.rs"]
+mod report;
 #[path = "check/shells.rs"]
 mod shells;
 #[path = "check/stub_server.rs"]

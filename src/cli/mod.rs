@@ -5,6 +5,7 @@
 mod admin;
 pub mod attach;
 pub mod call_log;
+mod calls;
 mod check;
 mod codes;
 mod credentials;
@@ -19,6 +20,7 @@ mod migrate;
 mod output;
 mod pat;
 pub mod render;
+mod report;
 pub mod rules;
 mod shell;
 mod shown;
@@ -75,6 +77,7 @@ enum Command {
     Keys(keys::Args),
     Migrate(migrate::Args),
     Render(render::Args),
+    Report(report::Args),
     Rules(rules::Args),
     Pat(pat::Args),
     Status(status::Args),
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Render(args) => render::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Pat(args) => pat::run(&args),
         Command::Status(args) => status::run(&args),

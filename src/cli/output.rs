@@ -24,7 +24,7 @@ pub(super) struct Inputs {
     files: Vec<String>,
     /// The files that the registry names, such as those of tokens.
     named: Vec<String>,
-    /// The files that a first registry is made from.
+    /// The files that something else than a registry's rendering is made from.
     sources: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Inputs {
         inputs
     }
 
-    /// Of a first registry, which is made from these.
+    /// Of what is made from these, such as a first registry or a report.
     pub fn sources(files: &[String]) -> Self {
         Inputs { sources: files.to_vec(), ..Inputs::default() }
     }
@@ -75,7 +75,7 @@ pub(super) fn write(output: &Path, text: &str, inputs: &Inputs, readers: Readers
         return Err("is a file that the registry names, which would be lost: name another file".to_owned());
     }
     if is_file && inputs.sources.iter().any(|source| fs::metadata(source).as_ref().is_ok_and(is_there)) {
-        return Err("is what the registry is made from, which would be lost: name another file".to_owned());
+        return Err("is what it is made from, which would be lost: name another file".to_owned());
     }
     let done = match &there {
         Some(there) if there.is_dir() => return Err("is a directory".to_owned()),

@@ -220,6 +220,6 @@ fn what_a_registry_is_made_from_is_not_replaced_by_it_even_by_force() {
     let json = r#"{"mcpServers": {"docs": {"url": "https://docs.example.com/mcp"}}}"#;
     let settings = place.write("mcp.json", json);
     let run = dualpath(&["init", "--from-mcp-json", &settings, "-o", &settings, "--force"], "");
-    assert_run(&run, 2, "", "mcp.json: is what the registry is made from, which would be lost: name another file\n");
+    assert_run(&run, 2, "", "mcp.json: is what it is made from, which would be lost: name another file\n");
     assert_eq!(fs::read_to_string(&settings).expect("a file"), json);
 }

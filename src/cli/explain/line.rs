@@ -2,19 +2,19 @@
 
 use std::fmt::Write;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::cli::calls::record::{self, Line, Record};
 use crate::failure::Class;
 
 /// The story of one call, as the filter has written it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(in crate::cli) struct Story {
     /// The tool that was called, where the registry lists it.
     pub tool: Option<String>,
     /// Who gave the answer: `mcp`, `direct`, `gate` or `cache`.
     pub mode: String,
-    attempts: usize,
+    attempts: u64,
     /// How it ended; only in the call log.
     outcome: Option<String>,
     stopped: Option<String>,
@@ -24,7 +24,7 @@ pub(in crate::cli) struct Story {
     hops: Vec<Hop>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Hop {
     server: String,
     reason: String,
@@ -39,8 +39,11 @@ impl Story {
     /// # Errors
     /// If there is none.
     pub fn all(text: &str) -> Result<Vec<Self>, String> {
-        let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok());
-        let stories: Vec<_> = values.filter_map(find).collect();
+        let story = |line: Line<'_>| match line {
+            Line::Call(record) | Line::Story(record) => record.hops.0.as_ref().map(|_| Story::of(&record)),
+            Line::Audit(_) | Line::Other | Line::Garbage => None,
+        };
+        let stories: Vec<_> = text.lines().filter_map(|line| record::read(line, story)).collect();
         if stories.is_empty() {
             return Err(
                 "--line: has no line of the call log or of the failover log; such a line is JSON and has \"hops\""
@@ -48,6 +51,28 @@ impl Story {
             );
         }
         Ok(stories)
+    }
+
+    /// The story that a record tells.
+    pub fn of(record: &Record<'_>) -> Self {
+        let word = |word: Option<&str>| word.map(str::to_owned);
+        let hops = record.hops().iter().filter_map(|hop| {
+            let (server, reason) = (hop.server.text()?, hop.reason.text().unwrap_or("first"));
+            let class = word(hop.class.text());
+            Some(Hop { server: server.to_owned(), reason: reason.to_owned(), class, ms: hop.ms.whole() })
+        });
+        let hops: Vec<_> = hops.collect();
+        let asked = || u64::try_from(hops.iter().filter(|hop| hop.class.is_some()).count()).unwrap_or_default();
+        Story {
+            tool: word(record.tool.text()),
+            mode: record.mode.text().unwrap_or("gate").to_owned(),
+            attempts: record.attempts.whole().unwrap_or_else(asked),
+            outcome: word(record.outcome.text()),
+            stopped: word(record.stopped.text()),
+            session: word(record.session.text()),
+            request_id: word(record.request_id.text()),
+            hops,
+        }
     }
 
     /// Where the call went, in short: each server with why it was not asked or what came of it.
@@ -125,19 +150,6 @@ impl Hop {
     }
 }
 
-/// The story that a line has.
-pub(in crate::cli) fn find(line: Value) -> Option<Story> {
-    if line.get("hops").is_some() {
-        return serde_json::from_value(line).ok();
-    }
-    // Some log formats have JSON only as text.
-    let members = line.as_object()?.values().filter_map(|member| match member {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        other => Some(other.clone()),
-    });
-    members.filter(|member| member.get("hops").is_some()).find_map(|member| serde_json::from_value(member).ok())
-}
-
 /// In lines, each with its title.
 pub(super) fn text(stories: &[Story]) -> String {
     let mut text = String::new();
@@ -152,6 +164,7 @@ pub(super) fn text(stories: &[Story]) -> String {
         let by = match story.mode.as_str() {
             "mcp" => "an MCP server",
             "direct" => "the direct path",
+            "cache" => "the cache",
             _ => "Dualpath itself",
         };
         line("answered by", &format!("{by}, attempts: {}", story.attempts));
@@ -188,6 +201,8 @@ pub(super) fn json(stories: &[Story]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     const DIRECT: &str = r#"{"failover":{"tool":"search","mode":"direct","attempts":2,"session":"one","request_id":"r-1","hops":[{"server":"one","reason":"open"},{"server":"two","reason":"next","class":"overload"},{"server":"api","reason":"next","class":"success"}]},"status":200}"#;

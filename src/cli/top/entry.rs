@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::explain::line::{Story, find};
+use crate::cli::calls::record::{self, Line, Record};
+use crate::cli::explain::line::Story;
 
 /// Of so many calls it is remembered who called: the audit's line and the story's stand close together.
 const REMEMBERED: usize = 256;
@@ -42,34 +43,39 @@ pub struct Lines {
 impl Lines {
     /// The call that a line tells of; `None` if it tells of none that has a story.
     pub fn read(&mut self, line: &str) -> Option<Entry> {
-        let line: Value = serde_json::from_str(line.trim()).ok()?;
-        let word = |name: &str| {
-            line.get(name).and_then(Value::as_str).filter(|it| !it.is_empty() && *it != "-").map(str::to_owned)
-        };
-        let number = |name: &str| line.get(name).and_then(Value::as_u64);
-        // An identity says more than an address.
-        let caller = word("caller_identity").or_else(|| word("caller"));
-        let (time, status, duration_ms) = (word("time"), number("status"), number("duration_ms"));
-        if line.get("audit").is_some() {
-            self.callers.extend(word("request_id").zip(caller));
-            let surplus = self.callers.len().saturating_sub(REMEMBERED);
-            self.callers.drain(..surplus);
-            return None;
-        }
-        let story: Story = find(line)?;
+        record::read(line, |line| match line {
+            Line::Audit(audit) => {
+                self.audit(&audit);
+                None
+            }
+            Line::Call(record) | Line::Story(record) => self.entry(&record),
+            Line::Other | Line::Garbage => None,
+        })
+    }
+
+    fn audit(&mut self, audit: &Record<'_>) {
+        let named = audit.request_id.text().zip(audit.caller());
+        self.callers.extend(named.map(|(id, caller)| (id.to_owned(), caller.to_owned())));
+        let surplus = self.callers.len().saturating_sub(REMEMBERED);
+        self.callers.drain(..surplus);
+    }
+
+    fn entry(&self, record: &Record<'_>) -> Option<Entry> {
+        record.hops.0.as_ref()?;
+        let story = Story::of(record);
         let known = self.callers.iter().rev().find(|(id, _)| Some(id) == story.request_id.as_ref());
-        let caller = known.map(|(_, caller)| caller.clone()).or(caller);
-        let none = || "-".to_owned();
+        let caller = known.map(|(_, caller)| caller.as_str()).or(record.caller());
+        let word = |word: Option<&str>| word.unwrap_or("-").to_owned();
         Some(Entry {
-            time: time.unwrap_or_else(none),
-            caller: caller.unwrap_or_else(none),
-            path: Some(story.path()).filter(|path| !path.is_empty()).unwrap_or_else(none),
+            time: word(record.time.text()),
+            caller: word(caller),
+            path: Some(story.path()).filter(|path| !path.is_empty()).unwrap_or_else(|| "-".to_owned()),
             is_plain: story.is_plain(),
             why: story.why(),
-            tool: story.tool.unwrap_or_else(none),
+            tool: word(story.tool.as_deref()),
             mode: story.mode,
-            status,
-            duration_ms,
+            status: record.status.whole(),
+            duration_ms: record.duration_ms.whole(),
         })
     }
 }
@@ -95,6 +101,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     pub const DIRECT: &str = r#"{"failover":{"tool":"search","mode":"direct","attempts":2,"request_id":"r-1","hops":[{"server":"one","reason":"open"},{"server":"two","reason":"next","class":"overload"},{"server":"api","reason":"next","class":"success"}]},"time":"2026-11-28T09:12:44.301Z","caller":"10.0.0.7","status":200,"duration_ms":48}"#;

@@ -1,7 +1,6 @@
-//! `dualpath top`: what a log tells of calls. [`follow`] reads it, [`entry`] makes a call of a line, [`tally`] counts.
+//! `dualpath top`: what a log tells of calls. `calls` reads it, [`entry`] makes a call of a line, [`tally`] counts.
 
 mod entry;
-mod follow;
 mod tally;
 
 use std::collections::VecDeque;
@@ -10,9 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::calls::follow::Log;
+use super::calls::source;
 use super::{Format, UNUSABLE, call_log, complain, print, print_part, printed, shown};
 use entry::{Entry, Lines};
-use follow::Log;
 use tally::Tally;
 
 /// How long until a log is looked at again.
@@ -86,28 +86,17 @@ impl Calls {
             lines.read(line).into_iter().for_each(|entry| tally.add(entry));
             true
         };
-        self.every_line(&mut take)?;
+        source::every_line(&self.log, &mut take)?;
         Ok(printed(print(&match self.format {
             Format::Text => tally.text(self.rows),
             Format::Json => tally.json(self.rows),
         })))
     }
 
-    /// Every line that is there, the last one too if it has no end.
-    fn every_line(&self, each: &mut impl FnMut(&str) -> bool) -> io::Result<()> {
-        let mut begun = Vec::new();
-        match self.log.as_str() {
-            "-" => follow::lines(&mut io::stdin().lock(), &mut begun, each)?,
-            file => follow::lines(&mut std::fs::File::open(file)?, &mut begun, each)?,
-        };
-        each(&String::from_utf8_lossy(&begun));
-        Ok(())
-    }
-
     fn go_on(&self) -> io::Result<ExitCode> {
         let mut lines = Lines::default();
         if self.log == "-" {
-            self.every_line(&mut |line| lines.read(line).is_none_or(|entry| self.tell(&entry)))?;
+            source::every_line("-", &mut |line| lines.read(line).is_none_or(|entry| self.tell(&entry)))?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut log = Log::open(Path::new(&self.log))?;
