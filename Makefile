@@ -15,7 +15,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "ENVOY=PATH uses that Envoy; DUALPATH_WASM_TOOLCHAIN=rustup|debian chooses the way to wasm;"
-	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench, chaos and soak."
+	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench, chaos, soak and report-speed."
 
 # cargo knows best what is up to date, so the recipes always ask it; an unchanged result keeps its time stamp.
 .PHONY: toolchain wasm cli lab envoy
@@ -34,7 +34,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@tests/make/get envoy
 
-.PHONY: demo run bench chaos soak pools render guide
+.PHONY: demo run bench chaos soak pools load report-speed render guide
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -53,6 +53,12 @@ soak: wasm lab ## outages and updates under load: does memory stay flat?
 
 pools: wasm lab ## what calls wait for a connection at 100 calls/s
 	@$(LAB) pools $(ARGS)
+
+load: $(if $(URL),,wasm lab) ## calls in steps up to 150/s while servers fail; or gently at your sidecar: URL= (TOOL= ADMIN= STEPS=)
+	@tests/make/load
+
+report-speed: cli lab ## how long dualpath report takes for a log of 1 GiB, and with how much memory
+	@build/dualpath-lab report-speed $(ARGS)
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml

@@ -10,7 +10,9 @@ use dualpath_lab::bench;
 use dualpath_lab::chaos;
 use dualpath_lab::demo;
 use dualpath_lab::image;
+use dualpath_lab::load;
 use dualpath_lab::pools;
+use dualpath_lab::report_speed;
 use dualpath_lab::soak;
 use dualpath_lab::stage::Stage;
 use dualpath_lab::stub::{Config, Framing, Kind, Sessions, run_process};
@@ -85,6 +87,19 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// For `make load`: servers that take 150 ms and fail at random, and Envoy in front of them, until its input closes
+    LoadStage {
+        #[command(flatten)]
+        module: Module,
+        /// Decides which server fails how, and when
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Servers also hang
+        #[arg(long)]
+        hang: bool,
+    },
+    /// Writes a log of made-up calls and measures how long `dualpath report` takes for it, and with how much memory
+    ReportSpeed(report_speed::Options),
     /// Writes an OCI image as one file, for `make dist`
     Image {
         #[command(flatten)]
@@ -218,6 +233,15 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                 _ = told_to_stop() => Err("interrupted".into()),
             }
         }
+        Command::LoadStage { module, seed, hang } => {
+            let module = module.path();
+            // As above.
+            tokio::select! {
+                staged = load::run(&program, &module, seed, hang) => staged,
+                _ = told_to_stop() => Ok(()),
+            }
+        }
+        Command::ReportSpeed(options) => report_speed::run(&options),
         Command::Image { about, output, kind } => Ok(image::write(&kind, &about, &output)?),
         Command::BenchUpstream => Ok(bench::run_upstream().await?),
         Command::Stub { kind, name, port, json, sessions, journal, max_seconds } => {

@@ -10,7 +10,7 @@ pub mod calls;
 pub mod check;
 mod report;
 pub mod schedule;
-mod seeded;
+pub(crate) mod seeded;
 mod servers;
 pub mod sessions;
 pub mod timeline;

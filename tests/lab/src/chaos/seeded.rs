@@ -2,17 +2,17 @@
 
 /// A stream of numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Seeded(u64);
+pub(crate) struct Seeded(u64);
 
 impl Seeded {
     /// The stream for `purpose` under `seed`; streams for different purposes have nothing to do with each other.
-    pub(super) fn new(seed: u64, purpose: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: u64) -> Self {
         let mut start = Seeded(seed);
         Seeded(start.next() ^ purpose.wrapping_mul(0xD134_2543_DE82_EF95))
     }
 
     /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -20,12 +20,12 @@ impl Seeded {
     }
 
     /// A number from `low` up to and not including `high`.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low).max(1)
     }
 
     /// One of the items, each as often as its weight says.
-    pub(super) fn pick<'a, T>(&mut self, weighted: &'a [(u64, T)]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, weighted: &'a [(u64, T)]) -> &'a T {
         let mut left = self.between(0, weighted.iter().map(|(weight, _)| weight).sum());
         let drawn = weighted.iter().find(|(weight, _)| match left.checked_sub(*weight) {
             Some(rest) => {

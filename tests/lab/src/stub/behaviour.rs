@@ -167,6 +167,9 @@ pub struct Control {
     /// The tools that it doesn't have from now on, of those that stubs know (MCP).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Vec<String>>,
+    /// Milliseconds that every answer takes from now on, whatever the behaviour: the server's usual work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_ms: Option<u64>,
     /// Forget every session, as a restarted server does.
     #[serde(default)]
     pub forget_sessions: bool,

@@ -193,6 +193,11 @@ fn tool_result(server: &str, params: &Value) -> Option<Value> {
             let text = format!("{server} says: {}", argument("prompt").unwrap_or_default());
             json!({ "content": [{ "type": "text", "text": text }], "isError": false })
         }
+        // Not in the list: few tests have a use for it.
+        "analyst" => {
+            let text = format!("{server} takes this for: {}", argument("message").unwrap_or_default());
+            json!({ "content": [{ "type": "text", "text": text }], "isError": false })
+        }
         _ => return None,
     })
 }

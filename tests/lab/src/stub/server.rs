@@ -106,6 +106,10 @@ async fn respond(shared: &Shared, request: Request<Incoming>, cut: mpsc::Unbound
     if let Some(journal) = &shared.journal {
         journal.note(shared.config.kind, &received, &behaviour, is_admitted && refusal.is_none());
     }
+    let work = shared.work();
+    if !work.is_zero() {
+        tokio::time::sleep(work).await;
+    }
     match behaviour {
         Behaviour::Hang => std::future::pending().await,
         Behaviour::ResetBeforeHeaders => return end_connection(exchange, cut, Cut::Reset).await,

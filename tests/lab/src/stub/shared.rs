@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::journal::Journal;
 use super::record::{Received, Recorder};
@@ -25,6 +26,8 @@ pub(super) struct State {
     times: Option<u32>,
     /// The share of requests that meet it, in percent.
     percent: u8,
+    /// How long every answer takes besides, in ms.
+    work_ms: u64,
     tokens: Vec<String>,
     lacks: Vec<String>,
     /// The sessions that it knows, with the names of the clients that have opened them.
@@ -41,6 +44,7 @@ impl Shared {
             behaviour: Behaviour::Normal,
             times: None,
             percent: 100,
+            work_ms: 0,
             tokens: config.tokens.clone(),
             lacks: config.lacks.clone(),
             sessions: HashMap::new(),
@@ -58,6 +62,9 @@ impl Shared {
             state.times = order.times;
             state.percent = order.percent.unwrap_or(100);
         }
+        if let Some(work_ms) = order.work_ms {
+            state.work_ms = work_ms;
+        }
         if let Some(tokens) = order.tokens {
             state.tokens = tokens;
         }
@@ -67,6 +74,11 @@ impl Shared {
         if order.forget_sessions {
             state.sessions.clear();
         }
+    }
+
+    /// How long its usual work takes.
+    pub(super) fn work(&self) -> Duration {
+        Duration::from_millis(self.state.lock().unwrap().work_ms)
     }
 
     /// The behaviour for one more request, which has this body.
