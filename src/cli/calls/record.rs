@@ -44,6 +44,13 @@ macro_rules! record {
             fn fill(&mut self, other: Record<'a>) {
                 $(if self.$name == Scalar::Absent { self.$name = other.$name; })*
             }
+
+            /// The members that the line does not have.
+            #[cfg(test)]
+            fn absent(&self) -> Vec<&'static str> {
+                let all = [$((stringify!($name), &self.$name)),*];
+                all.into_iter().filter(|(_, value)| **value == Scalar::Absent).map(|(name, _)| name).collect()
+            }
         }
     };
 }
@@ -254,6 +261,20 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(kind(&line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn every_member_that_is_read_is_one_of_the_call_logs_or_of_the_older_ones() {
+        let mut line = serde_json::Map::new();
+        for member in crate::cli::call_log::MEMBERS {
+            line.insert(member.name.to_owned(), if member.name == "hops" { serde_json::json!([]) } else { "x".into() });
+        }
+        read(&Value::Object(line).to_string(), |line| {
+            let Line::Call(record) = line else { panic!("{line:?}") };
+            let absent = record.absent();
+            let of_the_audit = ["audit", "caller_identity", "slot", "fingerprint", "decisions"];
+            assert_eq!(absent, of_the_audit);
+        });
     }
 
     #[test]

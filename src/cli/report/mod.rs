@@ -34,7 +34,7 @@ use summary::Summary;
 /// Report what the calls of a month were like, from the logs that Envoy has written.
 ///
 /// Availability per tool, and what it would have been without failover; failures, times, cost, flapping servers, which tokens were
-/// used when, who calls most. Reads logs with a line of JSON per call, what failover.access_log names, and what audit.access_log names; torn
+/// used when, who calls most. Reads the call log (log.calls), and what failover.access_log and audit.access_log name; torn
 /// lines and those of other logs are counted and passed over. Memory is bounded, however long a log is.
 #[derive(Debug, clap::Args)]
 pub struct Args {

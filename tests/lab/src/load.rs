@@ -17,20 +17,20 @@ use super::stub::{Behaviour, Config, Control, Process};
 const WORK_MS: u64 = 150;
 
 /// How long all are well between two faults, and how long a fault lasts, in ms.
-const WELL: (u64, u64) = (1000, 4000);
-const ILL: (u64, u64) = (1000, 4000);
+const WELL: (u64, u64) = (3000, 9000);
+const ILL: (u64, u64) = (1000, 3000);
 
-/// Connections of each server: what 150 calls a second need, and a third more.
-const CONNECTIONS: u32 = 30;
+/// Connections of each server: twice what 150 calls a second need.
+const CONNECTIONS: u32 = 45;
 
 /// Which of the servers a fault befalls; one of them always stays well.
 const WHO: [(u64, &[usize]); 4] = [(5, &[0]), (2, &[1]), (1, &[2]), (2, &[0, 1])];
 
-/// Runs until standard input ends. The first line on standard output says where it is, as JSON.
+/// Runs until standard input ends, and writes the calls' log to `log`. The first line on standard output says where it is, as JSON.
 ///
 /// # Errors
 /// When something could not be started, or a server can't be reached.
-pub async fn run(program: &Path, module: &Path, seed: u64, hang: bool) -> Result<(), Box<dyn Error>> {
+pub async fn run(program: &Path, module: &Path, log: &Path, seed: u64, hang: bool) -> Result<(), Box<dyn Error>> {
     let servers = [
         Process::spawn(program, &Config::mcp("primary"))?,
         Process::spawn(program, &Config::mcp("secondary"))?,
@@ -38,6 +38,7 @@ pub async fn run(program: &Path, module: &Path, seed: u64, hang: bool) -> Result
     ];
     let url = |at: usize, path: &str| format!("http://{}{path}", servers[at].addr);
     let mut registry = Builder::new(&module.canonicalize()?)
+        .set("/log", json!({"calls": log}))
         .set("/breaker", json!({"consecutive": 5, "base_open": "1s", "max_open": "10s", "ramp": "1s"}))
         .mcp("primary", "primary", &url(0, "/mcp"), None)
         .mcp("secondary", "secondary", &url(1, "/mcp"), None)

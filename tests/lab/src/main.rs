@@ -97,6 +97,9 @@ enum Command {
         /// Servers also hang
         #[arg(long)]
         hang: bool,
+        /// Where Envoy writes the calls' log
+        #[arg(long, default_value = "build/load.log")]
+        log: PathBuf,
     },
     /// Writes a log of made-up calls and measures how long `dualpath report` takes for it, and with how much memory
     ReportSpeed(report_speed::Options),
@@ -233,11 +236,11 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
                 _ = told_to_stop() => Err("interrupted".into()),
             }
         }
-        Command::LoadStage { module, seed, hang } => {
-            let module = module.path();
+        Command::LoadStage { module, seed, hang, log } => {
+            let (module, log) = (module.path(), std::path::absolute(log)?);
             // As above.
             tokio::select! {
-                staged = load::run(&program, &module, seed, hang) => staged,
+                staged = load::run(&program, &module, &log, seed, hang) => staged,
                 _ = told_to_stop() => Ok(()),
             }
         }
