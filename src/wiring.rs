@@ -95,6 +95,9 @@ pub mod header {
 
     /// Response header that says how many attempts the answer took, where clients may see that.
     pub const ATTEMPTS: &str = "x-dualpath-attempts";
+
+    /// Response header that says under which registry the call was answered, where clients may see the two above.
+    pub const REGISTRY: &str = "x-dualpath-registry";
 }
 
 /// Filter state of a request: what the module keeps with it and Envoy's configuration reads.
@@ -335,8 +338,8 @@ mod tests {
 
     #[test]
     fn all_headers_of_our_own_are_recognised_by_their_prefix() {
-        use header::{ANSWER, ATTEMPTS, DRILL, FAILOVER, PREFIX, SERVER, SLOTS, TOKEN, WAIT};
-        let all = [DRILL, FAILOVER, WAIT, ANSWER, TOKEN, SERVER, ATTEMPTS];
+        use header::{ANSWER, ATTEMPTS, DRILL, FAILOVER, PREFIX, REGISTRY, SERVER, SLOTS, TOKEN, WAIT};
+        let all = [DRILL, FAILOVER, WAIT, ANSWER, TOKEN, SERVER, ATTEMPTS, REGISTRY];
         assert!(all.iter().chain(&SLOTS).all(|name| name.starts_with(PREFIX)));
     }
 }

@@ -21,7 +21,7 @@ const LASTS_MS: u64 = 900_000;
 const RECORD: &str = "xr1";
 
 /// What tells the builds of this module apart.
-const BUILD: &str = env!("DUALPATH_BUILD");
+pub const BUILD: &str = env!("DUALPATH_BUILD");
 
 /// A lost race is run again so often.
 const TRIES: usize = 8;

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use super::host::{self, StatKind};
 use crate::registry::Registry;
 pub use crate::telemetry::{AnsweredBy, CallStatus, Metric};
-use crate::telemetry::{Kind, Names, Pending, RegistryNames};
+use crate::telemetry::{Kind, Name, Names, Pending, RegistryNames};
 
 /// How long after the last tick, in ms, there is none to be expected: the gate's comes five times as often.
 const NO_TICK_MS: u64 = 1_000;
@@ -47,6 +47,11 @@ impl Metrics {
     /// The names that `registry` is counted under.
     pub fn names_of(&self, registry: &Registry) -> RegistryNames {
         RegistryNames::of(registry, &mut self.names.borrow_mut())
+    }
+
+    /// The name that is counted under this text.
+    pub fn name(&self, text: &str) -> Name {
+        self.names.borrow_mut().intern(text)
     }
 
     /// Adds one to a counter.

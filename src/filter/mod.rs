@@ -15,6 +15,7 @@ mod gate;
 mod hands;
 mod header_map;
 mod host;
+mod info;
 mod keeper;
 mod limits;
 mod metrics;

@@ -115,6 +115,7 @@ impl Context for Root {
     /// No tick comes any more.
     fn on_done(&mut self) -> bool {
         if let Some(Duty::Gate(vm, _)) = &self.role {
+            vm.info.end(&vm.metrics);
             vm.metrics.flush();
         }
         true
@@ -164,6 +165,7 @@ impl RootContext for Root {
                 endpoints.tick(now);
                 vm.tell_held(now);
                 vm.tell_limits(now);
+                vm.info.tick(&vm.metrics);
                 vm.metrics.tick(now);
             }
             Some(Duty::Prober(prober)) => {

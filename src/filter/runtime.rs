@@ -14,7 +14,7 @@ use crate::breaker::Breaker;
 use crate::cache;
 use crate::call::status::SWITCH;
 use crate::json::Value;
-use crate::registry::ServerIndex;
+use crate::registry::{Registry, ServerIndex};
 use crate::runtime::{self, Hand};
 use crate::shared_data::{CREATE, SharedData};
 use crate::wiring::cluster;
@@ -161,10 +161,13 @@ impl RuntimeWatch {
         let mut without_effect = 0_u64;
         runtime::each(runtime, &mut |key, value, setting| {
             let server = setting.as_ref().and_then(|setting| self.vm.registry.server_by_id(setting.name));
-            let is_known =
-                setting.is_some_and(|setting| setting.is_of_task() || setting.is_purge() || server.is_some());
+            let is_known = match setting {
+                Some(setting) if setting.is_of_task() => is_task(&self.vm.registry, setting.name),
+                Some(setting) if setting.is_purge() => true,
+                _ => server.is_some(),
+            };
             without_effect = without_effect.saturating_add((!is_known).into());
-            log::warn!("{}{key}={value}", if is_known { "" } else { "(no such key, value or server) " });
+            log::warn!("{}{key}={value}", if is_known { "" } else { "(no such key, value, server or task) " });
             if let (Some((index, _)), Some(setting)) = (server, setting)
                 && setting.is_reset_since(&before)
             {
@@ -174,4 +177,9 @@ impl RuntimeWatch {
         self.vm.metrics.record(Metric::RuntimeIgnored, without_effect);
         self.vm.follow_runtime();
     }
+}
+
+/// Whether a tool has the task. What was rendered by an earlier release names the prober no tool, so it knows of no task.
+fn is_task(registry: &Registry, task: &str) -> bool {
+    registry.tools.is_empty() || registry.tools.iter().any(|tool| tool.task.as_str() == task)
 }

@@ -7,6 +7,7 @@ use super::cache::Cache;
 use super::clock;
 use super::crossing;
 use super::hands::Hands;
+use super::info::Info;
 use super::limits::Limits;
 use super::metrics::{Metric, Metrics};
 use super::shared_data::EnvoySharedData;
@@ -48,6 +49,8 @@ pub struct Vm {
     pub metrics: Rc<Metrics>,
     /// The names that this registry is counted under.
     pub names: RegistryNames,
+    /// What operators are told of this registry.
+    pub info: Info,
     /// Whether MCP servers may be used at all; the kill switch of the environment.
     pub mcp_enabled: bool,
     /// What operators have set since the start.
@@ -167,6 +170,7 @@ impl Vm {
             key,
             any_moved: Cell::new(false),
             names: metrics.names_of(&registry),
+            info: Info::of(identity, &metrics),
             metrics,
             held: HELD.with(|(held, _)| Rc::clone(held)),
             mcp_enabled: !off,

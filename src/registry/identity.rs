@@ -6,3 +6,8 @@ pub fn of(wire: &impl std::fmt::Display) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     wire.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
+
+/// The number as operators see it.
+pub fn shown(identity: u64) -> String {
+    format!("{identity:016x}")
+}

@@ -4,11 +4,13 @@
 //! Servers, credentials and tools that a slice has are what they are in the whole; only their positions differ. So a name
 //! means the same in both, an index doesn't.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
-pub use super::identity::of as identity;
+pub use super::identity::{of as identity, shown};
 pub use super::read::RENDERED;
-use super::{CredentialIndex, Registry, Server, ServerIndex};
+use super::{CredentialIndex, Registry, Server, ServerIndex, ServerKind};
 use crate::wire::show_duration;
 
 /// The sections that every attempt reads, besides what the listener says of clients' authorization
@@ -42,12 +44,19 @@ pub fn for_attempt(registry: &Registry, wire: &Value, server: ServerIndex) -> Va
     slice.into()
 }
 
-/// What the prober needs: everything but the tools.
+/// What the prober needs: everything but the tools, of which it needs the tasks, to know a runtime key that names none. Where no
+/// server speaks MCP no such key does anything, and a tool with neither MCP nor a direct path would be refused.
 pub fn for_prober(registry: &Registry, wire: &Value) -> Value {
     let mut slice = common(wire);
     copy(wire, &mut slice, "credentials");
     copy(wire, &mut slice, "discovery");
     slice.insert("servers".to_owned(), servers(registry, wire, |_| true));
+    if registry.servers.iter().any(|server| server.kind == ServerKind::Mcp) {
+        let mut tasks = BTreeSet::new();
+        let tools = registry.tools.iter().zip(entries(wire, "tools"));
+        let of_each = tools.filter(|(tool, _)| tasks.insert(&tool.task)).map(|(_, wire)| picked(wire, &["name", "task"]));
+        slice.insert("tools".to_owned(), of_each.collect());
+    }
     slice.into()
 }
 

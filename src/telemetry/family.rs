@@ -75,15 +75,22 @@ pub mod label {
     pub const SLOT: &str = "slot";
     /// How urgently a credential needs a new token.
     pub const SEVERITY: &str = "severity";
+    /// The identity of a registry.
+    pub const REGISTRY: &str = "registry";
+    /// The version of the module. It has dots, which no other value has, so it comes last.
+    pub const VERSION: &str = "version";
 }
 
 use label::{
-    CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TIER, TO,
+    CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, REGISTRY, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TIER,
+    TO, VERSION,
 };
 
 /// Every label, in the order of the bootstrap's rules.
-pub const LABELS: [&str; 15] =
-    [MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER];
+pub const LABELS: [&str; 17] = [
+    MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER, REGISTRY,
+    VERSION,
+];
 
 /// Every family, in the order of the documentation.
 pub static FAMILIES: &[&Family] = &[
@@ -128,6 +135,7 @@ pub static FAMILIES: &[&Family] = &[
     &TRANSITIONS,
     &OPEN_PERIOD,
     &BREAKER_EVENTS,
+    &INFO,
 ];
 
 /// Calls, by how they ended.
@@ -549,4 +557,16 @@ pub static BREAKER_EVENTS: Family = Family {
               `last_resort`, `ramp_diverted`, `not_enforced`, stale results, write conflicts and the like",
     ),
     bound: words("22 per server"),
+};
+
+/// Under what calls are served.
+pub static INFO: Family = Family {
+    name: "dualpath_info",
+    kind: Kind::Gauge,
+    labels: &[REGISTRY, VERSION],
+    meaning: words(
+        "1 for the registry that calls are served under now, by the identity that `dualpath validate` shows, and the version of the module; \
+              0 for those before",
+    ),
+    bound: words("1 per registry and version since the start of Envoy"),
 };

@@ -150,6 +150,8 @@ pub enum Metric {
     PatAlert(Name, Severity),
     /// [`family::PAT_AGE_VIOLATION`]: credential; 1 or 0.
     PatAgeViolation(Name),
+    /// [`family::INFO`]: registry, version; 1 or 0.
+    Info(Name),
 }
 
 /// The most labels that a family has.
@@ -201,6 +203,7 @@ impl Metric {
             Metric::PatExpiryKnown(..) => &family::PAT_EXPIRY_KNOWN,
             Metric::PatAlert(..) => &family::PAT_ALERT,
             Metric::PatAgeViolation(_) => &family::PAT_AGE_VIOLATION,
+            Metric::Info(_) => &family::INFO,
         }
     }
 
@@ -214,6 +217,7 @@ impl Metric {
                 ["", "", "", ""]
             }
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
+            Metric::Info(registry) => [of(registry), env!("CARGO_PKG_VERSION"), "", ""],
             Metric::BreakerState(name)
             | Metric::ServerTime(name)
             | Metric::ProbeIn(name)

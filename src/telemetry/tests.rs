@@ -50,6 +50,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::Transitions(name, State::HalfOpen, State::Closed),
         Metric::OpenPeriod(name),
         Metric::BreakerEvents(name, "probe_ok"),
+        Metric::Info(name),
     ]
 }
 

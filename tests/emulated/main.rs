@@ -27,6 +27,7 @@ mod held;
 mod host;
 mod host_semantics;
 mod idempotency;
+mod info;
 mod labels;
 mod lost_sessions;
 mod malformed_messages;

@@ -212,12 +212,13 @@ fn a_key_without_effect_is_told_in_the_log_once() {
         ("task.search.mcp_enabled", "x"),
         ("task.search.mode", "disabled"),
         ("task.search.reset", "1"),
+        ("task.serach.mcp_enabled", "0"),
     ];
     let ignored = || world.metric("dualpath_runtime_ignored");
     for key in wrong {
         set(&world, &[key]);
         set(&world, &[key]);
-        let told = format!("(no such key, value or server) dualpath.{}={}", key.0, key.1);
+        let told = format!("(no such key, value, server or task) dualpath.{}={}", key.0, key.1);
         assert_eq!(world.process.log().iter().filter(|(_, line)| line.contains(&told)).count(), 1, "{told}");
         assert_eq!(ignored(), 1, "{told}");
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::telemetry::label::VERSION;
 use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
 use crate::wiring::cluster;
 
@@ -21,9 +22,10 @@ pub(super) fn config() -> Value {
     })
 }
 
-/// Matches the pair of `label` in names of this filter only: pairs follow the name, no value holds a dot. Envoy takes
-/// the first group out of the name and the second as the label's value.
+/// Matches the pair of `label` in names of this filter only: pairs follow the name, no value but the last holds a dot. Envoy
+/// takes the first group out of the name and the second as the label's value.
 fn pattern(label: &str) -> String {
     let namespaces = NAMESPACES.join("|");
-    format!(r"^{ENVOY_PREFIX}\.(?:{namespaces})_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.([^.]+))")
+    let value = if label == VERSION { ".+" } else { "[^.]+" };
+    format!(r"^{ENVOY_PREFIX}\.(?:{namespaces})_[a-z_]+(?:\.[a-z]+\.[^.]+)*?(\.{label}\.({value}))")
 }

@@ -226,7 +226,7 @@ fn the_drill_is_rendered_only_where_it_is_switched_on() {
 fn the_registry_stands_in_the_bootstrap_once_and_every_other_plugin_gets_its_part() {
     let (registry, wire) = (registry(), wire());
     let tree = rendered(&registry);
-    let identity = format!("{:016x}", slice::identity(&wire));
+    let identity = slice::shown(slice::identity(&wire));
     assert_eq!(configuration(gate(&tree)), json!({"role": "gate", "identity": identity, "registry": wire}));
     let part = slice::for_prober(&registry, &wire);
     assert_eq!(configuration(prober(&tree)), json!({"role": "prober", "identity": identity, "registry": part}));

@@ -116,7 +116,7 @@ fn configuration(registry: &Registry, wire: &Value, role: Placement) -> Value {
         configuration.insert(key::HOSTS.to_owned(), json!(page.map(|page| &page.hosts)));
         configuration.insert(key::TOKEN.to_owned(), json!(page.is_some_and(|page| page.token_file.is_some())));
     }
-    let (identity, part) = (format!("{:016x}", slice::identity(wire)), part(registry, wire, role));
+    let (identity, part) = (slice::shown(slice::identity(wire)), part(registry, wire, role));
     configuration.insert(key::IDENTITY.to_owned(), json!(identity));
     configuration.insert(key::REGISTRY.to_owned(), part);
     Value::Object(configuration)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Calls, Credential, Pool, Server, SlotSeen, Status, Transition};
+use super::model::{Calls, Credential, Pool, Runs, Server, SlotSeen, Status, Transition};
 use super::quantile::Buckets;
 use super::reading::Reading;
 use crate::cli::metrics::{Metrics, label_of};
@@ -25,6 +25,7 @@ impl Status {
         Status {
             time_s: now.time_s,
             window_s,
+            runs: runs(&now.metrics),
             mcp_enabled: now.mcp_enabled.clone(),
             tasks_off: on(&now.metrics, of::MCP_OFF.name, &[], label::TASK),
             calls: [AnsweredBy::Mcp, AnsweredBy::Direct, AnsweredBy::Gate, AnsweredBy::Cache]
@@ -146,6 +147,16 @@ impl Look<'_> {
 /// How much a counter has grown; all of it, if it has begun anew.
 fn grown(now: f64, before: f64) -> f64 {
     if now < before { now } else { now - before }
+}
+
+/// What an Envoy serves calls under, by its metrics.
+pub fn runs(metrics: &Metrics) -> Vec<Runs> {
+    let now = metrics.series(of::INFO.name, &[]).filter(|(_, value)| *value > 0.0);
+    let of = |(series, _): (&str, f64)| {
+        let [registry, version] = [label::REGISTRY, label::VERSION].map(|it| label_of(series, it).map(str::to_owned));
+        Some(Runs { registry: registry?, version: version? })
+    };
+    now.filter_map(of).collect()
 }
 
 fn state(value: Option<f64>) -> &'static str {

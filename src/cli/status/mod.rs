@@ -15,8 +15,8 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
-pub(super) use look::pool;
-pub(super) use model::{Server, SlotSeen, Status};
+pub(super) use look::{pool, runs};
+pub(super) use model::{Runs, Server, SlotSeen, Status};
 pub(super) use reading::Reading;
 
 use super::{Format, UNUSABLE, admin, complain, print, printed, shown};

@@ -7,6 +7,8 @@ pub struct Status {
     pub time_s: u64,
     /// Seconds between the readings that rates are made of; `None` if there is only one.
     pub window_s: Option<f64>,
+    /// The registries that calls are served under: one, unless the module is too old to tell.
+    pub runs: Vec<Runs>,
     /// What the kill switch is set to, in percent of calls that may use MCP.
     pub mcp_enabled: Option<String>,
     /// Tasks that MCP is switched off for.
@@ -19,6 +21,15 @@ pub struct Status {
     pub credentials: Vec<Credential>,
     /// How often each breaker has changed from one state to another.
     pub transitions: Vec<Transition>,
+}
+
+/// What calls are served under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// The registry's identity.
+    pub registry: String,
+    /// The version of the module.
+    pub version: String,
 }
 
 /// Calls that were answered in one way.

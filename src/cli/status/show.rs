@@ -14,6 +14,9 @@ pub(super) fn text(status: &Status, admin: &str) -> String {
     let mut line = |title: &str, says: &str| {
         let _ = writeln!(text, "{title:<12} {says}");
     };
+    for runs in &status.runs {
+        line("registry", &format!("{}, module {}", runs.registry, runs.version));
+    }
     line("switches", &switches(status));
     for calls in &status.calls {
         line("calls", &calls_line(calls));
@@ -155,6 +158,7 @@ pub(super) fn json(status: &Status, admin: &str, last: &[Transition]) -> Value {
         "time": date::show(status.time_s),
         "admin": admin,
         "window_s": status.window_s,
+        "runs": status.runs.iter().map(|it| json!({"registry": it.registry, "version": it.version})).collect::<Vec<_>>(),
         "mcp_enabled": status.mcp_enabled,
         "tasks_off": status.tasks_off,
         "calls": status.calls.iter().map(calls_json).collect::<Vec<_>>(),

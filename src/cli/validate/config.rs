@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::row::{Outcome, Row};
 use crate::cli::diff;
 use crate::cli::load::Loaded;
+use crate::cli::status::Runs;
 use crate::registry::{ProberPlacement, Registry, slice};
 use crate::wiring::{Role, key};
 
@@ -57,7 +58,7 @@ pub fn rows(page: &str, file: &Loaded) -> Vec<Row> {
     };
     let mut places = Vec::new();
     collect(&dump, &mut places);
-    let own = format!("{:016x}", slice::identity(&file.wire));
+    let own = slice::shown(slice::identity(&file.wire));
     let gates: Vec<_> = places.iter().filter(|place| place.role == Role::Gate.as_str()).collect();
     let mut rows = vec![match gates.as_slice() {
         [] => Row::problem("registry", "what Envoy runs", "this Envoy has no gate of Dualpath's").hint(
@@ -73,6 +74,26 @@ pub fn rows(page: &str, file: &Loaded) -> Vec<Row> {
         rows.extend(behind(&places, &own, gates.iter().all(|gate| gate.identity == own)));
     }
     rows
+}
+
+/// Compares what the metrics say that calls are served under with the registry, where `why` the page is not shown.
+pub fn told(runs: &[Runs], why: &str, file: &Loaded) -> Row {
+    let own = slice::shown(slice::identity(&file.wire));
+    match runs {
+        [Runs { registry, version }] if *registry == own => {
+            Row::good("registry", &own, format!("Envoy runs this registry, by its metrics, with module {version}"))
+        }
+        [Runs { registry, .. }] => {
+            let says = format!("Envoy runs another registry ({registry}; this file is {own})");
+            Row::problem("registry", "what Envoy runs", says).hint(
+                "only the admin interface itself shows in what it differs (--admin); render this file and give it to Envoy, or \
+                 validate the file that Envoy was rendered from",
+            )
+        }
+        _ => Row::new("registry", "what Envoy runs", Outcome::Skipped, why).hint(
+            "the metrics do not say it: the module or `stats_config.stats_tags` are of an earlier release; --admin names the admin interface",
+        ),
+    }
 }
 
 /// Every configuration of the module in a part of the page.
@@ -206,6 +227,19 @@ mod tests {
         let said = said(&dump(&running), &file);
         assert_eq!(said[0].0, Outcome::Problem);
         assert!(said[0].1.contains("another registry") && said[0].1.contains("127.0.0.1:2"), "{said:?}");
+    }
+
+    #[test]
+    fn without_the_page_the_metrics_say_which_registry_envoy_runs() {
+        let file = loaded(REGISTRY);
+        let own = slice::shown(slice::identity(&file.wire));
+        let runs = |registry: &str| Runs { registry: registry.to_owned(), version: "1.2.3".to_owned() };
+        let row = |runs: &[Runs]| told(runs, "status 404", &file);
+        assert_eq!((row(&[runs(&own)]).outcome, row(&[]).outcome), (Outcome::Good, Outcome::Skipped));
+        assert!(row(&[runs(&own)]).says.ends_with("with module 1.2.3"));
+        let other = row(&[runs("00000000deadbeef")]);
+        assert_eq!(other.outcome, Outcome::Problem);
+        assert!(other.says.contains("another registry (00000000deadbeef; this file is"), "{}", other.says);
     }
 
     #[test]

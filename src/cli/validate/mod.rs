@@ -22,11 +22,12 @@ use super::check::socket;
 use super::load::{Loaded, load_one};
 use super::metrics::Metrics;
 use super::render::local;
-use super::status::{Reading, Status};
+use super::status::{Reading, Status, runs};
 use super::{Environment, PROBLEMS, UNUSABLE, admin, complain, print_exactly, report, shown};
+use crate::registry::EnvoySettings;
 use crate::wire::{VEIL, looks_like_a_token};
 use paths::Paths;
-use row::{Outcome, Row};
+use row::Row;
 use show::About;
 
 /// By when what the calls have done is in the metrics.
@@ -53,7 +54,7 @@ pub struct Args {
     /// URL of the MCP endpoint [default: the registry's listener, on this machine]
     #[arg(long, value_name = "URL", value_parser = read_endpoint)]
     url: Option<String>,
-    /// URL of Envoy's admin interface, unix:///PATH for a socket [default: the registry's, on this machine]
+    /// URL of Envoy's admin interface or of its metrics, unix:///PATH for a socket [default: the registry's, on this machine]
     #[arg(long, value_name = "URL", value_parser = admin::read_url)]
     admin: Option<String>,
     #[command(flatten)]
@@ -112,7 +113,7 @@ pub fn run(args: &Args) -> ExitCode {
     let listener = &file.registry.listener;
     let own = || format!("http://{}{}", socket(local(&listener.address), listener.port), listener.path);
     let url = args.url.clone().unwrap_or_else(own);
-    let admin = args.admin.clone().unwrap_or_else(|| admin::admin_of(&file.registry.envoy.admin));
+    let admin = args.admin.clone().unwrap_or_else(|| reached(&file.registry.envoy));
     let unknown = args.wishes.calls.iter().chain(args.wishes.arguments.iter().map(|(tool, _)| tool));
     if let Some(tool) = unknown.into_iter().find(|tool| file.registry.tool(tool).is_none()) {
         complain(&format!("the registry has no tool {}\n", shown::line(tool)));
@@ -142,20 +143,25 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// The admin interface; the listener of the metrics, where only that can be reached from here.
+fn reached(envoy: &EnvoySettings) -> String {
+    let admin = admin::admin_of(&envoy.admin);
+    match envoy.metrics.is_some() && admin::page(&admin, config::SERVER_PAGE).is_err() {
+        true => admin::metrics_of(envoy),
+        false => admin,
+    }
+}
+
 /// Everything that was looked at. `Err` if there is nothing to look at.
 fn rows(file: &Loaded, wishes: &Wishes, url: &str, admin: &str, progress: &dyn Fn(&str)) -> Result<Vec<Row>, String> {
     progress("what Envoy runs");
     let dump = admin::page(admin, config::PAGE);
     let metrics = admin::page(admin, admin::METRICS);
-    let mut rows = match &dump {
-        Ok(page) => config::rows(page, file),
-        Err(why) if metrics.is_ok() => {
-            vec![
-                Row::new("registry", "what Envoy runs", Outcome::Skipped, why)
-                    .hint("only the admin interface itself shows that: --admin"),
-            ]
-        }
-        Err(why) => vec![
+    let mut rows = match (&dump, &metrics) {
+        (Ok(page), _) => config::rows(page, file),
+        // The listener of the metrics shows no more.
+        (Err(why), Ok(page)) => vec![config::told(&runs(&Metrics::parse(page)), why, file)],
+        (Err(why), Err(_)) => vec![
             Row::problem("registry", "what Envoy runs", why)
                 .hint("is Envoy running, and its admin interface there? --admin names it"),
         ],
@@ -245,6 +251,15 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Admin;
+
+    #[test]
+    fn where_the_admin_interface_cannot_be_reached_the_listener_of_the_metrics_is_asked() {
+        let mut envoy = EnvoySettings { admin: Admin::Port("127.0.0.1".to_owned(), 1), ..EnvoySettings::default() };
+        assert_eq!(reached(&envoy), "http://127.0.0.1:1");
+        envoy.metrics = Some(("0.0.0.0".to_owned(), 9902));
+        assert_eq!(reached(&envoy), "http://127.0.0.1:9902");
+    }
 
     #[test]
     fn what_others_write_is_shown_in_short_and_without_tokens() {

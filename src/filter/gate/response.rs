@@ -230,6 +230,7 @@ impl Gate {
         if let (true, Some((hop, _))) = (self.vm.registry.listener.expose_headers, call.flight.last()) {
             Headers::Response.set(header::SERVER, hop.server.as_str().as_bytes());
             Headers::Response.set(header::ATTEMPTS, call.flight.made().len().to_string().as_bytes());
+            Headers::Response.set(header::REGISTRY, self.vm.info.registry.as_bytes());
         }
     }
 

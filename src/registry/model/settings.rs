@@ -16,7 +16,8 @@ pub struct Listener {
     pub port: u16,
     /// Path of the MCP endpoint; begins with `/`, has no query.
     pub path: String,
-    /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`).
+    /// Whether answers tell the client which way they came (`x-dualpath-server`, `x-dualpath-attempts`) and
+    /// under which registry (`x-dualpath-registry`).
     pub expose_headers: bool,
     /// Origins of web pages that may call the endpoint. A request with any other `Origin` is refused, as MCP demands of
     /// a server: otherwise a page in a browser on this machine could use the credentials that are injected here. A listener

@@ -62,6 +62,11 @@ pub(crate) fn assert_slices_say_the_same(wire: &Value) {
     assert_eq!(known(&all), known(&registry));
     assert_eq!(all.credentials, registry.credentials);
     assert_eq!(all.discovery, registry.discovery);
+    let has_mcp = registry.servers.iter().any(|server| server.kind == ServerKind::Mcp);
+    let tasks = |registry: &Registry| registry.tools.iter().map(|tool| tool.task.clone()).collect::<Vec<_>>();
+    let (known, all_tasks) = (tasks(&all), tasks(&registry));
+    assert!(all_tasks.iter().all(|task| known.contains(task) == has_mcp), "{known:?}");
+    assert!(known.iter().enumerate().all(|(at, task)| !known[..at].contains(task)), "each once");
     same_settings(&registry, &all);
     for (at, credential) in (0..).map(CredentialIndex).zip(&registry.credentials) {
         let own = read(&slice::for_keeper(&registry, wire, at));

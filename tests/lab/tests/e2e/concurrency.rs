@@ -47,7 +47,7 @@ async fn calls_over_the_limit_of_a_slow_server_do_not_wait_for_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_gets_slow_under_load_gets_fewer_calls() {
+async fn a_server_that_gets_slow_under_load_gets_fewer_calls_and_all_again_when_that_is_over() {
     let world = World::start_with(|options| {
         options.set("/servers/0/concurrency", json!({"min": 1, "max": 50}));
     })
@@ -68,6 +68,25 @@ async fn a_server_that_gets_slow_under_load_gets_fewer_calls() {
     assert!(grown);
     world.primary.set(Behaviour::Delay { ms: 600 });
     let (_, cut) = world.envoy.metrics_until(|m| m.sum(LIMIT, &PRIMARY) < 25.0).await.expect("metrics");
-    callers.iter().for_each(|caller| caller.abort());
     assert!(cut);
+    world.primary.set(Behaviour::Delay { ms: 100 });
+    let (_, grown) = world.envoy.metrics_until(|m| m.sum(LIMIT, &PRIMARY) > 42.0).await.expect("metrics");
+    callers.iter().for_each(|caller| caller.abort());
+    assert!(grown);
+    // More at once than it had left.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut elsewhere = usize::MAX;
+    while elsewhere > 0 {
+        assert!(Instant::now() < deadline, "{elsewhere} of 30 calls went elsewhere");
+        let calls: Vec<_> = (0..30)
+            .map(|_| {
+                let client = world.client.clone();
+                tokio::spawn(async move { client.search("q").await.served_by() })
+            })
+            .collect();
+        elsewhere = 0;
+        for call in calls {
+            elsewhere += usize::from(call.await.expect("a reply").as_deref() != Some("primary"));
+        }
+    }
 }

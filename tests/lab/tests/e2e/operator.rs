@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use dualpath_lab::envoy::free_ports;
 use dualpath_lab::stub::Behaviour;
 use serde_json::{Value, json};
 
@@ -168,4 +169,33 @@ async fn a_tool_that_a_server_lacks_is_found_and_an_open_breaker_counts_down() {
         assert!(Instant::now() < deadline, "the countdown was to go on");
     }
     assert_eq!(tree["mcp_enabled"], "100", "{tree:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_listener_of_the_metrics_says_which_registry_runs() {
+    let (_, metrics) = free_ports().expect("ports");
+    let world = World::start_with(|options| {
+        options.set("/envoy/metrics_port", json!(metrics));
+        options.set("/envoy/metrics_address", json!("127.0.0.1"));
+    })
+    .await;
+    // A tick tells it.
+    let (seen, told) = world.envoy.metrics_until(|m| m.sum("dualpath_info", &[]) == 1.0).await.expect("metrics");
+    assert!(told, "{:?}", seen.names().filter(|name| name.contains("info")).collect::<Vec<_>>());
+    let metrics = format!("http://127.0.0.1:{metrics}");
+    let validated = async |file: &str| {
+        let (_, text) = run(&["validate", file, "--format", "json", "--admin", &metrics]).await;
+        let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        report["rows"][0].clone()
+    };
+    let own = validated(&registry(&world, "/audit", Value::Null)).await;
+    assert_eq!((&own["outcome"], &own["check"]), (&json!("good"), &json!("registry")), "{own:#}");
+    let (status, text) = run(&["status", "--admin", &metrics, "--interval", "100ms"]).await;
+    assert_eq!(status, 0, "{text}");
+    let identity = own["about"].as_str().expect("an identity");
+    let line = format!("registry     {identity}, module {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&line), "{text}");
+    let other = validated(&registry(&world, "/servers/0/timeout", json!("4s"))).await;
+    assert_eq!(other["outcome"], "problem", "{other:#}");
+    assert!(other["says"].as_str().is_some_and(|says| says.contains(identity)), "{other:#}");
 }
