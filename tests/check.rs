@@ -18,6 +18,8 @@ mod report;
 mod shells;
 #[path = "check/stub_server.rs"]
 mod stub_server;
+#[path = "check/wrong_files.rs"]
+mod wrong_files;
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;

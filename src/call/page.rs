@@ -15,7 +15,8 @@ const MAX_AGE: &str = "7200";
 
 /// What a page may read of an answer beyond what every page may.
 const EXPOSED: &str = "mcp-session-id, retry-after, www-authenticate";
-const EXPOSED_WITH_WAY: &str = "mcp-session-id, retry-after, www-authenticate, x-dualpath-server, x-dualpath-attempts, x-dualpath-registry";
+const EXPOSED_WITH_WAY: &str =
+    "mcp-session-id, retry-after, www-authenticate, x-dualpath-server, x-dualpath-attempts, x-dualpath-registry";
 
 /// What a page may send where its browser does not ask for names.
 const ACCEPTED: &str =

@@ -5,15 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codes::Warning;
-use super::credentials::{life_warnings, named_slots, sds_warning, source_warnings};
+use super::credentials::{life_warnings, sds_warning, source_warnings};
 use super::here::Here;
 use super::pat::sds;
 use crate::call::route::{Lot, Route, chain};
 use crate::failure::{BreakerEffect, Change, Class, Failover, Overrides};
 use crate::network::Network;
-use crate::registry::{
-    Admin, ClientAuthorization, HttpVersion, Pool, Registry, Replayable, Server, ServerKind, Source, Tool,
-};
+use crate::registry::{Admin, ClientAuthorization, HttpVersion, Pool, Registry, Replayable, Server, ServerKind, Tool};
 use crate::wire::{query, show_duration};
 use crate::wiring::cluster::client_certificate;
 
@@ -68,30 +66,7 @@ pub fn warnings(registry: &Registry, now_s: u64, here: &Here) -> Vec<Warning> {
         found.extend(source_warnings(credential, at.into(), here));
         found.extend(life_warnings(credential, at.into(), now_s));
     }
-    found.extend(shared_files(registry));
     found.extend(open_doors(registry));
-    found
-}
-
-/// Slots that have one SDS file: Envoy asks each for a name of its own, and takes one secret from a file. A path that is not absolute
-/// may be a token, so it is not shown.
-fn shared_files(registry: &Registry) -> Vec<Warning> {
-    let mut seen: Vec<(&str, String)> = Vec::new();
-    let mut found = Vec::new();
-    for (at, credential) in registry.credentials.iter().enumerate() {
-        for (slot, source) in named_slots(credential) {
-            let Source::SdsFile(file) = &source.source else { continue };
-            let place = format!("credential {} slot {slot}", credential.id);
-            if let Some((_, first)) = seen.iter().find(|(other, _)| other == file) {
-                let shown = if file.starts_with('/') { file.as_str() } else { "(not shown)" };
-                let text = format!(
-                    "{place}: SDS file {shown} is that of {first} as well, and a file has one secret, so Envoy refuses it for one of them"
-                );
-                found.push(Warning::new("DP0823", format!("credentials[{at}].slots.{slot}"), text));
-            }
-            seen.push((file, place));
-        }
-    }
     found
 }
 

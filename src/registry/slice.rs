@@ -54,7 +54,8 @@ pub fn for_prober(registry: &Registry, wire: &Value) -> Value {
     if registry.servers.iter().any(|server| server.kind == ServerKind::Mcp) {
         let mut tasks = BTreeSet::new();
         let tools = registry.tools.iter().zip(entries(wire, "tools"));
-        let of_each = tools.filter(|(tool, _)| tasks.insert(&tool.task)).map(|(_, wire)| picked(wire, &["name", "task"]));
+        let of_each =
+            tools.filter(|(tool, _)| tasks.insert(&tool.task)).map(|(_, wire)| picked(wire, &["name", "task"]));
         slice.insert("tools".to_owned(), of_each.collect());
     }
     slice.into()

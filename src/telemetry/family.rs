@@ -88,8 +88,8 @@ use label::{
 
 /// Every label, in the order of the bootstrap's rules.
 pub const LABELS: [&str; 17] = [
-    MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER, REGISTRY,
-    VERSION,
+    MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER,
+    REGISTRY, VERSION,
 ];
 
 /// Every family, in the order of the documentation.

@@ -235,6 +235,13 @@ const MISTAKES: &[Mistake] = &[
         "95-secret-of-another-slot",
         &[(
             "@DIR@/snow-a.yaml}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
+            "@DIR@/snow-b.yaml}\n          b: {sds_file: @DIR@/snow-a.yaml}\n      prod",
+        )],
+    ),
+    (
+        "95-file-of-another-credential",
+        &[(
+            "@DIR@/snow-a.yaml}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
             "@DIR@/mcp-a.yaml}\n          b: {sds_file: @DIR@/snow-b.yaml}\n      prod",
         )],
     ),

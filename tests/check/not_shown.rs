@@ -83,7 +83,7 @@ fn attaching_shows_no_secret_among_the_changes() {
     assert!(said.contains("a bootstrap is one document") && !said.contains("a registry is"), "{said}");
 }
 
-const OWN: &str = r#"static_resources:
+pub(super) const OWN: &str = r#"static_resources:
   secrets:
   - name: own
     generic_secret: {secret: {inline_string: SECRET-of-the-bootstrap}}

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::marks::{BEGIN, END};
+use super::marks::{BEGIN, BEGIN_BEHIND, END};
 use crate::cli::load::{Tree, parse};
 use crate::cli::render::to_yaml;
 use crate::registry::Problem;
@@ -104,10 +104,11 @@ pub(super) fn edited(text: &str, tree: &Tree, edits: &[Edit]) -> Result<String, 
     for number in 0..=lines.len() {
         while let Some(Insertion { indent, yaml, .. }) = rest.next_if(|next| next.line == number) {
             let indent = " ".repeat(indent);
-            if !edited.is_empty() && !edited.ends_with('\n') {
+            let is_open = !edited.is_empty() && !edited.ends_with('\n');
+            if is_open {
                 edited.push_str(end);
             }
-            for line in [BEGIN].into_iter().chain(yaml.lines()).chain([END]) {
+            for line in [if is_open { BEGIN_BEHIND } else { BEGIN }].into_iter().chain(yaml.lines()).chain([END]) {
                 edited.push_str(if line.is_empty() { "" } else { &indent });
                 edited.push_str(line);
                 edited.push_str(end);
@@ -155,9 +156,12 @@ fn entry(path: &Path, at: usize, tree: &Tree, lines: &[&str]) -> Result<(usize, 
     let list = list.ok_or_else(|| path.problem("has no entries", "take the key out; it is made anew"))?;
     let number = at.min(list.entries().len().saturating_sub(1));
     let place = list.entries().get(number).and_then(|entry| begins(entry, lines));
-    let dashed = place.filter(|(_, before)| before.trim() == "-");
-    let (line, before) =
-        dashed.ok_or_else(|| path.entry(number).problem("must stand on lines of its own, behind a hyphen", HINT))?;
+    let dashed = place.filter(|(_, before)| is_hyphen(before));
+    let refuse = || match place.is_some_and(|(line, before)| is_alias(lines, line, before)) {
+        true => path.entry(number).problem(ALIAS, NO_ALIAS),
+        false => path.entry(number).problem("must stand on lines of its own, behind a hyphen", HINT),
+    };
+    let (line, before) = dashed.ok_or_else(refuse)?;
     let indent = before.len().saturating_sub(before.trim_start().len());
     if number == at {
         return Ok((above_comments(line, indent, lines), indent));
@@ -170,6 +174,20 @@ fn entry(path: &Path, at: usize, tree: &Tree, lines: &[&str]) -> Result<(usize, 
     Ok((behind.map_or(lines.len(), |behind| line.saturating_add(1).saturating_add(behind)), indent))
 }
 
+const ALIAS: &str = "stands behind an alias: what is put there would stand in all places of its anchor";
+const NO_ALIAS: &str = "write out in the place of the alias what it stands for";
+
+/// Whether an alias stands there on the line, behind what is `before` it.
+fn is_alias(lines: &[&str], line: usize, before: &str) -> bool {
+    lines.get(line).and_then(|text| text.get(before.len()..)).is_some_and(|text| text.starts_with('*'))
+}
+
+/// Whether there is nothing but the hyphen of an entry, and its anchor.
+fn is_hyphen(before: &str) -> bool {
+    let anchor = before.trim().strip_prefix('-').map(str::trim_start);
+    anchor.is_some_and(|anchor| anchor.is_empty() || anchor.starts_with('&') && !anchor.contains(char::is_whitespace))
+}
+
 const HINT: &str = "write the list without brackets, one entry below the other: `yq -P` does";
 
 /// The line ahead of which the keys of a mapping begin; of the whole file, its end.
@@ -179,8 +197,10 @@ fn first_key(path: &Path, tree: &Tree, lines: &[&str]) -> Result<(usize, usize),
     }
     let first = path.find(tree).and_then(|mapping| mapping.keys().first());
     let place = first.and_then(|(_, first)| begins(first, lines)).filter(|(_, before)| before.trim().is_empty());
-    let (line, before) = place.ok_or_else(|| {
-        path.problem("must be a mapping with each key on a line of its own", "write it without braces: `yq -P` does")
+    let (line, before) = place.ok_or_else(|| match first.and_then(|(_, first)| begins(first, lines)) {
+        Some((line, before)) if is_alias(lines, line, before) => path.problem(ALIAS, NO_ALIAS),
+        _ => path
+            .problem("must be a mapping with each key on a line of its own", "write it without braces: `yq -P` does"),
     })?;
     Ok((above_comments(line, before.len(), lines), before.len()))
 }

@@ -7,6 +7,8 @@ mod edit;
 mod marks;
 mod place;
 mod plan;
+mod ports;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
@@ -15,13 +17,14 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::load::{LoadError, Loaded, Placed, Tree, load_one, read_text};
+use super::load::{LoadError, Loaded, Node, Placed, Tree, load_one, read_text};
 use super::output::{self, Inputs, Readers};
 use super::render::heading::inline;
 use super::render::target::ENVOY;
 use super::{Environment, UNUSABLE, complain, print_exactly, printed, report, shown};
 use crate::registry::{Problem, Registry};
 use crate::wire::VEIL;
+use edit::Path;
 pub use place::Choice;
 use plan::Plan;
 
@@ -110,7 +113,8 @@ pub fn attached(
     })?;
     let Some((registry, wire)) = registry else { return Ok((bare, Vec::new())) };
     let tree = Tree::read(file, 0, &bare).map_err(of_bootstrap)?;
-    let plan = Plan::of(&tree, registry, wire, choice)
+    let plan = refuse_other_kinds(&tree)
+        .and_then(|()| Plan::of(&tree, registry, wire, choice))
         .and_then(|plan| Ok((edit::edited(&bare, &tree, &plan.edits)?, plan.notes)));
     plan.map_err(|problem| {
         let spot = tree.spot(&problem.path);
@@ -119,6 +123,23 @@ pub fn attached(
         let path = if problem.path.is_empty() { "bootstrap".to_owned() } else { spot.path };
         refused(file, at, Problem { path, ..problem })
     })
+}
+
+/// A file that is no bootstrap, and may have been named in the place of one.
+fn refuse_other_kinds(tree: &Tree) -> Result<(), Problem> {
+    let no_mapping = |value: &str| Problem {
+        value: value.to_owned(),
+        ..Path::default().problem("must be a mapping", "Envoy's bootstrap has static_resources at its top")
+    };
+    match &tree.node {
+        Node::List(entries) => Err(no_mapping(&format!("[{} elements]", entries.len()))),
+        Node::Scalar(_) => Err(no_mapping(VEIL)),
+        Node::Mapping(_) if tree.get("servers").is_some() && tree.get("static_resources").is_none() => {
+            let hint = "the registry comes first: dualpath attach REGISTRY ENVOY";
+            Err(Path::default().problem("is a registry, not Envoy's bootstrap", hint))
+        }
+        Node::Mapping(_) => Ok(()),
+    }
 }
 
 /// What is told of YAML speaks of registries, which this is not.

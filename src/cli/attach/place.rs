@@ -10,7 +10,7 @@ pub struct Choice {
     /// The listener that clients connect to; its number among those with HTTP, from 0, if it has no name [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
-    /// Its filter chain, likewise [default: the only one with HTTP]
+    /// Its filter chain, likewise; default_filter_chain for that one [default: the only one with HTTP]
     #[arg(long, value_name = "NAME")]
     pub filter_chain: Option<String>,
     /// The virtual host that gets the routes [default: the only one]
@@ -20,6 +20,9 @@ pub struct Choice {
 
 const FRAGMENT: &str =
     "put in by hand what `dualpath render --target fragment` writes; Istio and Envoy Gateway have targets of their own";
+
+/// Where connections go that no filter chain is for; it may be all that a listener has.
+const DEFAULT_CHAIN: &str = "default_filter_chain";
 
 /// The connection manager and the virtual host.
 #[derive(Debug)]
@@ -86,15 +89,18 @@ fn manager(tree: &Tree, choice: &Choice) -> Result<Path, Problem> {
     if entries.is_empty() {
         return Err(listeners.problem("has no listener to attach to", FRAGMENT));
     }
-    let with_http = |path: &Path| -> Vec<(usize, Path)> {
-        let chains = path.key("filter_chains");
-        let all = chains.find(tree).map(Tree::entries).unwrap_or_default();
-        let of = |(number, chain): (usize, &Tree)| {
+    let with_http = |listener: &Path| -> Vec<(Option<&str>, Path)> {
+        let chains = listener.key("filter_chains");
+        let count = chains.find(tree).map_or(0, |chains| chains.entries().len());
+        let all = (0..count).map(|number| chains.entry(number)).chain([listener.key(DEFAULT_CHAIN)]);
+        let of = |path: Path| {
+            let chain = path.find(tree)?;
             let filters = chain.get("filters").map(Tree::entries).unwrap_or_default();
             let at = filters.iter().position(|filter| is_a(filter, ".HttpConnectionManager"))?;
-            Some((number, chains.entry(number).key("filters").entry(at).key("typed_config")))
+            let called = name(chain).or((path == listener.key(DEFAULT_CHAIN)).then_some(DEFAULT_CHAIN));
+            Some((called, path.key("filters").entry(at).key("typed_config")))
         };
-        all.iter().enumerate().filter_map(of).collect()
+        all.filter_map(of).collect()
     };
     let open: Vec<usize> = (0..entries.len()).filter(|at| !with_http(&listeners.entry(*at)).is_empty()).collect();
     let names = open.iter().map(|at| entries.get(*at).and_then(name));
@@ -102,8 +108,7 @@ fn manager(tree: &Tree, choice: &Choice) -> Result<Path, Problem> {
     let listener = listeners.entry(open.get(number).copied().unwrap_or_default());
     let chains = listener.key("filter_chains");
     let managers = with_http(&listener);
-    let all = chains.find(tree).map(Tree::entries).unwrap_or_default();
-    let names = managers.iter().map(|(at, _)| all.get(*at).and_then(name));
+    let names = managers.iter().map(|(name, _)| *name);
     let number = chosen(&chains, names, choice.filter_chain.as_deref(), "--filter-chain")?;
     managers.into_iter().nth(number).map(|(_, path)| path).ok_or_else(|| chains.problem("has none", FRAGMENT))
 }

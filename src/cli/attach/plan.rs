@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::edit::{Edit, Path};
 use super::place::{Choice, Place, is_a, name};
+use super::{ports, shadow};
 use crate::cli::load::Tree;
 use crate::cli::render::parts::{self, Parts};
 use crate::registry::{Admin, Problem, Registry};
@@ -36,7 +37,8 @@ impl Plan {
         if admin.is_none() {
             parts.clusters.retain(|one| one["name"] != cluster::ADMIN);
         }
-        let mut plan = Plan::default();
+        let mut plan = Plan { notes: shadow::notes(tree, &place, &parts.routes), ..Plan::default() };
+        ports::refuse_taken(tree, &parts.listeners)?;
         plan.put_node(tree, &registry, &parts);
         plan.put_filters(tree, &place, parts.filters)?;
         plan.edits.push(Edit::Entries(place.host.key("routes"), 0, parts.routes));

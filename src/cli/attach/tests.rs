@@ -163,7 +163,7 @@ fn endings_of_lines_and_text_that_looks_like_comments_stay_as_they_are() {
         let text = attach(REGISTRY, &own).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(attach(REGISTRY, &text).as_deref(), Ok(&*text));
         let detached = attached("own.yaml", &text, None, &Choice::default()).unwrap().0;
-        assert_eq!(detached.trim_end(), own.trim_end());
+        assert_eq!(detached, own, "byte for byte");
     }
 }
 
@@ -216,4 +216,101 @@ fn a_bootstrap_that_is_slightly_wrong_is_refused_or_attached_to_like_any_other()
 
 fn text_of(tree: &Value, listener: usize) -> String {
     at(tree, &format!("/static_resources/listeners/{listener}")).to_string()
+}
+
+/// As [`attach`], with what the operator is told.
+fn noted(registry: &str, text: &str) -> (String, Vec<String>) {
+    let loaded = load_text("r.yaml", registry, None).unwrap();
+    attached("own.yaml", text, Some((&loaded.registry, &loaded.wire)), &Choice::default())
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_listener_may_have_its_http_in_the_default_filter_chain() {
+    let own = OWN.replace("    filter_chains:\n      - filters:\n", "    default_filter_chain:\n        filters:\n");
+    assert_ne!(own, OWN);
+    let text = attach(REGISTRY, &own).unwrap_or_else(|error| panic!("{error}"));
+    let tree = parse("own.yaml", &text).unwrap();
+    let manager = "/static_resources/listeners/1/default_filter_chain/filters/0/typed_config/http_filters";
+    assert_eq!(names(at(&tree, manager)), ["dualpath.gate", "envoy.filters.http.router"]);
+    assert_eq!(attached("own.yaml", &text, None, &Choice::default()).unwrap().0, own);
+    // Beside another chain it has to be chosen.
+    let both = own.replace("    default_filter_chain:\n", &format!("{}    default_filter_chain:\n", chain_of_own()));
+    let told = attach(REGISTRY, &both).unwrap_err();
+    assert!(told.contains("has several that may be meant: 0, default_filter_chain"), "{told}");
+}
+
+/// The filter chains of [`OWN`] as they stand there.
+fn chain_of_own() -> String {
+    let begin = OWN.find("    filter_chains:").unwrap();
+    OWN[begin..OWN.find("  clusters:").unwrap()].to_owned()
+}
+
+#[test]
+fn anchors_and_aliases_stay_and_what_is_used_twice_is_refused() {
+    let apart = OWN
+        .replace("{name: app, type: STATIC}", "&app {name: app, type: STATIC}\n    - {<<: *app, name: other}")
+        .replace("route: {cluster: app}", "route: &route {cluster: app}\n                      - match: {prefix: /other}\n                        route: *route");
+    let text = attach(REGISTRY, &apart).unwrap_or_else(|error| panic!("{error}"));
+    assert!(text.contains("&app {name: app") && text.contains("route: *route"), "{text}");
+    assert_eq!(attached("own.yaml", &text, None, &Choice::default()).unwrap().0, apart);
+    let own = OWN.replace("    filter_chains:\n", "    filter_chains: &chains\n");
+    let twice = own.replace("  clusters:\n", "  - name: two\n    filter_chains: *chains\n  clusters:\n");
+    let loaded = load_text("r.yaml", REGISTRY, None).unwrap();
+    for (listener, rule, hint) in [
+        ("own", "cannot be changed without changing what it says already", "hint: write it without anchors, aliases"),
+        ("two", "stands behind an alias", "hint: write out in the place of the alias what it stands for"),
+    ] {
+        let choice = Choice { listener: Some(listener.to_owned()), ..Choice::default() };
+        let told =
+            attached("own.yaml", &twice, Some((&loaded.registry, &loaded.wire)), &choice).unwrap_err().to_string();
+        assert!(told.contains(rule) && told.contains(hint), "{listener}: {told}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused() {
+    let with_metrics = |port: u16| format!("{REGISTRY}envoy: {{metrics_port: {port}, metrics_address: 0.0.0.0}}\n");
+    let told = |port: u16| attach(&with_metrics(port), OWN).expect_err("it is taken");
+    assert!(told(10200).contains(
+        "static_resources.listeners[0] \"own\".address: has port 10200, which the listener metrics is to open beside own"
+    ), "{}", told(10200));
+    assert!(told(9000).contains("admin.address: has port 9000") && told(9000).contains("beside the admin interface"));
+    assert!(told(9000).contains("hint: give envoy.metrics_port of the registry another number"));
+    assert!(attach(&with_metrics(9902), OWN).is_ok());
+}
+
+#[test]
+fn a_route_that_gets_no_more_of_its_path_is_told() {
+    let with = |condition: &str| {
+        OWN.replace("- match: {prefix: /}", &format!("- match: {{{condition}}}\n                        route: {{cluster: app}}\n                      - match: {{prefix: /}}"))
+    };
+    let route = r#"static_resources.listeners[0] "own".filter_chains[0].filters[0] "http".typed_config.route_config.virtual_hosts[0] "own".routes[0]: gets no request for /mcp any more"#;
+    for condition in
+        ["path: /mcp", "prefix: /mcp", "path_separated_prefix: /mcp", "prefix: /m", "safe_regex: {regex: '/mcp(/.*)?'}"]
+    {
+        let (text, notes) = noted(REGISTRY, &with(condition));
+        assert!(notes.iter().any(|note| note.starts_with(route)), "{condition}: {notes:?}");
+        let tree = parse("own.yaml", &text).unwrap();
+        let first = at(&tree, &format!("{MANAGER}/route_config/virtual_hosts/0/routes/0"));
+        assert!(first["typed_per_filter_config"]["dualpath.gate"].is_object(), "Dualpath's own is the first");
+    }
+    for condition in ["prefix: /api", "path: /mcps", "prefix: /mcp/more"] {
+        let (_, notes) = noted(REGISTRY, &with(condition));
+        assert!(!notes.iter().any(|note| note.contains("any more")), "{condition}: {notes:?}");
+    }
+}
+
+#[test]
+fn a_route_of_another_virtual_host_for_the_same_path_is_told() {
+    let own = OWN.replace("                virtual_hosts:\n", "                virtual_hosts:\n                  - name: other\n                    domains: [other.example]\n                    routes: [{match: {path: /mcp}, route: {cluster: app}}]\n");
+    assert_ne!(own, OWN);
+    let loaded = load_text("r.yaml", REGISTRY, None).unwrap();
+    let choice = Choice { virtual_host: Some("own".to_owned()), ..Choice::default() };
+    let (_, notes) = attached("own.yaml", &own, Some((&loaded.registry, &loaded.wire)), &choice).unwrap();
+    assert!(
+        notes.iter().any(|note| note
+            .contains(r#"virtual_hosts[0] "other".routes[0]: answers /mcp for the domains of its virtual host"#)),
+        "{notes:?}"
+    );
 }

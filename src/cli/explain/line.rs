@@ -34,21 +34,21 @@ struct Hop {
 }
 
 impl Story {
-    /// Every story in `text`: a line of JSON each, in which it is a member, whatever its name, or all there is.
+    /// Every story in `text`, which is in `file`: a line of JSON each, in which it is a member, whatever its name, or all there is.
     ///
     /// # Errors
     /// If there is none.
-    pub fn all(text: &str) -> Result<Vec<Self>, String> {
+    pub fn all(file: &str, text: &str) -> Result<Vec<Self>, String> {
         let story = |line: Line<'_>| match line {
             Line::Call(record) | Line::Story(record) => record.hops.0.as_ref().map(|_| Story::of(&record)),
             Line::Audit(_) | Line::Other | Line::Garbage => None,
         };
         let stories: Vec<_> = text.lines().filter_map(|line| record::read(line, story)).collect();
         if stories.is_empty() {
-            return Err(
-                "--line: has no line of the call log or of the failover log; such a line is JSON and has \"hops\""
-                    .to_owned(),
-            );
+            return Err(format!(
+                "--line {file}: has no line of the call log or of the failover log; such a line is JSON and has \"hops\": \
+                 log.calls and failover.access_log name the files"
+            ));
         }
         Ok(stories)
     }
@@ -208,14 +208,14 @@ mod tests {
     const DIRECT: &str = r#"{"failover":{"tool":"search","mode":"direct","attempts":2,"session":"one","request_id":"r-1","hops":[{"server":"one","reason":"open"},{"server":"two","reason":"next","class":"overload"},{"server":"api","reason":"next","class":"success"}]},"status":200}"#;
 
     fn why(line: &str) -> String {
-        Story::all(line).unwrap_or_else(|problem| panic!("{problem}"))[0].why()
+        Story::all("log", line).unwrap_or_else(|problem| panic!("{problem}"))[0].why()
     }
 
     #[test]
     fn a_line_says_why_a_call_went_direct() {
         let why_direct = "one was not asked (its breaker refused), two failed (overload: it asked for fewer calls); so api was asked";
         assert_eq!(why(DIRECT), why_direct);
-        let text = text(&Story::all(DIRECT).unwrap());
+        let text = text(&Story::all("log", DIRECT).unwrap());
         assert_eq!(
             text,
             "tool         search\n\
@@ -227,7 +227,7 @@ mod tests {
              hop          api was the next of the order; it answered\n\
              why          one was not asked (its breaker refused), two failed (overload: it asked for fewer calls); so api was asked\n"
         );
-        let value: Value = serde_json::from_str(&json(&Story::all(DIRECT).unwrap())).unwrap();
+        let value: Value = serde_json::from_str(&json(&Story::all("log", DIRECT).unwrap())).unwrap();
         assert_eq!((&value["why"], &value["hops"][0]["reason"]), (&json!(why_direct), &json!("open")));
     }
 
@@ -255,7 +255,7 @@ mod tests {
             assert!(why(&line).starts_with("one was not asked"), "{line}");
         }
         for line in ["", "{}", "[]", r#"{"hops":1}"#, "not a line"] {
-            assert!(Story::all(line).is_err(), "{line}");
+            assert!(Story::all("log", line).is_err(), "{line}");
         }
     }
 }

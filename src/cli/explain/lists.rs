@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::finding::no_server;
-use crate::cli::load::parse;
+use crate::cli::load::{parse, read_text};
+use crate::cli::shown;
 use crate::registry::{Id, Registry, ServerIndex, ServerKind};
 use crate::wire::VEIL;
 
@@ -16,12 +17,19 @@ impl Lists {
     ///
     /// # Errors
     /// If it is no mapping from ids of MCP servers to lists of names.
-    pub fn read(text: &[u8], registry: &Registry) -> Result<Self, String> {
-        let text = std::str::from_utf8(text).map_err(|error| format!("--lists: {error}"))?;
+    pub fn of(file: &str, registry: &Registry) -> Result<Self, String> {
+        let text = read_text(file).map_err(|error| format!("--lists {error}"))?;
+        Lists::read(file, &text, registry)
+    }
+
+    /// Reads them from `text`, which is in `file`.
+    pub fn read(file: &str, text: &str, registry: &Registry) -> Result<Self, String> {
         // Nothing of the file is shown: another may have been named in its place, even one with a token.
-        let read = parse("--lists", text).map_err(|error| error.to_string())?;
-        let lists: BTreeMap<String, Vec<String>> = serde_json::from_value(read)
-            .map_err(|_| "--lists: must be a mapping from ids to lists of names".to_owned())?;
+        let read = parse(file, text).map_err(|error| format!("--lists {error}"))?;
+        let lists: BTreeMap<String, Vec<String>> = serde_json::from_value(read).map_err(|_| {
+            let file = shown::file(file);
+            format!("--lists {file}: must be a mapping from ids of servers to lists of tools: one: [search, sql]")
+        })?;
         for id in lists.keys() {
             match registry.server_by_id(id) {
                 Some((_, server)) if server.kind == ServerKind::Mcp => {}

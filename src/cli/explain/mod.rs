@@ -145,10 +145,15 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => return report(&error),
     };
     if args.routing {
-        let lists = args.lists.as_deref().map(|file| Lists::read(&read("--lists", file)?, &registry)).transpose();
+        let lists = match args.lists.as_deref().map(|file| Lists::of(file, &registry)).transpose() {
+            Ok(lists) => lists,
+            Err(problem) => {
+                complain(&format!("{problem}\n"));
+                return ExitCode::from(UNUSABLE);
+            }
+        };
         let (tool, prefer) = (args.tool.as_deref(), args.prefer.as_deref());
-        let explained = lists.and_then(|lists| routing::explain(&registry, &wire, &Asked { tool, prefer, lists }));
-        return match (explained, args.format) {
+        return match (routing::explain(&registry, &wire, &Asked { tool, prefer, lists }), args.format) {
             (Ok(routing), Format::Text) => printed(print(&routing.text())),
             (Ok(routing), Format::Json) => printed(print(&routing.json())),
             (Err(problem), _) => unusable(&problem),
@@ -193,7 +198,7 @@ fn unusable(problem: &str) -> ExitCode {
 
 fn explain_line(file: &str, format: Format) -> ExitCode {
     let text = read("--line", file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    match text.and_then(|text| Story::all(&text)) {
+    match text.and_then(|text| Story::all(file, &text)) {
         Ok(stories) => printed(print(&match format {
             Format::Text => line::text(&stories),
             Format::Json => line::json(&stories),
@@ -205,8 +210,8 @@ fn explain_line(file: &str, format: Format) -> ExitCode {
 fn read(option: &str, file: &str) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     let done = match file {
-        "-" => io::stdin().lock().read_to_end(&mut body).map(drop),
-        _ => std::fs::read(file).map(|bytes| body = bytes),
+        "-" => io::stdin().lock().read_to_end(&mut body),
+        _ => std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut body)),
     };
-    done.map(|()| body).map_err(|error| format!("{option} {file}: cannot be read: {error}"))
+    done.map(|_| body).map_err(|error| format!("{option} {file}: cannot be read: {error}"))
 }

@@ -313,7 +313,7 @@ order        dear, then cheap
                 {"id": "cheap", "kind": "mcp", "url": "https://b.example"},
                 {"id": "little", "kind": "rest", "url": "https://c.example"}
             ]});
-            let lists = Lists::read(text.as_bytes(), &Registry::from_wire(&registry).unwrap())?;
+            let lists = Lists::read("lists.yaml", text, &Registry::from_wire(&registry).unwrap())?;
             said(&Asked { tool: Some("search"), lists: Some(lists), ..Asked::default() })
         };
         let one = with("{dear: [complete], cheap: [search]}").unwrap();

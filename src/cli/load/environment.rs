@@ -7,7 +7,7 @@ use super::merge::Merge;
 use super::own::OWN_KEYS;
 use super::tree::{Place, Tree};
 use super::variables::{Replaced, Variables};
-use super::{LoadError, Loaded, Told, refused};
+use super::{LoadError, Loaded, Told, refused, shared};
 use crate::registry::{Problem, Registry, mappings};
 use crate::wire::suggest;
 
@@ -50,6 +50,7 @@ impl Files {
         let odd = root.odd_numbers();
         let read = Registry::from_wire(&wire);
         let mut problems = odd.clone();
+        problems.extend(read.iter().flat_map(shared::problems));
         if let Err(found) = &read {
             let others = found.iter().filter(|problem| odd.iter().all(|odd| odd.path != problem.path));
             problems.extend(others.cloned().map(|problem| with_own_keys(problem, &wire)));

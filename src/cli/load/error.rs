@@ -68,7 +68,8 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Read { file, source } => {
-                write!(f, "{}: cannot be read: {source} [{}]", shown::file(file), self.code())
+                write!(f, "{}: cannot be read: {source} [{}]", shown::file(file), self.code())?;
+                unread_hint(source).map_or(Ok(()), |hint| write!(f, "\n    hint: {hint}"))
             }
             LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
                 write!(f, "{}{} [{}]", Line(file, *at), shown::line(message), self.code())?;
@@ -149,12 +150,23 @@ impl LoadError {
             hint: hint.map(str::to_owned),
         };
         match self {
-            LoadError::Read { file, source } => vec![whole(file, None, format!("cannot be read: {source}"), None)],
+            LoadError::Read { file, source } => {
+                vec![whole(file, None, format!("cannot be read: {source}"), unread_hint(source))]
+            }
             LoadError::Unusable { file, at, message, hint } | LoadError::Syntax { file, at, message, hint } => {
                 vec![whole(file, *at, message.clone(), *hint)]
             }
             LoadError::Problems { problems, .. } => problems.iter().map(finding).collect(),
         }
+    }
+}
+
+/// What to do about a file that is there and cannot be read, where that is not plain.
+fn unread_hint(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => Some("name a file in it"),
+        io::ErrorKind::FileTooLarge => Some("another file may be meant: this one is far larger than any registry"),
+        _ => None,
     }
 }
 

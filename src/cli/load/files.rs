@@ -6,14 +6,12 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::Value;
-
 use super::merge::Merge;
 use super::names::is_plain_name;
 use super::own::{self, Own};
 use super::tree::{Node, Place, Tree};
 use super::variables::quoted;
-use super::{LoadError, Told, refused, text};
+use super::{LoadError, Told, foreign, refused, text};
 use crate::cli::codes::{Setting, in_comments};
 use crate::registry::Problem;
 use crate::wire::VEIL;
@@ -64,16 +62,6 @@ pub(in crate::cli) fn names_of_parts(file: &str, text: &str) -> Result<Vec<Strin
     Ok(of_text(file, text)?.names.into_iter().skip(1).collect())
 }
 
-/// What a document is that is one text or number. It is never shown: the file of a token or of variables may have been named in
-/// the place of a registry.
-fn kind_of_scalar(tree: &Tree) -> Option<&'static str> {
-    match &tree.node {
-        Node::Scalar(Value::String(_)) => Some("a text"),
-        Node::Scalar(Value::Number(_)) => Some("a number"),
-        _ => None,
-    }
-}
-
 /// Takes the keys out of a document that no registry could have, and tells of them without showing them: a line of a file of
 /// passwords may be one.
 fn take_odd_keys(tree: &mut Tree) -> Vec<Told> {
@@ -105,9 +93,7 @@ impl Reading {
         let at = self.files.len();
         self.files.push(file.to_owned());
         let mut tree = Tree::read(file, at, text)?;
-        if let Some(kind) = kind_of_scalar(&tree) {
-            let rule = "must be a mapping".to_owned();
-            let problem = Problem { path: "registry".to_owned(), value: kind.to_owned(), rule, hint: None };
+        if let Some(problem) = foreign::refusal(&tree) {
             return Err(refused(&self.files, vec![Told { place: tree.place, problem }]));
         }
         self.told.extend(take_odd_keys(&mut tree));

@@ -4,9 +4,11 @@
 mod environment;
 mod error;
 mod files;
+mod foreign;
 mod merge;
 mod names;
 mod own;
+mod shared;
 mod spot;
 mod syntax;
 #[cfg(test)]
@@ -25,7 +27,7 @@ use environment::of_this_process;
 pub use error::{At, LoadError, Placed};
 pub(super) use own::{OWN_KEYS, problems as own_problems};
 use tree::Place;
-pub(super) use tree::Tree;
+pub(super) use tree::{Node, Tree};
 
 /// Loads the registry in `file`, YAML or JSON; `-` is standard input. Answers it checked and in its wire form, which is
 /// what the rendered bootstrap hands on to the module.
@@ -118,6 +120,18 @@ fn refused(files: &[String], mut told: Vec<Told>) -> LoadError {
     let file = |place: Place| files.get(place.file).cloned().unwrap_or_default();
     let problems = told.into_iter().map(|Told { place, problem }| Placed { file: file(place), at: place.at, problem });
     LoadError::Problems { file: file(Place::default()), problems: problems.collect() }
+}
+
+/// The document in `text`, which is in `file` and is a registry or a part of one, right or not.
+///
+/// # Errors
+/// It is no YAML, or plainly something else.
+pub(super) fn read_registry(file: &str, text: &str) -> Result<Tree, LoadError> {
+    let tree = Tree::read(file, 0, text)?;
+    match foreign::refusal(&tree) {
+        Some(problem) => Err(refused(&[file.to_owned()], vec![Told { place: tree.place, problem }])),
+        None => Ok(tree),
+    }
 }
 
 /// One YAML document as a JSON tree.

@@ -11,6 +11,8 @@ pub(super) fn refusal(file: &str, error: &serde_saphyr::Error) -> LoadError {
     // The message ends with the place, which is shown in front of it instead.
     let place = at.map(|(line, column)| format!(" at line {line}, column {column}")).unwrap_or_default();
     let message = veiled(message.strip_suffix(&place).unwrap_or(&message));
+    let message =
+        TOO_MUCH.iter().find(|(part, _)| message.contains(part)).map_or(message, |(_, says)| (*says).to_owned());
     let hint = HINTS.iter().find(|(part, _)| message.contains(part)).map(|(_, hint)| *hint);
     LoadError::Syntax { file: file.to_owned(), at, message, hint }
 }
@@ -26,8 +28,26 @@ fn veiled(message: &str) -> String {
     [before.unwrap_or_default(), VEIL, after.unwrap_or_default()].concat()
 }
 
-/// Parts of the parser's messages, and what an operator does about it.
-const HINTS: [(&str, &str); 6] = [
+/// Parts of the parser's messages about its own limits, and the same for people. No registry comes near them.
+const TOO_MUCH: [(&str, &str); 4] = [
+    ("limits breached: Depth", TOO_DEEP),
+    ("too complex: depth=", TOO_DEEP),
+    ("recursion limit exceeded", TOO_DEEP),
+    (
+        "YAML document too large or too complex",
+        "this says too much for one file, all that its aliases stand for counted",
+    ),
+];
+const TOO_DEEP: &str = "this is nested too deeply";
+
+/// Parts of the messages, and what an operator does about it.
+const HINTS: [(&str, &str); 9] = [
+    (
+        "too much for one file",
+        "another file may be meant; an alias (*name) of aliases multiplies: write out what it stands for",
+    ),
+    ("nested too deeply", "another file may be meant; or a bracket or brace is one too many"),
+    ("unclosed bracket", "the bracket or brace that opens here has no end: close it, or take it out"),
     ("found a tab", "indent with spaces, and put one after a colon"),
     (
         "did not find expected '-' indicator",

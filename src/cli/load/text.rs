@@ -31,12 +31,16 @@ fn bytes(file: &str) -> io::Result<Vec<u8>> {
     if file == "-" {
         io::stdin().lock().take(more).read_to_end(&mut bytes)?;
     } else {
-        File::open(file)?.take(more).read_to_end(&mut bytes)?;
+        let file = File::open(file)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+        }
+        file.take(more).read_to_end(&mut bytes)?;
     }
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= LARGEST) {
         return Ok(bytes);
     }
-    Err(io::Error::other("it is larger than 16 MiB"))
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"))
 }
 
 fn is_empty(text: &str) -> bool {
@@ -45,13 +49,36 @@ fn is_empty(text: &str) -> bool {
 
 type Refusal = (Option<At>, String, Option<&'static str>);
 
+/// What files that are no text begin with.
+const NO_TEXT: [(&[u8], &str); 8] = [
+    (b"%PDF-", "a PDF"),
+    (b"\x7fELF", "a program"),
+    (b"\0asm", "a WebAssembly module"),
+    (b"PK\x03\x04", "a ZIP archive, as office documents are"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+];
+
 fn decode(bytes: Vec<u8>) -> Result<String, Refusal> {
     const SAVE: &str = "save the file as UTF-8";
+    if let Some((_, what)) = NO_TEXT.iter().find(|(begin, _)| bytes.starts_with(begin)) {
+        return Err((
+            Some((1, 1)),
+            format!("the file is {what}, by its first bytes"),
+            Some("name a text: YAML or JSON"),
+        ));
+    }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err((Some((1, 1)), "the file is UTF-16, by its first two bytes".to_owned(), Some(SAVE)));
     }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        return Err((Some(place(&bytes, at)), "byte 0x00: this is no text, or UTF-16".to_owned(), Some(SAVE)));
+        return Err((
+            Some(place(&bytes, at)),
+            "byte 0x00: this is no text, or UTF-16".to_owned(),
+            Some("name a text, YAML or JSON, saved as UTF-8"),
+        ));
     }
     String::from_utf8(bytes).map_err(|error| {
         let (bytes, at) = (error.as_bytes(), error.utf8_error().valid_up_to());
@@ -85,6 +112,14 @@ mod tests {
         assert_eq!(refusal(b"a: 1\nb: gr\xfcn\n"), (Some((2, 6)), "byte 0xfc: this is not UTF-8".to_owned()));
         assert_eq!(refusal("ü\u{0}".as_bytes()), (Some((1, 2)), "byte 0x00: this is no text, or UTF-16".to_owned()));
         assert_eq!(refusal(b"\xff\xfea\0").0, Some((1, 1)));
+    }
+
+    #[test]
+    fn a_file_that_is_plainly_no_text_is_told_as_what_it_is() {
+        for (begin, what) in NO_TEXT {
+            let told = refusal(&[begin, b"\0\xff"].concat());
+            assert_eq!(told, (Some((1, 1)), format!("the file is {what}, by its first bytes")));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli::load::{At, LoadError, Tree};
+use crate::cli::load::{At, LoadError, Tree, read_registry};
 
 /// A file as this version writes it.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ const PRESENT: &str = "outcomes";
 /// # Errors
 /// It is no YAML, or a key has both its names.
 pub(super) fn migrated(file: &str, text: &str) -> Result<Migrated, LoadError> {
-    let tree = Tree::read(file, 0, text)?;
+    let tree = read_registry(file, text)?;
     let mut found = Vec::new();
     find_in_registry(&tree, "", &mut found);
     for (name, environment) in tree.get("environments").map(Tree::keys).unwrap_or_default() {

@@ -57,12 +57,24 @@ pub fn run(args: &Args) -> Urgency {
     urgency.if_told(print(&text))
 }
 
+/// The largest file that is read, in bytes; a token has a few hundred.
+const LARGEST: u64 = 1 << 20;
+
 fn read(file: &str) -> io::Result<Vec<u8>> {
-    if file != "-" {
-        return std::fs::read(file);
-    }
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
+    let more = LARGEST.saturating_add(1);
+    if file == "-" {
+        io::stdin().lock().take(more).read_to_end(&mut bytes)?;
+    } else {
+        let file = std::fs::File::open(file)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::other("it is a directory: name the file with the token"));
+        }
+        file.take(more).read_to_end(&mut bytes)?;
+    }
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
+        return Err(io::Error::other("it is larger than 1 MiB, so it is another file than one with a token"));
+    }
     Ok(bytes)
 }
 

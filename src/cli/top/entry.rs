@@ -38,18 +38,31 @@ pub struct Entry {
 pub struct Lines {
     /// Request ids of the audit's lines, each with who called.
     callers: VecDeque<(String, String)>,
+    /// Whether any line had text.
+    has_text: bool,
+    /// Whether any was an object of JSON.
+    has_json: bool,
 }
 
 impl Lines {
+    /// Whether there were lines, and none that an access log of this kind has.
+    pub fn are_of_something_else(&self) -> bool {
+        self.has_text && !self.has_json
+    }
+
     /// The call that a line tells of; `None` if it tells of none that has a story.
     pub fn read(&mut self, line: &str) -> Option<Entry> {
-        record::read(line, |line| match line {
-            Line::Audit(audit) => {
-                self.audit(&audit);
-                None
+        self.has_text |= !line.trim().is_empty();
+        record::read(line, |line| {
+            self.has_json |= !matches!(line, Line::Garbage);
+            match line {
+                Line::Audit(audit) => {
+                    self.audit(&audit);
+                    None
+                }
+                Line::Call(record) | Line::Story(record) => self.entry(&record),
+                Line::Other | Line::Garbage => None,
             }
-            Line::Call(record) | Line::Story(record) => self.entry(&record),
-            Line::Other | Line::Garbage => None,
         })
     }
 

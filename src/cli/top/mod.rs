@@ -18,6 +18,9 @@ use tally::Tally;
 /// How long until a log is looked at again.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// What is said of another file.
+const NO_LOG: &str = "none of its lines is an object of JSON: log.calls and failover.access_log name the logs that are meant";
+
 /// How many calls of before are told first.
 const BEFORE: usize = 10;
 
@@ -87,6 +90,9 @@ impl Calls {
             true
         };
         source::every_line(&self.log, &mut take)?;
+        if lines.are_of_something_else() {
+            return Err(io::Error::other(NO_LOG));
+        }
         Ok(printed(print(&match self.format {
             Format::Text => tally.text(self.rows),
             Format::Json => tally.json(self.rows),
@@ -97,7 +103,7 @@ impl Calls {
         let mut lines = Lines::default();
         if self.log == "-" {
             source::every_line("-", &mut |line| lines.read(line).is_none_or(|entry| self.tell(&entry)))?;
-            return Ok(ExitCode::SUCCESS);
+            return if lines.are_of_something_else() { Err(io::Error::other(NO_LOG)) } else { Ok(ExitCode::SUCCESS) };
         }
         let mut log = Log::open(Path::new(&self.log))?;
         let mut before = VecDeque::new();
@@ -107,6 +113,9 @@ impl Calls {
             before.drain(..surplus);
             true
         })?;
+        if lines.are_of_something_else() {
+            return Err(io::Error::other(NO_LOG));
+        }
         let mut go_on = before.iter().all(|entry| self.tell(entry));
         while go_on {
             std::thread::sleep(PAUSE);
