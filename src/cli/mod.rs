@@ -52,6 +52,9 @@ const UNUSABLE: u8 = 2;
 /// A registry file says which MCP and REST servers there are, how to authenticate to them and which tools they answer.
 /// This tool checks a registry, writes the configuration that runs it, and looks at an Envoy that does.
 /// envoy/registry.yaml in the source tree is a commented example, and `dualpath keys` lists every key.
+///
+/// First steps: init (a first registry), check, render -o envoy.yaml, start Envoy with that, validate. In an Envoy that you have:
+/// attach.
 #[derive(Debug, Parser)]
 #[command(name = "dualpath", version, after_help = EXIT_STATUS)]
 struct Cli {

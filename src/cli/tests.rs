@@ -23,7 +23,7 @@ fn example() -> (Registry, Value) {
 
 /// A machine that has all that a registry may name.
 fn all_there() -> Here<'static> {
-    Here { is_set: &|_| true, file: &sds_file }
+    Here { is_set: &|_| true, file: &sds_file, log: &|_| Ok(()), folder: &|_| Ok(()) }
 }
 
 /// An SDS file with the secret that its name ends with.
@@ -245,6 +245,34 @@ fn what_a_registry_names_and_is_not_here_is_warned_of() {
         "credential pat slot b: sds_file is no absolute path, so it depends on where Envoy is started",
     ];
     assert_eq!(warnings(&registry, 0, &Here { file: &file, ..all_there() }), expected);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_and_a_link_that_leads_nowhere_are_told() {
+    let place = std::env::temp_dir().join(format!("dualpath-logs-{}", std::process::id()));
+    std::fs::create_dir_all(&place).expect("a folder");
+    let file = place.join("file");
+    std::fs::write(&file, "").expect("a file");
+    let told = |log: &str, link: &str| {
+        let mut registry = example().0;
+        registry.audit.access_log = Some(log.to_owned());
+        registry.failover.access_log = Some(log.to_owned());
+        registry.envoy.runtime_files = Some(link.to_owned());
+        let this_machine = Here::of_this_machine();
+        let here = Here { log: this_machine.log, folder: this_machine.folder, ..all_there() };
+        let found = super::warnings(&registry, 0, &here).into_iter().filter(|told| told.code == "DP0904");
+        found.map(|told| told.path).collect::<Vec<_>>()
+    };
+    let path = |name: &str| place.join(name).to_string_lossy().into_owned();
+    let both = ["audit.access_log", "failover.access_log"];
+    assert_eq!(told(&path("new.log"), &path("")), [""; 0]);
+    assert_eq!(told("/dev/stdout", &path("")), [""; 0]);
+    assert_eq!(told(&path("no/such.log"), &path("")), both);
+    assert_eq!(told(&path("file/in.log"), &path("")), both);
+    assert_eq!(told(&path(""), &path("")), both, "a folder is no log");
+    assert_eq!(told(&path("file"), &path("no")), ["envoy.runtime_files"]);
+    assert_eq!(told(&path("file"), &path("file")), ["envoy.runtime_files"]);
+    std::fs::remove_dir_all(&place).expect("the folder");
 }
 
 #[test]

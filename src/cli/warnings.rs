@@ -152,6 +152,17 @@ fn file_warnings(registry: &Registry, here: &Here) -> Vec<Warning> {
         let text = format!("envoy.wasm_file {module}: cannot be read here: {error}");
         found.push(Warning::new("DP0901", "envoy.wasm_file", text));
     }
+    for (key, log) in [("audit", &registry.audit.access_log), ("failover", &registry.failover.access_log)] {
+        let Some((log, error)) = log.as_ref().and_then(|log| Some((log, (here.log)(log).err()?))) else { continue };
+        let text = format!("{key}.access_log {log} cannot be written here: {error}: Envoy does not start without it");
+        found.push(Warning::new("DP0904", format!("{key}.access_log"), text));
+    }
+    if let Some(link) = &registry.envoy.runtime_files
+        && let Err(error) = (here.folder)(link)
+    {
+        let text = format!("envoy.runtime_files {link} is no link to a folder here: {error}");
+        found.push(Warning::new("DP0904", "envoy.runtime_files", text));
+    }
     for (at, server) in registry.servers.iter().enumerate() {
         let Some(file) = &server.ca_file else { continue };
         if let Err(error) = (here.file)(file) {

@@ -197,6 +197,7 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_ignored",
         "_limit",
         "_in_flight",
+        "_info",
     ];
     let is_metric = |word: &&str| {
         ["cortex_", "dualpath_", "mcp_server_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))

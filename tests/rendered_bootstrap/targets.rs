@@ -136,9 +136,48 @@ fn rendering_again_touches_nothing_and_what_is_the_operators_is_never_touched() 
     }
     let (_, said) = dualpath(&place, &["render", "envoy/registry.yaml", "--target", "kubernetes", "-o", "kubernetes"]);
     assert!(said.contains("sidecar.yaml is yours and has no `name: SNOWFLAKE_PAT`"), "{said}");
+    assert!(said.contains("sidecar.yaml is yours and has no `\"http://127.0.0.1:10000/mcp\"`"), "{said}");
     dualpath(&place, &["render", "envoy/registry.yaml", "--target", "envoy-dynamic", "-o", "envoy-dynamic"]);
     for file in ["kubernetes/sidecar.yaml", "envoy-dynamic/runtime.yaml"] {
         assert_eq!(fs::read_to_string(place.join(file)).unwrap(), "# mine\n", "{file}");
+    }
+}
+
+/// A folder that was begun without secrets, rendered again for a registry that has one.
+#[test]
+fn every_file_that_lacks_something_for_another_registry_is_told() {
+    let place = place("lacks");
+    let render = |registry: &str| dualpath(&place, &["render", registry, "--target", "kubernetes", "-o", "pod"]);
+    let (_, said) = render("smallest.yaml");
+    assert_eq!(said, "");
+    let text = |file: &str| fs::read_to_string(place.join("pod").join(file)).unwrap();
+    for (file, untrue) in [
+        ("kustomization.yaml", "xternal"),
+        ("kustomization.yaml", "secret"),
+        ("sidecar.yaml", "secret"),
+        ("bootstrap.yaml", "dualpath-pat"),
+    ] {
+        assert!(!text(file).contains(untrue), "{file} speaks of what this registry does not have: {untrue}");
+    }
+    let with = |slots: &str| {
+        let credentials = format!("credentials: [{{id: p, slots: {{{slots}}}}}]\n");
+        fs::write(place.join("more.yaml"), SMALLEST.replace("}]", ", credential: p}]") + &credentials).unwrap();
+        render("more.yaml").1
+    };
+    let said = with("a: {sds_file: /var/run/dualpath-pat/a.yaml}");
+    for lacks in [
+        "sidecar.yaml is yours and has no `mountPath: /var/run/dualpath-pat`",
+        "kustomization.yaml is yours and has no `- external-secrets.yaml`",
+    ] {
+        assert!(said.contains(lacks), "{lacks}: {said}");
+    }
+    let said = with("a: {sds_file: /var/run/dualpath-pat/a.yaml}, b: {sds_file: /var/run/other/b.yaml}");
+    for lacks in [
+        "secret.yaml is yours and has no `name: other`",
+        "external-secrets.yaml is yours and has no `b.yaml:`",
+        "rotator.yaml is yours and has no `other`",
+    ] {
+        assert!(said.contains(lacks), "{lacks}: {said}");
     }
 }
 

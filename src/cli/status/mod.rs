@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> ExitCode {
             Format::Text => show::text(&status, &args.admin),
             Format::Json => format!("{:#}\n", show::json(&status, &args.admin, &[])),
         })),
-        Err(why) => unusable(&why),
+        Err(why) => unread(&why),
     }
 }
 
@@ -67,6 +67,15 @@ fn twice(admin: &str, interval: Duration) -> Result<Status, String> {
 fn unusable(why: &str) -> ExitCode {
     complain(&format!("{}\n", shown::line(why)));
     ExitCode::from(UNUSABLE)
+}
+
+/// Envoy can't be asked.
+fn unread(why: &str) -> ExitCode {
+    let status = unusable(why);
+    complain(
+        "    hint: does Envoy run there? --admin names its admin interface, or its metrics (envoy.metrics_port)\n",
+    );
+    status
 }
 
 fn read_interval(text: &str) -> Result<Duration, String> {

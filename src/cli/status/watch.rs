@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::reading::Reading;
-use super::{Format, complain, screen, show, unusable};
+use super::{Format, complain, screen, show};
 use crate::cli::{print_part, shown};
 
 /// Goes on until it is interrupted or nobody reads.
@@ -14,7 +14,7 @@ pub(super) fn run(admin: &str, interval: Duration, format: Format) -> ExitCode {
     // What can't be asked at all is said at once; what fails later may come back.
     let first = match Reading::take(admin) {
         Ok(first) => first,
-        Err(why) => return unusable(&why),
+        Err(why) => return unread(&why),
     };
     if format == Format::Text && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         return screen::run(admin, interval, first);

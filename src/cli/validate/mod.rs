@@ -33,6 +33,9 @@ use show::About;
 /// By when what the calls have done is in the metrics.
 const TOLD: Duration = Duration::from_millis(700);
 
+/// What to do where nothing answers.
+const NOBODY: &str = "    hint: does Envoy run there, with what dualpath render writes of this registry? --url and --admin name other places\n";
+
 /// So much is shown of what somebody else has written, in characters.
 const LONGEST: usize = 300;
 
@@ -173,7 +176,7 @@ fn rows(file: &Loaded, wishes: &Wishes, url: &str, admin: &str, progress: &dyn F
         Ok(found) => rows.extend(found),
         Err(why) if metrics.is_err() => {
             let why = [format!("{url}: {why}"), metrics.err().unwrap_or_default()];
-            return Err(why.map(|line| format!("{}\n", shown::line(&line))).concat());
+            return Err(why.map(|line| format!("{}\n", shown::line(&line))).concat() + NOBODY);
         }
         Err(why) => rows.push(
             Row::problem("endpoint", url, quoted(&why))

@@ -52,6 +52,10 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
     let listeners = resources("envoy.config.listener.v3.Listener", all.iter().chain(&parts.listeners));
     let listeners = watched(job, "Envoy's listeners") + &yaml(&listeners)?;
     let bootstrap = bootstrap(job, registry, &parts, folder)?;
+    if !folder.join(BOOTSTRAP).exists() {
+        let bootstrap = folder.join(BOOTSTRAP);
+        notes.push(format!("no Envoy watches this folder before it is started with -c {}", bootstrap.display()));
+    }
     if fs::read_to_string(folder.join(BOOTSTRAP)).is_ok_and(|there| !same_but_for_comments(&there, &bootstrap)) {
         notes.push(format!("{BOOTSTRAP} is another than before, which Envoy reads at its next start only"));
     }

@@ -7,15 +7,18 @@ use crate::cli::render::heading::heading;
 use crate::cli::render::parts::Parts;
 use crate::cli::render::to_yaml;
 use crate::cli::render::tracing::LEFT_OUT;
+use crate::wiring::cluster;
 
 /// What each part is for, ahead of it.
 const FILTERS: &str =
     "Into http_filters of the connection manager that clients reach, right before envoy.filters.http.router.";
 const ROUTES: &str = "Into routes of the virtual host, ahead of all others and in this order.";
 const ACCESS_LOG: &str = "Into access_log of the same connection manager.";
-const LISTENERS: &str =
+const LISTENERS: &str = "Into static_resources.listeners: listeners inside Envoy.";
+const LISTENERS_AND_PAGES: &str =
     "Into static_resources.listeners: listeners inside Envoy, and those with the metrics and the status page.";
-const CLUSTERS: &str = "Into static_resources.clusters, each whole: what judges an attempt is in the cluster. dualpath-admin leads to your own\n\
+const CLUSTERS: &str = "Into static_resources.clusters, each whole: what judges an attempt is in the cluster.";
+const CLUSTERS_AND_ADMIN: &str = "Into static_resources.clusters, each whole: what judges an attempt is in the cluster. dualpath-admin leads to your own\n\
     # admin interface.";
 const EXTENSIONS: &str = "Into bootstrap_extensions.";
 const STATS: &str = "Into stats_config: tags, buckets and exclusions to those that you have.";
@@ -35,12 +38,16 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
             "start Envoy anew with the file that was there before, or take out every part; dualpath attach --detach does",
         ],
     );
+    let has_admin = parts.clusters.iter().any(|one| one["name"] == cluster::ADMIN);
+    let clusters = if has_admin { CLUSTERS_AND_ADMIN } else { CLUSTERS };
+    let has_pages = job.registry.envoy.metrics.is_some() || job.registry.status_page.is_some();
+    let listeners = if has_pages { LISTENERS_AND_PAGES } else { LISTENERS };
     let sections = [
         (FILTERS, "http_filters", json!(parts.filters)),
         (ROUTES, "routes", json!(parts.routes)),
         (ACCESS_LOG, "access_log", json!(parts.access_log)),
-        (LISTENERS, "listeners", json!(parts.listeners)),
-        (CLUSTERS, "clusters", json!(parts.clusters)),
+        (listeners, "listeners", json!(parts.listeners)),
+        (clusters, "clusters", json!(parts.clusters)),
         (EXTENSIONS, "bootstrap_extensions", json!(parts.bootstrap_extensions)),
         (STATS, "stats_config", parts.stats_config),
         (RUNTIME, "layered_runtime", json!({"layers": parts.layers})),

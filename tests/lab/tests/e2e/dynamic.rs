@@ -102,6 +102,11 @@ async fn a_changed_registry_under_load_drops_no_call_opens_no_breaker_and_keeps_
             assert_eq!(session.search("q").await.served_by().as_deref(), Some("secondary"), "the session goes on");
         }
     }
+    // A folder that it does not watch is refused, with the one that it does.
+    let elsewhere = Folder { scratch: Arc::new(Scratch::new().expect("a directory")) };
+    let (done, said) = elsewhere.render(&one, Some(&envoy)).await;
+    assert!(!done && said.contains(&format!("watches another folder, {}", folder.path().display())), "{said}");
+    assert!(!elsewhere.path().exists(), "nothing is written");
     // What Envoy refuses changes nothing, and is told and taken back.
     let before = fs::read_to_string(folder.path().join("clusters.yaml")).expect("clusters");
     let (done, said) = folder.render(&one.clone().set("/envoy/wasm_file", json!("/nowhere.wasm")), Some(&envoy)).await;

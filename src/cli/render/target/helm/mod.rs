@@ -22,7 +22,8 @@ const FIXED: [(&str, &str); 8] = [
 const CHART: &str = include_str!("chart/Chart.yaml");
 const VALUES: &str = include_str!("chart/values.yaml");
 
-const APPLY: [&str; 2] =
+const APPLY: [&str; 2] = ["helm upgrade --install RELEASE FOLDER -f YOUR-VALUES.yaml;", "helm test RELEASE"];
+const APPLY_WITH_SECRETS: [&str; 2] =
     ["helm upgrade --install RELEASE FOLDER -f YOUR-VALUES.yaml, once the secrets are there;", "helm test RELEASE"];
 const BACK: [&str; 1] = ["helm rollback RELEASE"];
 
@@ -30,7 +31,8 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
     let pod = Pod::of(job)?;
     let mut notes = pod.notes.clone();
     let job = &Job { registry: &pod.registry, ..*job };
-    let bootstrap = envoy::text(job, &APPLY, &BACK, &mut notes)?;
+    let apply = if pod.has_secrets() { APPLY_WITH_SECRETS } else { APPLY };
+    let bootstrap = envoy::text(job, &apply, &BACK, &mut notes)?;
     if pod.has_secrets() {
         notes.push(format!(
             "the pods need the secrets {}: the target kubernetes writes them to begin with",
@@ -45,7 +47,7 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
         "variables": pod.variables,
     }});
     let registry = to_yaml(&registry).map_err(|error| error.to_string())?;
-    let values = format!("{}{VALUES}{}\n", heading(job, "Values of a Helm chart", &APPLY, &BACK), registry.trim_end());
+    let values = format!("{}{VALUES}{}\n", heading(job, "Values of a Helm chart", &apply, &BACK), registry.trim_end());
     let file = |path: &str, text: String| File { path: path.to_owned(), text, is_yours: false };
     let mut files = vec![
         file("Chart.yaml", CHART.replace("VERSION", env!("CARGO_PKG_VERSION"))),

@@ -29,6 +29,17 @@ mod example {
         "        - name: pat\n          secret:\n            secretName: dualpath-pat\n            defaultMode: 0440\n";
     pub const SECRETS: &str = "  - external-secrets.yaml\n  # - secret.yaml\n  # - rotator.yaml\n";
     pub const SECRET: &str = "dualpath-pat";
+    /// What is said of secrets, and what stands there without any.
+    pub const OF_SECRETS: [(&str, &str); 5] = [
+        ("# The sidecar and the secret that External Secrets fills. First,", "# The sidecar. First,"),
+        ("#\n# Without External Secrets, take external-secrets.yaml out and fill secret.yaml by hand instead.\n", ""),
+        (" The secret's does not: a new\n  # token reaches running pods.", ""),
+        (
+            ": kubelet mounts the secret, so the pod needs no role and its\n# service account no token.",
+            ", so the pod needs no role and its\n# service account no token.",
+        ),
+        ("fsGroup: 10001      # the group that may read the mounted secret\n", "fsGroup: 10001\n"),
+    ];
 }
 
 pub(super) fn render(job: &Job) -> Result<Rendered, String> {
@@ -41,16 +52,11 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
         &["kubectl rollout undo deployment/agent"],
         &mut notes,
     )?;
-    let sidecar = sidecar(&pod);
-    if let Some(folder) = job.output {
-        let there = fs::read_to_string(folder.join("sidecar.yaml")).ok();
-        notes.extend(there.filter(|there| *there != sidecar).into_iter().flat_map(|there| lacks(&pod, &there)));
-    }
     let yours = |path: &str, text: String| File { path: path.to_owned(), text, is_yours: true };
     let mut files = vec![
         File { path: "bootstrap.yaml".to_owned(), text: bootstrap, is_yours: false },
         yours("kustomization.yaml", kustomization(&pod)),
-        yours("sidecar.yaml", sidecar),
+        yours("sidecar.yaml", sidecar(&pod)),
         yours("Dockerfile", DOCKERFILE.to_owned()),
         yours("podmonitor.yaml", POD_MONITOR.to_owned()),
     ];
@@ -61,6 +67,12 @@ pub(super) fn render(job: &Job) -> Result<Rendered, String> {
             "rotator.yaml",
             ROTATOR.replace(&format!("[{}]", example::SECRET), &format!("[{}]", pod.secret_names().join(", "))),
         ));
+    }
+    if let Some(folder) = job.output {
+        for file in files.iter().filter(|file| file.is_yours) {
+            let there = fs::read_to_string(folder.join(&file.path)).ok().filter(|there| *there != file.text);
+            notes.extend(there.into_iter().flat_map(|there| lacks(&pod, &file.path, &there)));
+        }
     }
     Ok(Rendered { output: Output::Folder(files), notes })
 }
@@ -89,29 +101,56 @@ fn sidecar(pod: &Pod) -> String {
             pod::VARIABLES
         ));
     }
-    SIDECAR
+    let text = SIDECAR
         .replace(example::URL, &pod.url())
         .replace(example::PORT, &pod.metrics_port.to_string())
         .replace(example::ARGUMENTS, &arguments)
         .replace(example::MOUNT, &mounts)
-        .replace(example::VOLUME, &volumes)
+        .replace(example::VOLUME, &volumes);
+    if pod.mounted.is_empty() { without_secrets(text) } else { text }
 }
 
 fn kustomization(pod: &Pod) -> String {
     if pod.has_secrets() {
         return KUSTOMIZATION.to_owned();
     }
-    KUSTOMIZATION.replace(example::SECRETS, "")
+    without_secrets(KUSTOMIZATION.replace(example::SECRETS, ""))
 }
 
-/// What an operator's own sidecar does not have, and needs for this registry.
-fn lacks(pod: &Pod, sidecar: &str) -> Vec<String> {
-    let mut needed: Vec<String> = pod.mounted.iter().map(|one| format!("mountPath: {}", one.path)).collect();
-    needed.extend(pod.variables.iter().map(|name| format!("name: {name}")));
-    needed.push(format!("containerPort: {}", pod.metrics_port));
-    let missing = needed.into_iter().filter(|needed| !sidecar.contains(needed.as_str()));
+/// The text of a pod that has none.
+fn without_secrets(text: String) -> String {
+    example::OF_SECRETS.iter().fold(text, |text, (said, instead)| text.replace(said, instead))
+}
+
+/// What a file that is the operator's does not have, and needs for this registry.
+fn lacks(pod: &Pod, file: &str, there: &str) -> Vec<String> {
+    let keys = || pod.mounted.iter().flat_map(|one| &one.files).map(|file| format!("{}:", file.key));
+    let variables = || pod.variables.iter().cloned();
+    let needed: Vec<String> = match file {
+        "sidecar.yaml" => {
+            let mounts = pod.mounted.iter().map(|one| format!("mountPath: {}", one.path));
+            let variables = pod.variables.iter().map(|name| format!("name: {name}"));
+            let ports = [format!("containerPort: {}", pod.metrics_port), format!("\"{}\"", pod.url())];
+            mounts.chain(variables).chain(ports).collect()
+        }
+        "secret.yaml" | "external-secrets.yaml" => pod
+            .secret_names()
+            .into_iter()
+            .map(|name| format!("name: {name}"))
+            .chain(keys())
+            .chain(variables())
+            .collect(),
+        "rotator.yaml" => pod.secret_names().into_iter().map(str::to_owned).collect(),
+        "kustomization.yaml"
+            if pod.has_secrets() && !there.contains("secret.yaml") && !there.contains("secrets.yaml") =>
+        {
+            vec!["- external-secrets.yaml".to_owned()]
+        }
+        _ => Vec::new(),
+    };
+    let missing = needed.into_iter().filter(|needed| !there.contains(needed.as_str()));
     missing
-        .map(|needed| format!("sidecar.yaml is yours and has no `{needed}`, which this registry needs: render into an empty folder to see where"))
+        .map(|needed| format!("{file} is yours and has no `{needed}`, which this registry needs: render into an empty folder to see where"))
         .collect()
 }
 
@@ -125,6 +164,9 @@ mod tests {
             assert!(SIDECAR.contains(part), "{part}");
         }
         assert!(KUSTOMIZATION.contains(example::SECRETS) && ROTATOR.contains(example::SECRET));
+        for (said, _) in example::OF_SECRETS {
+            assert!(KUSTOMIZATION.contains(said) || SIDECAR.contains(said), "{said}");
+        }
         assert!(DOCKERFILE.contains("dualpath.wasm") && POD_MONITOR.contains("port: metrics"));
     }
 }
