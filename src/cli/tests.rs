@@ -255,6 +255,7 @@ fn a_log_that_cannot_be_written_and_a_link_that_leads_nowhere_are_told() {
     std::fs::write(&file, "").expect("a file");
     let told = |log: &str, link: &str| {
         let mut registry = example().0;
+        registry.log.calls = Some(log.to_owned());
         registry.audit.access_log = Some(log.to_owned());
         registry.failover.access_log = Some(log.to_owned());
         registry.envoy.runtime_files = Some(link.to_owned());
@@ -264,12 +265,12 @@ fn a_log_that_cannot_be_written_and_a_link_that_leads_nowhere_are_told() {
         found.map(|told| told.path).collect::<Vec<_>>()
     };
     let path = |name: &str| place.join(name).to_string_lossy().into_owned();
-    let both = ["audit.access_log", "failover.access_log"];
+    let all = ["log.calls", "audit.access_log", "failover.access_log"];
     assert_eq!(told(&path("new.log"), &path("")), [""; 0]);
     assert_eq!(told("/dev/stdout", &path("")), [""; 0]);
-    assert_eq!(told(&path("no/such.log"), &path("")), both);
-    assert_eq!(told(&path("file/in.log"), &path("")), both);
-    assert_eq!(told(&path(""), &path("")), both, "a folder is no log");
+    assert_eq!(told(&path("no/such.log"), &path("")), all);
+    assert_eq!(told(&path("file/in.log"), &path("")), all);
+    assert_eq!(told(&path(""), &path("")), all, "a folder is no log");
     assert_eq!(told(&path("file"), &path("no")), ["envoy.runtime_files"]);
     assert_eq!(told(&path("file"), &path("file")), ["envoy.runtime_files"]);
     std::fs::remove_dir_all(&place).expect("the folder");

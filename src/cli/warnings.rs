@@ -152,10 +152,12 @@ fn file_warnings(registry: &Registry, here: &Here) -> Vec<Warning> {
         let text = format!("envoy.wasm_file {module}: cannot be read here: {error}");
         found.push(Warning::new("DP0901", "envoy.wasm_file", text));
     }
-    for (key, log) in [("audit", &registry.audit.access_log), ("failover", &registry.failover.access_log)] {
+    let audit = ("audit.access_log", &registry.audit.access_log);
+    let failover = ("failover.access_log", &registry.failover.access_log);
+    for (key, log) in [("log.calls", &registry.log.calls), audit, failover] {
         let Some((log, error)) = log.as_ref().and_then(|log| Some((log, (here.log)(log).err()?))) else { continue };
-        let text = format!("{key}.access_log {log} cannot be written here: {error}: Envoy does not start without it");
-        found.push(Warning::new("DP0904", format!("{key}.access_log"), text));
+        let text = format!("{key} {log} cannot be written here: {error}: Envoy does not start without it");
+        found.push(Warning::new("DP0904", key, text));
     }
     if let Some(link) = &registry.envoy.runtime_files
         && let Err(error) = (here.folder)(link)

@@ -136,10 +136,11 @@ fn a_file_of_another_kind_is_named_as_what_it_is() {
 fn a_file_that_is_no_log_and_no_token_is_told_so() {
     let place = place("no-log");
     let top: &[&str] = &["top", "calls", "--log", "FILE"];
+    assert!(says(&place, top, "own.yaml").contains("none of its lines is an object of JSON: log.calls and"));
     assert!(
-        says(&place, top, "own.yaml").contains("none of its lines is an object of JSON: log.calls and")
+        says(&place, &["explain", "--line", "FILE"], "own.yaml")
+            .contains("has no line of the call log or of the failover log")
     );
-    assert!(says(&place, &["explain", "--line", "FILE"], "own.yaml").contains("has no line of the call log or of the failover log"));
     fs::create_dir(place.path("folder")).unwrap();
     fs::File::create(place.path("large")).unwrap().set_len(200 << 20).unwrap();
     assert!(says(&place, &["pat", "check", "FILE"], "folder").contains("it is a directory"));

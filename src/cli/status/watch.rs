@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::History;
 use super::reading::Reading;
-use super::{Format, complain, screen, show};
+use super::{Format, complain, screen, show, unread};
 use crate::cli::{print_part, shown};
 
 /// Goes on until it is interrupted or nobody reads.

@@ -19,7 +19,8 @@ use tally::Tally;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is said of another file.
-const NO_LOG: &str = "none of its lines is an object of JSON: log.calls and failover.access_log name the logs that are meant";
+const NO_LOG: &str =
+    "none of its lines is an object of JSON: log.calls and failover.access_log name the logs that are meant";
 
 /// How many calls of before are told first.
 const BEFORE: usize = 10;

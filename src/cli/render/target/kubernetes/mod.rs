@@ -148,6 +148,8 @@ fn lacks(pod: &Pod, file: &str, there: &str) -> Vec<String> {
         }
         _ => Vec::new(),
     };
+    // What is said in comments is not there.
+    let there: String = there.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
     let missing = needed.into_iter().filter(|needed| !there.contains(needed.as_str()));
     missing
         .map(|needed| format!("{file} is yours and has no `{needed}`, which this registry needs: render into an empty folder to see where"))
