@@ -10,6 +10,9 @@ use crate::wire::{VEIL, looks_like_a_token, sort};
 /// a line feed: the flags are the bits of a [`Hand`], [`TASK`] and [`RESET`]. A reset has `=` and its text behind the name.
 pub const RECORD: &str = "rt1";
 
+/// The key of the kill switch: percent of requests that may use MCP servers, 100 unless changed.
+pub const MCP_ENABLED: &str = "dualpath.mcp_enabled";
+
 const TASK: u8 = 1 << 6;
 const RESET: u8 = 1 << 7;
 
@@ -182,6 +185,11 @@ pub fn switch(runtime: &Value) -> &str {
     value.filter(|value| value.len() <= 3 && value.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or_default()
 }
 
+/// Whether a runtime keeps requests from MCP servers by [`MCP_ENABLED`]. What is no whole number means nothing to Envoy.
+pub fn is_mcp_limited(runtime: &Value) -> bool {
+    switch(runtime).parse().is_ok_and(|percent: u64| percent < 100)
+}
+
 /// The record of a runtime.
 pub fn record(runtime: &Value) -> Vec<u8> {
     let mut record = Vec::new();
@@ -252,6 +260,16 @@ mod tests {
         let key = "dualpath.task.search.mcp_enabled";
         assert!(hand(key, "0", "search", true).is_off() && hand(key, "false", "search", true).is_off());
         assert!(!hand(key, "100", "search", true).is_off() && !hand(key, "0", "search", false).is_off());
+    }
+
+    #[test]
+    fn mcp_is_limited_below_a_hundred_percent() {
+        for (value, expected) in
+            [("0", true), ("99", true), ("100", false), ("1000", false), ("", false), ("off", false)]
+        {
+            assert_eq!(is_mcp_limited(&runtime(&[(MCP_ENABLED, value)])), expected, "{value}");
+        }
+        assert!(!is_mcp_limited(&runtime(&[])) && !is_mcp_limited(&Value::Null));
     }
 
     #[test]

@@ -75,6 +75,13 @@ impl Metrics {
         }
     }
 
+    /// Has a counter be there before it counts anything. Its id is not kept: who counts may be another VM.
+    pub fn stand(&self, metric: Metric) {
+        if let Some(id) = self.defined(metric) {
+            host::record_stat(id, 0);
+        }
+    }
+
     /// Tells Envoy everything, and that there are ticks.
     pub fn tick(&self, now_ms: u64) {
         self.ticked_ms.set(Some(now_ms));
@@ -105,13 +112,17 @@ impl Metrics {
     }
 
     fn define(&self, metric: Metric) -> Option<u32> {
+        let id = self.defined(metric)?;
+        self.ids.borrow_mut().insert(metric, id);
+        Some(id)
+    }
+
+    fn defined(&self, metric: Metric) -> Option<u32> {
         let kind = match metric.family().kind {
             Kind::Counter => StatKind::Counter,
             Kind::Gauge => StatKind::Gauge,
             Kind::Histogram => StatKind::Histogram,
         };
-        let id = host::define_stat(kind, &metric.stat_name(&self.names.borrow()))?;
-        self.ids.borrow_mut().insert(metric, id);
-        Some(id)
+        host::define_stat(kind, &metric.stat_name(&self.names.borrow()))
     }
 }

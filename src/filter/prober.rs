@@ -27,6 +27,7 @@ use crate::health::{Latency, Signs};
 use crate::history::LastProbe;
 use crate::probe::{self, Candidate, Message, Reply, Schedule};
 use crate::registry::{Probe, ProbeRequest, Registry, Server, ServerIndex};
+use crate::telemetry::standing;
 use crate::wiring::header;
 
 /// How often the prober ticks: an operator's key is to take effect within a second.
@@ -37,6 +38,9 @@ const LOOK_MS: u64 = 900;
 
 /// How often it looks at first, so that workers know what the slots hold before the first call comes.
 pub const FIRST_PERIOD: Duration = Duration::from_millis(50);
+
+/// How many [parts](standing) of the counters that are there from the start a tick defines.
+const PARTS_A_TICK: usize = 8;
 
 /// How often it looks so at most.
 const FIRST_LOOKS: u8 = 40;
@@ -60,6 +64,8 @@ pub struct Prober {
     look_ms: u64,
     /// How many more looks may follow each other quickly.
     quick: u8,
+    /// The next part of the counters that are there from the start; `None` once all are.
+    standing: Option<usize>,
 }
 
 /// A probe that has not been answered yet.
@@ -93,6 +99,7 @@ impl Prober {
             runtime,
             look_ms: 0,
             quick: FIRST_LOOKS,
+            standing: Some(0),
         }
     }
 
@@ -110,12 +117,23 @@ impl Prober {
         self.quick = self.quick.saturating_sub(1);
         if self.candidate.is_none_or(|candidate| candidate.is_on_duty(&EnvoySharedData, now)) {
             self.runtime.tick(now);
+            self.stand();
             if was_quick || now >= self.look_ms {
                 self.look_ms = now.saturating_add(LOOK_MS);
                 self.look_after(now);
             }
         }
         was_quick && self.quick == 0
+    }
+
+    /// Goes on to define what is to be there before it counts anything; tasks are the gates' to do.
+    fn stand(&mut self) {
+        for _ in 0..PARTS_A_TICK {
+            let Some(part) = self.standing else { return };
+            let tell = &mut |metric| self.vm.metrics.stand(metric);
+            let there = standing(part, &self.vm.registry, &self.vm.names, tell);
+            self.standing = there.then(|| part.saturating_add(1));
+        }
     }
 
     fn look_after(&mut self, now: u64) {

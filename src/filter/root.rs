@@ -166,6 +166,7 @@ impl RootContext for Root {
                 vm.tell_held(now);
                 vm.tell_limits(now);
                 vm.info.tick(&vm.metrics);
+                vm.stand();
                 vm.metrics.tick(now);
             }
             Some(Duty::Prober(prober)) => {

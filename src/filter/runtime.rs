@@ -147,6 +147,8 @@ impl RuntimeWatch {
 
     /// Leaves for the workers what is set, if it is something else than before.
     fn leave(&self, runtime: &Value, now_ms: u64) {
+        let is_limited = !self.vm.mcp_enabled || runtime::is_mcp_limited(runtime);
+        self.vm.metrics.record(Metric::KillSwitch, is_limited.into());
         let record = runtime::record(runtime);
         let Ok(found) = EnvoySharedData.get(runtime::RECORD) else { return };
         let (before, token) = found.unwrap_or((Vec::new(), CREATE));

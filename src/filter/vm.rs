@@ -28,7 +28,7 @@ use crate::history;
 use crate::json::Value;
 use crate::registry::{Problem, Registry, Server, ServerIndex, identity};
 use crate::shared_data::{CREATE, SharedData};
-use crate::telemetry::RegistryNames;
+use crate::telemetry::{RegistryNames, first_of_tasks, standing};
 use crate::wiring::MCP_SWITCH;
 
 /// The state of one VM under one registry.
@@ -81,6 +81,8 @@ pub struct Vm {
     by_latency: bool,
     /// Whether the registry's resets have been looked after.
     resets_done: Cell<bool>,
+    /// The next part of the counters that are there from the start.
+    standing: Cell<usize>,
 }
 
 thread_local! {
@@ -185,6 +187,7 @@ impl Vm {
             breakers: RefCell::new(breakers),
             is_gates: Cell::new(false),
             resets_done: Cell::new(false),
+            standing: Cell::new(first_of_tasks(&registry)),
             authorities: registry.servers.iter().map(|server| server.url.authority()).collect(),
             crossing: crossing::Lookout::begun(identity, clock::now_ms()),
             identity,
@@ -327,6 +330,14 @@ impl Vm {
         let moment = Moment { now_ms, random: clock::random_u32() };
         if let Some(Some(transition)) = self.with_breaker(server, |breaker, shared| reset(breaker, shared, moment)) {
             self.announce(server, &transition, None);
+        }
+    }
+
+    /// Goes on to define the tasks' counters that are to be there before they count anything, a few with each tick.
+    pub fn stand(&self) {
+        let part = self.standing.get();
+        if standing(part, &self.registry, &self.names, &mut |metric| self.metrics.stand(metric)) {
+            self.standing.set(part.saturating_add(1));
         }
     }
 

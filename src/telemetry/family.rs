@@ -104,6 +104,7 @@ pub static FAMILIES: &[&Family] = &[
     &SERVER_TIME,
     &OVERRIDE,
     &MCP_OFF,
+    &KILL_SWITCH,
     &RUNTIME_IGNORED,
     &ATTEMPTS,
     &DRILLS,
@@ -259,6 +260,18 @@ pub static HEALTH: Family = Family {
     labels: &[SERVER, TIER],
     meaning: words("how well the server is, from 0 to 100, by [this formula](breaker.md#health)"),
     bound: words("1 per server"),
+};
+
+/// Whether MCP is switched off as a whole, or in part.
+pub static KILL_SWITCH: Family = Family {
+    name: "dualpath_kill_switch",
+    kind: Kind::Gauge,
+    labels: &[],
+    meaning: words(
+        "1 while `dualpath.mcp_enabled` is below 100, or `MCP_SNOWFLAKE_ENABLED` has MCP off; there where the prober reads \
+              the runtime",
+    ),
+    bound: words("1"),
 };
 
 /// Runtime keys that say nothing.

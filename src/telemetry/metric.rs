@@ -86,6 +86,8 @@ pub enum Metric {
     Override(Name, &'static str),
     /// [`family::MCP_OFF`]: task; 1 or 0.
     McpOff(Name),
+    /// [`family::KILL_SWITCH`]; 1 or 0.
+    KillSwitch,
     /// [`family::RUNTIME_IGNORED`].
     RuntimeIgnored,
     /// [`family::ATTEMPTS`]: server, outcome.
@@ -171,6 +173,7 @@ impl Metric {
             Metric::ServerTime(_) => &family::SERVER_TIME,
             Metric::Override(..) => &family::OVERRIDE,
             Metric::McpOff(_) => &family::MCP_OFF,
+            Metric::KillSwitch => &family::KILL_SWITCH,
             Metric::RuntimeIgnored => &family::RUNTIME_IGNORED,
             Metric::Attempts(..) => &family::ATTEMPTS,
             Metric::Drills(..) => &family::DRILLS,
@@ -213,9 +216,12 @@ impl Metric {
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback | Metric::Held | Metric::ToolsRefused | Metric::RuntimeIgnored | Metric::NameIgnored => {
-                ["", "", "", ""]
-            }
+            Metric::Fallback
+            | Metric::Held
+            | Metric::ToolsRefused
+            | Metric::KillSwitch
+            | Metric::RuntimeIgnored
+            | Metric::NameIgnored => ["", "", "", ""],
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::Info(registry) => [of(registry), env!("CARGO_PKG_VERSION"), "", ""],
             Metric::BreakerState(name)

@@ -1,10 +1,14 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::json;
 
 use super::*;
 use crate::breaker::State;
 use crate::credential::{Cause, Severity, Slot};
 use crate::failure::Class;
 use crate::held::Holding;
+use crate::json::Value;
+use crate::registry::Registry;
 
 /// One series of every family.
 fn samples(name: Name) -> Vec<Metric> {
@@ -19,6 +23,7 @@ fn samples(name: Name) -> Vec<Metric> {
         Metric::ServerTime(name),
         Metric::Override(name, "forced_open"),
         Metric::McpOff(name),
+        Metric::KillSwitch,
         Metric::RuntimeIgnored,
         Metric::Attempts(name, Class::NotSent),
         Metric::Drills(name, Class::Lost),
@@ -115,6 +120,44 @@ fn a_family_is_named_and_counted_once() {
         assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
         assert!(family.bound.starts_with(|first: char| first.is_ascii_digit()), "{}", family.name);
     }
+}
+
+fn registry_of(servers: usize, tools: usize) -> Registry {
+    let server = |n: usize| json!({"id": format!("s{n}"), "kind": "mcp", "url": "https://a.example/mcp", "credential": "c", "concurrency": {"max": 4}});
+    let tool = |n: usize| json!({"name": format!("t{n}"), "task": format!("t{n}")});
+    let servers: Vec<_> = (0..servers).map(server).collect();
+    let tools: Vec<_> = (0..tools).map(tool).collect();
+    let tree = json!({"version": 1, "credentials": [{"id": "c", "slots": {"a": {"env": "PAT"}}}], "servers": servers, "tools": tools});
+    Registry::from_json(&Value::from(&tree)).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Every part's counters.
+fn standing_of(registry: &Registry) -> Vec<Vec<Metric>> {
+    let names = RegistryNames::of(registry, &mut Names::default());
+    let part = |at| {
+        let mut told = Vec::new();
+        standing(at, registry, &names, &mut |metric| told.push(metric)).then_some(told)
+    };
+    (0..).map_while(part).collect()
+}
+
+#[test]
+fn what_is_there_from_the_start_are_the_counters_that_the_table_says() {
+    let told: HashSet<_> = standing_of(&registry_of(2, 2)).into_iter().flatten().collect();
+    let families: BTreeSet<_> = told.iter().map(|metric| metric.family().name).collect();
+    assert_eq!(families, document::STANDING.map(|family| family.name).into_iter().collect());
+    assert!(told.iter().all(|metric| metric.family().kind == Kind::Counter), "0 is no value of a distribution");
+    let stops = |metric: &&Metric| matches!(metric, Metric::ReplayRefused(Name::OTHER, _));
+    let reasons = told.iter().filter(stops).count();
+    assert_eq!(family::REPLAY_REFUSED.bound, format!("{reasons} per task"));
+}
+
+#[test]
+fn a_large_registry_has_thousands_of_counters_from_the_start_and_no_tick_many() {
+    let parts = standing_of(&registry_of(64, 1000));
+    assert_eq!(parts.len(), 1 + 64 + 1 + MOST_TOOLS);
+    assert!(parts.iter().all(|part| part.len() <= 60));
+    assert!(parts.iter().map(Vec::len).sum::<usize>() < 5_000);
 }
 
 #[test]

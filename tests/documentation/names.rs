@@ -195,6 +195,7 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_drift",
         "_percent",
         "_ignored",
+        "_kill_switch",
         "_limit",
         "_in_flight",
         "_info",

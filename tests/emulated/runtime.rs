@@ -16,7 +16,8 @@ fn page(keys: &[(&str, &str)]) -> String {
         (format!("dualpath.{key}"), json!({"layer_values": ["", value], "final_value": value}))
     };
     let mut entries: Map<String, Value> = keys.iter().map(entry).collect();
-    entries.insert("dualpath.mcp_enabled".into(), json!({"layer_values": ["100", ""], "final_value": "100"}));
+    let usual = || json!({"layer_values": ["100", ""], "final_value": "100"});
+    entries.entry("dualpath.mcp_enabled").or_insert_with(usual);
     json!({"layers": ["static", "admin"], "entries": entries}).to_string()
 }
 
@@ -181,6 +182,18 @@ fn mcp_can_be_switched_off_for_one_task() {
     set(&world, &[]);
     assert_eq!(servers(&world, healthy()), ["mcp-a"]);
     assert_eq!(world.metric("dualpath_mcp_off.task.search"), 0);
+}
+
+#[test]
+fn the_kill_switch_is_a_gauge_for_as_long_as_it_is_on() {
+    let world = World::new();
+    for (percent, told) in [("100", 0), ("0", 1), ("50", 1), ("100", 0)] {
+        set(&world, &[("mcp_enabled", percent)]);
+        assert_eq!(world.metric("dualpath_kill_switch"), told, "{percent}");
+    }
+    look(&world.process, "200", &page(&[("mcp_enabled", "0")]));
+    look(&world.process, "503", "");
+    assert_eq!(world.metric("dualpath_kill_switch"), 1, "it stays while the runtime can't be read");
 }
 
 #[test]

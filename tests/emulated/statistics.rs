@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::fixture::{World, call_body, exchange, first, healthy};
+use crate::fixture::{World, call_body, exchange, first, healthy, prober};
 use crate::host::{Behaviour, Response};
 
 const CALLS: &str = "cortex_calls_total.mode.mcp.task.search.status.success";
@@ -71,4 +71,34 @@ fn a_breaker_that_opens_is_told_at_once() {
         world.call("search", first(Behaviour::Reset));
     }
     assert_eq!(world.process.metric("dualpath_breaker_transitions_total.server.mcp-a.from.closed.to.open"), 1);
+}
+
+#[test]
+fn counters_are_there_before_they_count_anything() {
+    let world = World::new();
+    let ticks = || {
+        let prober = prober(&world.process);
+        (0..4).for_each(|_| prober.tick("prober"));
+    };
+    // A thread of its own, as in Envoy.
+    std::thread::scope(|scope| scope.spawn(ticks).join().expect("a prober that does not trap"));
+    (0..4).for_each(|_| world.worker.tick("gate"));
+    let names = world.metric_names();
+    for name in [
+        CALLS,
+        "dualpath_attempts_total.server.mcp-a.outcome.credential",
+        "dualpath_breaker_transitions_total.server.mcp-a.from.closed.to.open",
+        "dualpath_replay_refused_total.task.search.reason.budget",
+        "dualpath_held_refused_total.reason.request",
+    ] {
+        assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+    }
+    assert_eq!(world.metric_sum("cortex_calls_total."), 0);
+    world.call("search", healthy());
+    let counted: Vec<_> = world
+        .metric_names()
+        .into_iter()
+        .filter(|name| name.starts_with("cortex_calls") && world.metric(name) > 0)
+        .collect();
+    assert_eq!(counted, [CALLS]);
 }

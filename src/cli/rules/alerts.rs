@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::ids;
 use super::shares::failed;
-use crate::registry::{Registry, ServerKind, Tool};
+use crate::registry::{Registry, ServerKind};
 
 /// A server's own failures, by class. What is about the call or its client is none.
 const FAILURES: &str = "not_sent|overload|server|lost|refused|credential";
@@ -56,7 +56,7 @@ pub fn alerts(registry: &Registry) -> Vec<Alert> {
     alerts.extend(servers());
     alerts.extend(tokens());
     alerts.extend(module(registry));
-    alerts.extend(switched_off(registry));
+    alerts.push(switched_off());
     alerts
 }
 
@@ -231,27 +231,9 @@ fn module(registry: &Registry) -> [Alert; 2] {
     ]
 }
 
-/// Keys of tasks and servers are metrics of their own. That MCP is off as a whole shows in calls: they go the direct path, and no
-/// MCP server gets any although all are well. Tools that prefer the direct path say nothing.
-fn switched_off(registry: &Registry) -> Vec<Alert> {
-    let mut conditions = vec![
-        "max by (job, instance) (dualpath_mcp_off) == 1".to_owned(),
-        "max by (job, instance) (dualpath_override{state!=\"normal\"}) == 1".to_owned(),
-    ];
-    let mcp = ids(registry, ServerKind::Mcp).join("|");
-    let prefers_mcp = |tool: &&Tool| tool.rest.as_ref().is_some_and(|direct| !direct.first) && !tool.mcp.is_empty();
-    let mut tasks: Vec<_> = registry.tools.iter().filter(prefers_mcp).map(|tool| tool.task.as_str()).collect();
-    tasks.sort_unstable();
-    tasks.dedup();
-    if !tasks.is_empty() {
-        let by = "sum by (job, instance)";
-        conditions.push(format!(
-            "({by} (rate(cortex_calls_total{{mode=\"direct\",task=~\"{}\"}}[10m])) > 0 \
-             and max by (job, instance) (cortex_circuit_breaker_state{{server=~\"{mcp}\"}}) == 0 \
-             unless {by} (rate(dualpath_attempts_total{{server=~\"{mcp}\"}}[10m])) > 0)",
-            tasks.join("|")
-        ));
-    }
+fn switched_off() -> Alert {
+    let gauges = ["dualpath_kill_switch", "dualpath_mcp_off", "dualpath_override{state!=\"normal\"}"];
+    let conditions = gauges.map(|gauge| format!("max by (job, instance) ({gauge}) == 1"));
     let summary = "MCP, a task or a server has been switched off by hand for an hour";
-    vec![ticket("DualpathSwitchedOff", "a-kill-switch-is-left-on", "1h", conditions.join(" or "), summary)]
+    ticket("DualpathSwitchedOff", "a-kill-switch-is-left-on", "1h", conditions.join(" or "), summary)
 }

@@ -132,14 +132,15 @@ impl Look<'_> {
                 None => counts.push((key.to_owned(), grown)),
             }
         }
+        // Counters are there before they count anything.
+        counts.retain(|(_, count)| *count > 0.0);
         counts.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         counts
     }
 
     fn shares(&self, name: &str, labels: &[(&str, &str)], by: &str) -> Vec<(String, f64)> {
-        let mut counts = self.counts(name, labels, by);
+        let counts = self.counts(name, labels, by);
         let total: f64 = counts.iter().map(|(_, count)| count).sum();
-        counts.retain(|(_, count)| *count > 0.0);
         counts.into_iter().map(|(key, count)| (key, count / total)).collect()
     }
 }
@@ -218,5 +219,5 @@ fn transitions(metrics: &Metrics) -> Vec<Transition> {
             [label::SERVER, label::FROM, label::TO].map(|it| label_of(series, it).map(str::to_owned));
         Some(Transition { server: server?, from: from?, to: to?, times })
     };
-    metrics.series(of::TRANSITIONS.name, &[]).filter_map(of).collect()
+    metrics.series(of::TRANSITIONS.name, &[]).filter(|(_, times)| *times > 0.0).filter_map(of).collect()
 }

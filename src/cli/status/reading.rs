@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::admin;
 use crate::cli::metrics::Metrics;
-use crate::cli::render::runtime::MCP_ENABLED;
+use crate::runtime::MCP_ENABLED;
 
 /// What was seen, and when.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::envoy::TOLD;
 use super::metrics::Metrics;
 use super::stage::Stage;
 use super::traffic::{Outcome, Traffic, median};
-use dualpath::telemetry::{label, of};
+use dualpath::telemetry::{Kind, label, of};
 
 /// Longest wait for what the story is about to show.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -139,7 +139,9 @@ fn attempts(metrics: &Metrics, server: &str) -> f64 {
 fn print_metrics(metrics: &Metrics) {
     print_line(format_args!(""));
     for family in [&of::CALLS, &of::FALLBACK, &of::BREAKER_STATE, &of::ATTEMPTS] {
-        for (series, value) in metrics.series(family.name, &[]) {
+        // Counters are there before they count anything.
+        let told = metrics.series(family.name, &[]).filter(|(_, value)| *value > 0.0 || family.kind == Kind::Gauge);
+        for (series, value) in told {
             print_line(format_args!("{series} {value}"));
         }
     }
