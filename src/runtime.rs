@@ -175,9 +175,6 @@ pub fn is_purge_since(runtime: &Value, before: &[u8]) -> bool {
     is_new
 }
 
-/// The runtime key of the kill switch: percent of calls that may use MCP servers, 100 unless changed.
-pub const MCP_ENABLED: &str = "dualpath.mcp_enabled";
-
 /// What the kill switch is set to, in percent; empty where that is no number, and Envoy takes what it takes without one.
 pub fn switch(runtime: &Value) -> &str {
     let entry = runtime.get("entries").and_then(|entries| entries.get(MCP_ENABLED));

@@ -38,6 +38,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+pub(in crate::cli) use self::stats::bounds;
 pub(in crate::cli) use self::upstream::SYSTEM_CA_FILE;
 use super::admin::read_url;
 use super::load::{Loaded, load_one};

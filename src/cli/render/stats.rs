@@ -22,6 +22,21 @@ pub(super) fn config() -> Value {
     })
 }
 
+/// Upper bounds of the buckets that Envoy has for what no setting is about.
+const ENVOYS_BUCKETS: [f64; 19] =
+    [0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6];
+
+/// The upper bounds of a histogram's buckets, in its own unit.
+pub(in crate::cli) fn bounds(family: &str) -> Vec<f64> {
+    let (stat, config) = (format!("{ENVOY_PREFIX}.{family}"), config());
+    let settings = config.get("histogram_bucket_settings").and_then(Value::as_array);
+    let is_about = |setting: &&Value| {
+        setting.pointer("/match/prefix").and_then(Value::as_str).is_some_and(|prefix| stat.starts_with(prefix))
+    };
+    let found = settings.into_iter().flatten().find(is_about).and_then(|setting| setting.get("buckets")?.as_array());
+    found.map_or_else(|| ENVOYS_BUCKETS.to_vec(), |buckets| buckets.iter().filter_map(Value::as_f64).collect())
+}
+
 /// Matches the pair of `label` in names of this filter only: pairs follow the name, no value but the last holds a dot. Envoy
 /// takes the first group out of the name and the second as the label's value.
 fn pattern(label: &str) -> String {

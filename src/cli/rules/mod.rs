@@ -4,6 +4,7 @@
 
 mod alerts;
 mod pools;
+mod seconds;
 mod shares;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ pub use alerts::{Alert, alerts};
 ///
 /// Recording rules make snowflake_pool_size, snowflake_pool_in_use, snowflake_pool_pending and snowflake_pool_wait_seconds, each
 /// with mode mcp and direct, of Envoy's own statistics; mcp_server_health_score, from 0 to 1; shares of failed calls over several windows, and the latency's 95th
-/// percentile. The alerts' label severity is page or ticket.
+/// percentile; all times in seconds too, such as cortex_latency_seconds. The alerts' label severity is page or ticket.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Registry file, YAML or JSON; - reads standard input
@@ -36,10 +37,10 @@ pub struct Args {
 }
 
 /// Where the runbooks are in the project itself.
-const RUNBOOKS: &str = "envoy/guide/runbooks.md";
+pub(super) const RUNBOOKS: &str = "envoy/guide/runbooks.md";
 
 /// An address that a link can have.
-fn address(text: &str) -> Result<String, String> {
+pub(super) fn address(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let leads_somewhere = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '['));
     let is_plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
@@ -76,6 +77,7 @@ pub fn groups(registry: &Registry, runbooks: &str) -> Value {
         {"name": "dualpath-pools", "rules": pools::rules(registry)},
         {"name": "dualpath-health", "rules": [score]},
         {"name": "dualpath-shares", "rules": shares::rules()},
+        {"name": "dualpath-seconds", "rules": seconds::rules()},
         {"name": "dualpath-alerts", "rules": alerts.collect::<Vec<_>>()},
     ]})
 }
