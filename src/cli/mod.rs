@@ -9,6 +9,7 @@ mod calls;
 mod check;
 mod codes;
 mod credentials;
+pub mod dashboard;
 mod diff;
 mod explain;
 mod here;
@@ -74,6 +75,7 @@ Every problem and warning ends with its code: dualpath explain DP0104 explains t
 enum Command {
     Attach(attach::Args),
     Check(check::Args),
+    Dashboard(dashboard::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Init(init::Args),
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Attach(args) => attach::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Dashboard(args) => dashboard::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Init(args) => init::run(&args),
