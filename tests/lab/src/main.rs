@@ -11,6 +11,7 @@ use dualpath_lab::chaos;
 use dualpath_lab::demo;
 use dualpath_lab::image;
 use dualpath_lab::load;
+use dualpath_lab::panels;
 use dualpath_lab::pools;
 use dualpath_lab::report_speed;
 use dualpath_lab::soak;
@@ -103,6 +104,17 @@ enum Command {
     },
     /// Writes a log of made-up calls and measures how long `dualpath report` takes for it, and with how much memory
     ReportSpeed(report_speed::Options),
+    /// Plays a story of outages before a real Prometheus, and writes what the dashboards' queries say of it, for `make panels`
+    Panels {
+        #[command(flatten)]
+        module: Module,
+        /// How long each part of the story lasts
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Where it goes
+        #[arg(long, default_value = "build/panels.json")]
+        json: PathBuf,
+    },
     /// Writes an OCI image as one file, for `make dist`
     Image {
         #[command(flatten)]
@@ -245,6 +257,14 @@ async fn execute(command: Command) -> Result<(), Box<dyn Error>> {
             }
         }
         Command::ReportSpeed(options) => report_speed::run(&options),
+        Command::Panels { module, seconds, json } => {
+            let module = module.path();
+            // As above.
+            tokio::select! {
+                told = panels::run(&module, Duration::from_secs(seconds), &json) => told,
+                _ = told_to_stop() => Err("interrupted".into()),
+            }
+        }
         Command::Image { about, output, kind } => Ok(image::write(&kind, &about, &output)?),
         Command::BenchUpstream => Ok(bench::run_upstream().await?),
         Command::Stub { kind, name, port, json, sessions, journal, max_seconds } => {

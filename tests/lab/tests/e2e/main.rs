@@ -35,6 +35,7 @@ mod memory;
 mod metrics;
 mod operator;
 mod outages;
+mod panels;
 mod probes;
 mod rotation;
 mod routing;
