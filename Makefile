@@ -34,7 +34,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@tests/make/get envoy
 
-.PHONY: demo run bench chaos soak pools load report-speed render guide
+.PHONY: demo run bench chaos soak pools load report-speed panels render guide
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -59,6 +59,9 @@ load: $(if $(URL),,wasm lab) ## calls in steps up to 150/s while servers fail; o
 
 report-speed: cli lab ## how long dualpath report takes for a log of 1 GiB, and with how much memory
 	@build/dualpath-lab report-speed $(ARGS)
+
+panels: wasm lab ## the pictures of dashboards in the guide, anew: a story before a real Prometheus
+	@tests/make/panels
 
 render: cli ## envoy/bootstrap.yaml from envoy/registry.yaml
 	build/dualpath render envoy/registry.yaml -o envoy/bootstrap.yaml

@@ -23,6 +23,8 @@ const NOT_RUN: &[(&str, &str)] = &[
         "dualpath pat status envoy/registry.yaml --admin http://127.0.0.1:9901   # as a running Envoy sees them",
         "needs an Envoy with this registry and a new token; tests/pat.rs runs both",
     ),
+    ("apiVersion: 1", "a configuration of Grafana"),
+    ("rule_files: [dualpath-rules.yaml]", "a configuration of Prometheus"),
     ("resources:", "an SDS file, no registry; the end-to-end tests of endpoints have Envoy show such a certificate"),
     (
         "curl -s http://127.0.0.1:10000/mcp -H 'x-dualpath-server: snowflake-secondary' -H 'content-type: application/json' \\",
@@ -43,7 +45,6 @@ const NOT_RUN: &[(&str, &str)] = &[
         "starts an Envoy that does not end; an end-to-end test of the gate starts one with this variable",
     ),
     ("mkdir /etc/dualpath/runtime/2026-11-28", "an end-to-end test replaces such a link under a running Envoy"),
-    ("groups:", "a rule of Prometheus"),
     (
         "# yaml-language-server: $schema=registry.schema.json",
         "a comment; an editor's language server reads it in make test",
