@@ -15,7 +15,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo "ENVOY=PATH uses that Envoy; DUALPATH_WASM_TOOLCHAIN=rustup|debian chooses the way to wasm;"
-	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench, chaos, soak and report-speed."
+	@echo "BREAKER_VECTORS=FILE gives 'make vectors' its cases; ARGS='...' is passed to demo, run, bench, own-code, chaos, soak and report-speed."
 
 # cargo knows best what is up to date, so the recipes always ask it; an unchanged result keeps its time stamp.
 .PHONY: toolchain wasm cli lab envoy
@@ -34,7 +34,7 @@ lab: toolchain ## the test laboratory: build/dualpath-lab
 envoy: ## get Envoy 1.40.0 and print its path
 	@tests/make/get envoy
 
-.PHONY: demo run bench chaos soak pools load report-speed panels render guide
+.PHONY: demo run bench own-code chaos soak pools load report-speed panels render guide
 demo: wasm lab ## a story: servers die, calls go on
 	@$(LAB) demo $(ARGS)
 
@@ -44,6 +44,9 @@ run: wasm lab ## the demo's set-up, left running for curl
 bench: wasm lab ## what the filter costs; also build/bench.json
 	@tests/make/build noop-module
 	@$(LAB) bench $(ARGS)
+
+own-code: wasm ## what a call costs the module itself, without Envoy; ARGS='OTHER.wasm' too
+	@tests/make/own-code $(ARGS)
 
 chaos: wasm lab ## 100 000 calls while servers die, hang and lie (SEED, CALLS)
 	@$(LAB) chaos --seed $(or $(SEED),1) --calls $(or $(CALLS),100000) $(ARGS)
