@@ -57,6 +57,7 @@ fn server(id: &str, kind: ServerKind, url: Url) -> Server {
 /// Two MCP servers, one REST server, one credential with a secret file and an environment variable.
 fn registry() -> Registry {
     Registry {
+        longest_timeout: Duration::from_secs(30),
         listener: Listener {
             address: "127.0.0.1".to_owned(),
             port: 10000,
@@ -316,6 +317,8 @@ fn only_what_was_never_sent_is_retried_unasked_where_a_call_must_not_run_twice()
 fn an_attempt_may_take_as_long_as_the_slowest_server_is_allowed_to() {
     let mut registry = registry();
     registry.servers[1].timeout = Duration::from_millis(90_500);
+    // As the reader finds it.
+    registry.longest_timeout = Duration::from_millis(90_500);
     let tree = rendered(&registry);
     assert_eq!(at(route(&tree, "mcp"), "/route/retry_policy/per_try_timeout"), "90.5s");
     assert_eq!(at(route(&tree, "mcp"), "/route/timeout"), "0s", "the stream itself may last");

@@ -23,6 +23,8 @@ pub use tracing::*;
 #[cfg(feature = "cli")]
 pub use upstream::*;
 
+use std::time::Duration;
+
 use super::named::Named;
 use crate::failure::ServerKind;
 use crate::wire::{Id, sort_short};
@@ -67,6 +69,8 @@ pub struct Registry {
     pub servers: Named<Server>,
     /// Tools in file order.
     pub tools: Named<Tool>,
+    /// The longest time that an attempt may take to the first byte of its answer, at any server, for any tool.
+    pub longest_timeout: Duration,
 }
 
 impl Registry {
@@ -109,14 +113,15 @@ impl Registry {
 
     /// The server that most calls go to first, so that the route names it by itself: the first MCP server, else the first.
     pub fn usual_server(&self) -> Option<ServerIndex> {
-        self.mcp_servers().first().copied().or_else(|| self.indexed_servers().map(|(at, _)| at).next())
+        let mcp = self.indexed_servers().filter(|(_, server)| server.kind == ServerKind::Mcp);
+        // Of several in one tier the first.
+        let first = mcp.min_by_key(|(_, server)| server.tier).or_else(|| self.indexed_servers().next());
+        first.map(|(at, _)| at)
     }
 
     /// The longest time, in ms, that an attempt may take to the first byte of its answer.
     pub fn longest_timeout_ms(&self) -> u64 {
-        let servers = self.servers.iter().map(|server| server.timeout);
-        let longest = servers.chain(self.tools.iter().filter_map(|tool| tool.timeout)).max().unwrap_or_default();
-        u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.longest_timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Whether this server gets the `Authorization` that a client sends.

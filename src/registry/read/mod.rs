@@ -171,7 +171,10 @@ fn read(root: &Node) -> Option<Registry> {
         tools.iter_mut().for_each(|tool| tool.is_allowed = listener.allowed_tools.allows(&tool.name));
     }
     stretch_leases(&mut servers, &tools);
+    let timeouts = servers.iter().map(|server| server.timeout).chain(tools.iter().filter_map(|tool| tool.timeout));
     let registry = Registry {
+        // Every call asks for it, and there may be a thousand tools.
+        longest_timeout: timeouts.max().unwrap_or_default(),
         listener: listener?,
         envoy: envoy?,
         limits: limits?,

@@ -108,6 +108,14 @@ fn the_failover_section_means_what_it_says() {
 }
 
 #[test]
+fn the_longest_time_of_an_attempt_is_that_of_the_slowest_server_or_tool() {
+    let longest = |registry: serde_json::Value| read(registry).longest_timeout;
+    assert_eq!(longest(full()), Duration::from_secs(30), "a server that says nothing");
+    assert_eq!(longest(with(full(), "/servers/1/timeout", json!("31s"))), Duration::from_secs(31));
+    assert_eq!(longest(with(full(), "/tools/0/timeout", json!("32s"))), Duration::from_secs(32));
+}
+
+#[test]
 fn names_become_positions() {
     let registry = read(full());
     let credentials: Vec<_> = registry.servers.iter().map(|server| server.credential).collect();
