@@ -54,10 +54,10 @@ impl Secret {
         let (skips, mut from) = (self.skips(), 0usize);
         loop {
             let window = text.get(from..from.checked_add(length)?)?;
-            if *window == *self.0 {
+            let last = window.last().copied().unwrap_or_default();
+            if self.0.last() == Some(&last) && *window == *self.0 {
                 return Some(from);
             }
-            let last = window.last().copied().unwrap_or_default();
             from = from.checked_add(usize::from(skips.get(usize::from(last)).copied().unwrap_or(1)))?;
         }
     }

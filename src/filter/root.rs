@@ -111,16 +111,17 @@ impl Root {
     }
 }
 
-impl Context for Root {
-    /// No tick comes any more.
-    fn on_done(&mut self) -> bool {
+/// No tick comes any more.
+impl Drop for Root {
+    fn drop(&mut self) {
         if let Some(Duty::Gate(vm, _)) = &self.role {
             vm.info.end(&vm.metrics);
             vm.metrics.flush();
         }
-        true
     }
+}
 
+impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         match &mut self.role {
             Some(Duty::Prober(prober)) => {
@@ -136,7 +137,7 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         if let Err(problem) = self.configure() {
-            log::error!("configuration refused: {problem}");
+            log::error!("configuration refused: {problem}\n`dualpath check` shows it in the registry file, and the mend");
             return false;
         }
         match &self.role {

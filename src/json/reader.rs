@@ -122,6 +122,12 @@ impl<'a> Reader<'a> {
         if self.mark(b':') { Ok(name) } else { Err(Malformed) }
     }
 
+    fn pass_name(&mut self) -> Result<(), Malformed> {
+        self.peek();
+        self.string()?;
+        if self.mark(b':') { Ok(()) } else { Err(Malformed) }
+    }
+
     /// The value that follows, as it stands.
     pub fn value(&mut self) -> Result<Raw<'a>, Malformed> {
         self.peek();
@@ -142,14 +148,14 @@ impl<'a> Reader<'a> {
                     depth = depth.saturating_add(1);
                     if !self.mark(if is_object { b'}' } else { b']' }) {
                         if is_object {
-                            self.name()?;
+                            self.pass_name()?;
                         }
                         continue;
                     }
                     (open, depth) = (open >> 1, depth.saturating_sub(1));
                 }
                 b'"' => {
-                    self.quoted()?;
+                    self.string()?;
                 }
                 _ => self.scalar()?,
             }
@@ -164,7 +170,7 @@ impl<'a> Reader<'a> {
                 let is_object = open & 1 == 1;
                 if self.mark(b',') {
                     if is_object {
-                        self.name()?;
+                        self.pass_name()?;
                     }
                     break;
                 }
@@ -212,55 +218,55 @@ impl<'a> Reader<'a> {
 
     /// The string that follows.
     pub(super) fn quoted(&mut self) -> Result<Quoted<'a>, Malformed> {
+        let start = self.at.saturating_add(1);
+        let has_escapes = self.string()?;
+        let inner = self.text.get(start..self.at.saturating_sub(1)).unwrap_or_default();
+        Ok(Quoted { inner, has_escapes })
+    }
+
+    /// Passes the string that follows, eight bytes at a time; whether it has escapes. Half of what an MCP server answers is
+    /// often JSON within a string, with an escape every ten bytes.
+    fn string(&mut self) -> Result<bool, Malformed> {
         if !self.take(b'"') {
             return Err(Malformed);
         }
-        let start = self.at;
         let mut has_escapes = false;
-        loop {
-            self.plain();
-            match self.byte() {
-                Some(b'"') => {
-                    let inner = self.since(start);
-                    self.step();
-                    return Ok(Quoted { inner, has_escapes });
+        'words: loop {
+            let word = self.word();
+            let mut marks = marks(word);
+            while marks != 0 {
+                let bit = marks.trailing_zeros();
+                let before = usize::try_from(bit >> 3).unwrap_or_default();
+                match byte_at(word, bit) {
+                    b'"' => {
+                        self.at = self.at.saturating_add(before).saturating_add(1);
+                        return Ok(has_escapes);
+                    }
+                    b'\\' => has_escapes = true,
+                    // A control character, or the end.
+                    _ => return Err(Malformed),
                 }
-                Some(b'\\') => {
-                    has_escapes = true;
-                    self.step();
+                let behind = bit.saturating_add(8);
+                if behind > 63 || !is_escape(byte_at(word, behind)) {
+                    // What follows the backslash is in the next word, longer than a byte, or wrong.
+                    self.at = self.at.saturating_add(before).saturating_add(1);
                     self.escape()?;
+                    continue 'words;
                 }
-                // The end, or a control character.
-                _ => return Err(Malformed),
+                marks &= u64::MAX.checked_shl(behind.saturating_add(1)).unwrap_or_default();
             }
+            self.at = self.at.saturating_add(8);
         }
     }
 
-    /// Passes what stands for itself in a string, eight bytes at a time.
-    fn plain(&mut self) {
-        const ONES: u64 = u64::MAX / 255;
-        const HIGH: u64 = ONES << 7;
-        // The high bit of each byte that is zero; above the lowest of them it may be set for others too.
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    /// The next eight bytes, the first lowest; zeros behind the end.
+    fn word(&self) -> u64 {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let mut passed = 0_usize;
-        for chunk in rest.as_chunks::<8>().0 {
-            let word = u64::from_le_bytes(*chunk);
-            let control = word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word & HIGH;
-            let found = control
-                | zeros(word ^ ONES.wrapping_mul(u64::from(b'"')))
-                | zeros(word ^ ONES.wrapping_mul(u64::from(b'\\')));
-            if found != 0 {
-                let bytes = usize::try_from(found.trailing_zeros() >> 3).unwrap_or_default();
-                self.at = self.at.saturating_add(passed).saturating_add(bytes);
-                return;
-            }
-            passed = passed.saturating_add(8);
-        }
-        self.at = self.at.saturating_add(passed);
-        while self.byte().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-            self.step();
-        }
+        u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut last = [0; 8];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            last
+        }))
     }
 
     /// What follows a backslash.
@@ -268,7 +274,7 @@ impl<'a> Reader<'a> {
         let kind = self.byte().ok_or(Malformed)?;
         self.step();
         match kind {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            _ if is_escape(kind) => Ok(()),
             b'u' => {
                 for _ in 0..4 {
                     if !self.byte().is_some_and(|byte| byte.is_ascii_hexdigit()) {
@@ -281,6 +287,31 @@ impl<'a> Reader<'a> {
             _ => Err(Malformed),
         }
     }
+}
+
+/// The high bit of each byte of `word` that does not stand for itself in a string: quotation marks, backslashes and control
+/// characters. No carry goes from one byte to the next.
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const LOW: u64 = ONES * 0x7f;
+    const HIGH: u64 = ONES << 7;
+    let differs = |from: u8| {
+        let word = word ^ ONES.wrapping_mul(u64::from(from));
+        (word & LOW).wrapping_add(LOW) | word
+    };
+    let visible = (word & LOW).wrapping_add(ONES.wrapping_mul(0x60)) | word;
+    !(differs(b'"') & differs(b'\\') & visible) & HIGH
+}
+
+/// The byte of `word` that this bit is in.
+fn byte_at(word: u64, bit: u32) -> u8 {
+    let [byte, ..] = (word >> (bit & 56)).to_le_bytes();
+    byte
+}
+
+/// Whether this, behind a backslash, is an escape.
+fn is_escape(kind: u8) -> bool {
+    matches!(kind, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 
 /// What stands between quotation marks, without its escapes, which are right; `None` if it holds half of a surrogate pair.

@@ -1,10 +1,12 @@
 //! The names that operators give.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name.
+/// A name of the operator's: letters, digits, `-` and `_`, so that it fits a stat name, a header and a file name. A
+/// clone is the same one in memory: every call has some.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(Box<str>);
+pub struct Id(Arc<str>);
 
 impl Id {
     /// The longest name allowed, in bytes.

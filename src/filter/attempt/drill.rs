@@ -21,11 +21,7 @@ impl Drill {
     }
 }
 
-impl Context for Drill {
-    fn on_done(&mut self) -> bool {
-        self.0.on_done()
-    }
-}
+impl Context for Drill {}
 
 impl HttpContext for Drill {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

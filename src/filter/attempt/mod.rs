@@ -150,13 +150,15 @@ impl Attempt {
     }
 }
 
-impl Context for Attempt {
-    fn on_done(&mut self) -> bool {
+/// When Envoy is done with it. It says so twice, one call right after the other (`proxy_on_done`, `proxy_on_delete`), and each
+/// is an entry into the module: the first is not exported.
+impl Drop for Attempt {
+    fn drop(&mut self) {
         self.ended();
-        self.under_way = None;
-        true
     }
+}
 
+impl Context for Attempt {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         self.answered(token, headers > 0, size);
     }
