@@ -49,6 +49,7 @@ pub mod shared_data;
 pub mod sse;
 pub mod telemetry;
 pub mod translate;
+pub mod usage;
 pub mod wire;
 pub mod wiring;
 

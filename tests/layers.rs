@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The stack from the ground up. A module may import from the rows below its own and from its own row, where there is no
 /// circle of modules.
 const STACK: [&[&str]; 7] = [
-    &["json", "wire", "jsonrpc", "sse", "network", "shared_data", "budget", "random", "held"],
+    &["json", "wire", "jsonrpc", "sse", "network", "shared_data", "budget", "random", "held", "usage"],
     &["mcp", "credential", "failure", "breaker", "cache", "concurrency", "translate", "wiring"],
     &["registry"],
     &["annotations", "discovery", "drill", "health", "history", "probe", "runtime", "telemetry"],

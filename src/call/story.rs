@@ -1,7 +1,7 @@
 //! The story of a call that did not simply go where the operator's order sends it first: which servers it went past and
 //! why, which were asked and what came of that. One JSON object, for the access log and for `dualpath explain --line`.
 
-use super::flight::{Flight, Made};
+use super::flight::{Flight, Hop, Made};
 use super::{Call, Session};
 use crate::failure::Class;
 use crate::json::{Object, array};
@@ -27,6 +27,22 @@ pub enum Skip {
     Full,
     /// As many are under way as its limit allows, which is found from how long it takes.
     OverLimit,
+}
+
+impl Skip {
+    /// Its name in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Skip::KillSwitch => "kill_switch",
+            Skip::ForcedOpen => "forced_open",
+            Skip::NoCredential => "no_credential",
+            Skip::NotListed => "not_listed",
+            Skip::Open => "open",
+            Skip::Ramp => "ramp",
+            Skip::Full => "full",
+            Skip::OverLimit => "over_limit",
+        }
+    }
 }
 
 /// A server that a call goes past.
@@ -117,6 +133,20 @@ impl<'c> Told<'c> {
             .into_bytes()
     }
 
+    /// Why the first choice has not served the call: what came of its last attempt, or why it was not asked.
+    pub fn why_not_first(&self) -> &'static str {
+        let is_first = |hop: &&Hop| hop.index.is_some() && hop.index == self.first_choice;
+        let Some(flight) = self.flight else { return "other" };
+        if let Some((_, made)) = flight.attempts().rev().find(|(hop, _)| is_first(hop)) {
+            return made.end.map_or(LOST, |end| end.class.as_str());
+        }
+        if let Some(skipped) = self.skipped.iter().find(|skipped| Some(skipped.server) == self.first_choice) {
+            return skipped.why.as_str();
+        }
+        // Nothing but the route keeps the router from the first hop; where it is none, the session's owner goes before it.
+        if flight.hops().iter().any(|hop| is_first(&hop)) { Skip::KillSwitch.as_str() } else { "session" }
+    }
+
     /// How many attempts were made.
     pub fn attempts(&self) -> usize {
         self.flight.map_or(0, |flight| flight.made().len())
@@ -162,16 +192,7 @@ impl<'c> Told<'c> {
 
     fn skip(&self, skipped: &Skipped, hops: &mut Vec<Stretch<'c>>) {
         let Some(server) = self.registry.server(skipped.server) else { return };
-        let reason = match skipped.why {
-            Skip::KillSwitch => "kill_switch",
-            Skip::ForcedOpen => "forced_open",
-            Skip::NoCredential => "no_credential",
-            Skip::NotListed => "not_listed",
-            Skip::Open => "open",
-            Skip::Ramp => "ramp",
-            Skip::Full => "full",
-            Skip::OverLimit => "over_limit",
-        };
+        let reason = skipped.why.as_str();
         hops.push(Stretch { server: server.id.as_str(), reason, class: None, took_ms: None });
     }
 

@@ -2,8 +2,9 @@
 
 use super::rules::own_class_of;
 use super::{BreakerEffect, Class, Condition, Dialect, KnownText, Place, Rule, mcp, rest};
-use crate::jsonrpc::RequestId;
+use crate::jsonrpc::{Answer, RequestId};
 use crate::sse::Event;
+use crate::usage::Used;
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +210,7 @@ pub fn judge_head(case: &Case<'_>, head: &Head) -> Judgement {
     match built_in_head(case, head) {
         Some(found) => Judgement::Decided(head.verdict(found)),
         None if head.has_words() => Judgement::NeedsBody,
-        None => Judgement::Decided(judge_refusal(case, head, b"")),
+        None => Judgement::Decided(judge_refusal(case, head, b"", &mut Said::default())),
     }
 }
 
@@ -245,21 +246,50 @@ fn built_in_head(case: &Case<'_>, head: &Head) -> Option<(Class, Basis)> {
     Some((class, Basis::Status))
 }
 
+/// What an answer says beside its class, seen in the pass that judges it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// The code of the JSON-RPC error that it is.
+    pub code: Option<i64>,
+    /// What it says that it took.
+    pub used: Vec<Used>,
+}
+
+impl Said {
+    pub(super) fn note(&mut self, answer: &Answer<'_>) {
+        match answer {
+            Answer::Result { usage, .. } => self.used = usage.used(),
+            Answer::Error { code, .. } => self.code = Some(*code),
+            _ => {}
+        }
+    }
+}
+
 /// Judges an attempt by its whole body, after [`judge_head`] asked for it.
 pub fn judge_body(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
+    read_body(case, head, body, &mut Said::default())
+}
+
+/// The same, with what else the body says.
+pub fn read_body(case: &Case<'_>, head: &Head, body: &[u8], said: &mut Said) -> Verdict {
     match (judge_head(case, &Head { bodiless: false, ..*head }), case.expected) {
         (Judgement::Decided(verdict), _) => verdict,
         (Judgement::NeedsBody, Expected::Answer(id)) if head.status < 300 => {
-            head.verdict(mcp::judge_answer(case, head.status, body, id))
+            head.verdict(mcp::judge_answer(case, head.status, body, id, said))
         }
-        (Judgement::NeedsBody, _) => judge_refusal(case, head, body),
+        (Judgement::NeedsBody, _) => judge_refusal(case, head, body, said),
     }
 }
 
 /// Judges one event of an MCP server's stream, which came with HTTP 200. Once the answer has been seen, later events need
 /// no judging.
 pub fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
-    mcp::judge_event(case, event)
+    mcp::judge_event(case, event, &mut Said::default())
+}
+
+/// The same, with what else the event says.
+pub fn read_event(case: &Case<'_>, event: &Event, said: &mut Said) -> EventJudgement {
+    mcp::judge_event(case, event, said)
 }
 
 /// Judges an attempt that ended without an answer. `sent`: part of the call may have reached the server.
@@ -274,8 +304,9 @@ pub fn judge_no_answer(sent: bool, downstream_gone: bool) -> Verdict {
 }
 
 /// Judges a status that is none of success by the body that came with it.
-fn judge_refusal(case: &Case<'_>, head: &Head, body: &[u8]) -> Verdict {
+fn judge_refusal(case: &Case<'_>, head: &Head, body: &[u8], said: &mut Said) -> Verdict {
     let code = if case.kind == ServerKind::Mcp { mcp::code(body) } else { None };
+    said.code = code;
     let message = rest::message(body);
     let seen = rest::seen(head.status, code, body, &message);
     let found = own_class_of(case.rules, seen).or_else(|| built_in_head(case, head));

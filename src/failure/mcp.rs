@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::dialect::{KnownText, known};
 use super::rest::{self, speaks_of_token};
 use super::rules::{Evidence, class_of, known_class_of};
-use super::{Basis, Case, Class, EventJudgement, Expected, Place, Standing};
+use super::{Basis, Case, Class, EventJudgement, Expected, Place, Said, Standing};
 use crate::json::Raw;
 use crate::jsonrpc::{Answer, RequestId, members_once, text_of};
 use crate::sse::Event;
@@ -48,13 +48,21 @@ const fn no_version(text: &'static str) -> KnownText {
 }
 
 /// The class of a body that came with HTTP 2xx and should answer request `id`.
-pub(super) fn judge_answer(case: &Case<'_>, status: u16, body: &[u8], id: RequestId<'_>) -> (Class, Basis) {
+pub(super) fn judge_answer(
+    case: &Case<'_>,
+    status: u16,
+    body: &[u8],
+    id: RequestId<'_>,
+    said: &mut Said,
+) -> (Class, Basis) {
     let text = text_of(body);
-    class_of_answer(case, status, Answer::of_body(&text, Some(id)), body)
+    let answer = Answer::of_body(&text, Some(id));
+    said.note(&answer);
+    class_of_answer(case, status, answer, body)
 }
 
 /// What one event of a stream is.
-pub(super) fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
+pub(super) fn judge_event(case: &Case<'_>, event: &Event, said: &mut Said) -> EventJudgement {
     let data = event.data.trim_ascii();
     if data.is_empty() || !event.is_message {
         return EventJudgement::LifeSign;
@@ -64,7 +72,10 @@ pub(super) fn judge_event(case: &Case<'_>, event: &Event) -> EventJudgement {
     match Answer::of_event(&text, Some(id)) {
         Answer::Message => EventJudgement::Interim,
         // `[DONE]` too, where no answer came before it: it says that none follows.
-        answer => EventJudgement::Answer(class_of_answer(case, 200, answer, data).into()),
+        answer => {
+            said.note(&answer);
+            EventJudgement::Answer(class_of_answer(case, 200, answer, data).into())
+        }
     }
 }
 
@@ -74,11 +85,11 @@ fn class_of_answer(case: &Case<'_>, status: u16, answer: Answer<'_>, body: &[u8]
     match answer {
         // A vendor's gateway may refuse the token with HTTP 200 and a body of its own.
         Answer::NotJsonRpc if speaks_of_token(case.dialect, body) => (Class::Credential, Basis::TokenCode),
-        Answer::Result { is_error, content: None } => {
+        Answer::Result { is_error, content: None, .. } => {
             (if is_error { Class::ToolError } else { Class::Success }, Basis::Contentless)
         }
         Answer::Result { is_error: false, .. } => (Class::Success, Basis::Body),
-        Answer::Result { is_error: true, content: Some(content) } => {
+        Answer::Result { is_error: true, content: Some(content), .. } => {
             let text = first_text(content).unwrap_or_default();
             let places = [Place::ToolErrorStart, Place::ToolError];
             found(None, &places, text.as_bytes()).unwrap_or((Class::ToolError, Basis::Body))

@@ -20,8 +20,8 @@ mod rules;
 pub use class::{BreakerEffect, Class, Decisions, Failover};
 pub use dialect::{Dialect, KnownText};
 pub use judge::{
-    Basis, Case, EventJudgement, Expected, Head, Judgement, ServerKind, Standing, Verdict, is_encoded, judge_body,
-    judge_event, judge_head, judge_no_answer,
+    Basis, Case, EventJudgement, Expected, Head, Judgement, Said, ServerKind, Standing, Verdict, is_encoded,
+    judge_body, judge_event, judge_head, judge_no_answer, read_body, read_event,
 };
 pub use policy::{Change, Overrides, Replay, decide, decide_on, may_fail_over, may_follow_loss, replay_refused};
 pub use rules::{Condition, Place, Rule};

@@ -7,12 +7,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use hashbrown::HashMap;
-
 use super::host::{self, StatKind};
 use crate::registry::Registry;
 pub use crate::telemetry::{AnsweredBy, CallStatus, Metric};
-use crate::telemetry::{Kind, Name, Names, Pending, RegistryNames};
+use crate::telemetry::{Kind, Name, Names, Pending, RegistryNames, Series};
 
 /// How long after the last tick, in ms, there is none to be expected: the gate's comes five times as often.
 const NO_TICK_MS: u64 = 1_000;
@@ -22,7 +20,7 @@ const NO_TICK_MS: u64 = 1_000;
 pub struct Metrics {
     names: RefCell<Names>,
     /// The stats that this VM has defined so far.
-    ids: RefCell<HashMap<Metric, u32>>,
+    series: RefCell<Series>,
     pending: RefCell<Pending>,
     /// When the last tick was, on the monotonic clock.
     ticked_ms: Cell<Option<u64>>,
@@ -56,11 +54,11 @@ impl Metrics {
 
     /// Adds one to a counter.
     pub fn count(&self, metric: Metric) {
-        self.add(metric, 1);
+        self.add(metric, 1_u32);
     }
 
     /// Adds to a counter.
-    pub fn add(&self, metric: Metric, times: u32) {
+    pub fn add(&self, metric: Metric, times: impl Into<u64>) {
         self.pending.borrow_mut().add(metric, times.into());
     }
 
@@ -105,7 +103,7 @@ impl Metrics {
     }
 
     fn tell(&self, metric: Metric, tell: impl FnOnce(u32)) {
-        let known = self.ids.borrow().get(&metric).copied();
+        let (metric, known) = self.series.borrow().find(metric);
         if let Some(id) = known.or_else(|| self.define(metric)) {
             tell(id);
         }
@@ -113,7 +111,7 @@ impl Metrics {
 
     fn define(&self, metric: Metric) -> Option<u32> {
         let id = self.defined(metric)?;
-        self.ids.borrow_mut().insert(metric, id);
+        self.series.borrow_mut().define(metric, id);
         Some(id)
     }
 

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use super::RequestId;
 use super::object::Unreadable;
 use crate::json::{Raw, Reader};
+use crate::usage::Found;
 
 /// The text of a body as clients decode it: what is not UTF-8 in it is replaced. Nearly every body is, which is seen word by
 /// word; the replacing goes byte by byte.
@@ -27,6 +28,8 @@ pub enum Answer<'a> {
         is_error: bool,
         /// `content` of the result, unread.
         content: Option<Raw<'a>>,
+        /// What it says that it took, in itself, in its `structuredContent` or in its `_meta`.
+        usage: Found<'a>,
     },
     /// The call has a JSON-RPC error.
     Error {
@@ -150,6 +153,7 @@ struct Outcome<'a> {
     content: Option<Raw<'a>>,
     code: Option<Raw<'a>>,
     message: Option<Raw<'a>>,
+    usage: Found<'a>,
 }
 
 impl<'a> Outcome<'a> {
@@ -161,6 +165,12 @@ impl<'a> Outcome<'a> {
         }
         let mut outcome = Outcome::default();
         reader.object(|name, reader| {
+            if let Some("structuredContent" | "_meta") = name.as_deref() {
+                return Ok(outcome.usage.within(reader)?);
+            }
+            if outcome.usage.member(name.as_deref(), reader)?.is_some() {
+                return Ok(());
+            }
             let value = present(reader)?;
             match name.as_deref() {
                 Some("isError") => outcome.is_error = value,
@@ -175,7 +185,7 @@ impl<'a> Outcome<'a> {
     }
 
     fn as_result(&self) -> Answer<'a> {
-        Answer::Result { is_error: self.is_error.is_some_and(is_true), content: self.content }
+        Answer::Result { is_error: self.is_error.is_some_and(is_true), content: self.content, usage: self.usage }
     }
 
     fn as_error(&self) -> Option<Answer<'a>> {

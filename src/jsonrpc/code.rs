@@ -103,6 +103,21 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a request gets it by a mistake of its client's, rather than because Dualpath or its servers can't answer now.
+    pub fn is_clients_mistake(self) -> bool {
+        match self {
+            ErrorCode::NoPath | ErrorCode::CredentialUnavailable | ErrorCode::UpstreamFailed => false,
+            ErrorCode::OutcomeUnknown | ErrorCode::AnswerUnusable | ErrorCode::Internal | ErrorCode::NoRoom => false,
+            // What a client waits for is its own choice.
+            ErrorCode::TimeOver => true,
+            ErrorCode::MethodNotFound | ErrorCode::InvalidParams | ErrorCode::HeaderMismatch => true,
+            ErrorCode::UnsupportedVersion | ErrorCode::BodyNotAllowed | ErrorCode::OriginNotAllowed => true,
+            ErrorCode::SessionEnded | ErrorCode::NotAcceptable | ErrorCode::BodyTooLarge => true,
+            ErrorCode::BodyEncoded | ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed => true,
+            ErrorCode::ServerUnknown => true,
+        }
+    }
+
     /// The name that `data.reason` and the logs give it.
     pub fn name(self) -> &'static str {
         match self {

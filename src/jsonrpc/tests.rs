@@ -140,7 +140,7 @@ fn results_and_errors_of_the_request_are_read() {
     assert!(matches!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Answer::Result { is_error: false, .. }));
     assert!(matches!(
         answer(r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#),
-        Answer::Result { is_error: true, content: Some(_) }
+        Answer::Result { is_error: true, content: Some(_), .. }
     ));
     assert!(matches!(
         answer(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"\u0061"}}"#),

@@ -15,7 +15,8 @@ use crate::wire::show_duration;
 
 /// The sections that every attempt reads, besides what the listener says of clients' authorization
 /// and of their tools.
-const COMMON: [&str; 8] = ["version", "limits", "failure", "failover", "breaker", "audit", "log", "environment"];
+const COMMON: [&str; 9] =
+    ["version", "limits", "failure", "failover", "breaker", "audit", "log", "prices", "environment"];
 
 /// What a tool says of outcomes, as it is called and as it was called before.
 const OUTCOMES: [&str; 2] = ["outcomes", "on"];

@@ -73,6 +73,12 @@ pub mod label {
     pub const CREDENTIAL: &str = "credential";
     /// One of a credential's two slots.
     pub const SLOT: &str = "slot";
+    /// A tool that the registry names.
+    pub const TOOL: &str = "tool";
+    /// A model that has a price.
+    pub const MODEL: &str = "model";
+    /// Whether tokens go in or come out.
+    pub const DIRECTION: &str = "direction";
     /// How urgently a credential needs a new token.
     pub const SEVERITY: &str = "severity";
     /// The identity of a registry.
@@ -82,14 +88,14 @@ pub mod label {
 }
 
 use label::{
-    CLASS, CREDENTIAL, EVENT, FROM, MODE, OUTCOME, REASON, REGISTRY, SERVER, SEVERITY, SLOT, STATE, STATUS, TASK, TIER,
-    TO, VERSION,
+    CLASS, CREDENTIAL, DIRECTION, EVENT, FROM, MODE, MODEL, OUTCOME, REASON, REGISTRY, SERVER, SEVERITY, SLOT, STATE,
+    STATUS, TASK, TIER, TO, TOOL, VERSION,
 };
 
 /// Every label, in the order of the bootstrap's rules.
-pub const LABELS: [&str; 17] = [
-    MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER,
-    REGISTRY, VERSION,
+pub const LABELS: [&str; 20] = [
+    MODE, TASK, STATUS, SERVER, OUTCOME, FROM, TO, EVENT, CLASS, REASON, CREDENTIAL, SLOT, SEVERITY, STATE, TIER, TOOL,
+    MODEL, DIRECTION, REGISTRY, VERSION,
 ];
 
 /// Every family, in the order of the documentation.
@@ -97,6 +103,11 @@ pub static FAMILIES: &[&Family] = &[
     &CALLS,
     &LATENCY,
     &FALLBACK,
+    &TOOL_CALLS,
+    &TOOL_LATENCY,
+    &TOOL_BYTES,
+    &TOKENS,
+    &CREDITS,
     &CACHE,
     &BREAKER_STATE,
     &PROBE_IN,
@@ -146,7 +157,7 @@ pub static CALLS: Family = Family {
     labels: &[MODE, TASK, STATUS],
     meaning: words(
         "calls; mode `mcp`, `direct`, `gate` or `cache`; task `protocol` for the protocol's own methods, `other` for tools \
-              that the registry doesn't name; status `success`, `fallback`, `error`, `failed`, `refused`, `cancelled`",
+              that the registry doesn't name; status `success`, `fallback`, `error`, `failed`, `refused` (a mistake of the client's), `cancelled`",
     ),
     bound: words("20 per task"),
 };
@@ -166,9 +177,66 @@ pub static LATENCY: Family = Family {
 pub static FALLBACK: Family = Family {
     name: "cortex_fallback_total",
     kind: Kind::Counter,
-    labels: &[],
-    meaning: words("calls answered by another server than the operator's first choice"),
-    bound: words("1"),
+    labels: &[FROM, TO, REASON],
+    meaning: words(
+        "calls answered by another server (`to`) than the operator's first choice (`from`); reason is the failure class of the \
+              first choice's attempt, or why it was not asked, as in the [call log](operations.md#why-did-this-call-go-there)",
+    ),
+    bound: words("20 per two servers"),
+};
+
+/// Calls of tools, by what came of them.
+pub static TOOL_CALLS: Family = Family {
+    name: "mcp_tool_calls_total",
+    kind: Kind::Counter,
+    labels: &[TOOL, SERVER, CLASS, MODE],
+    meaning: words(
+        "calls of tools by their failure class at the end; `tool_error` is a result with `isError`. Tools that the registry \
+              does not name are `other`, and so is the server where none has the last word; a dot in a name is written `_`",
+    ),
+    bound: words("36 per tool and server; 4096 per worker of all metrics with `tool`, what is beyond is `other`"),
+};
+
+/// How long calls of tools take.
+pub static TOOL_LATENCY: Family = Family {
+    name: "mcp_tool_latency_ms",
+    kind: Kind::Histogram,
+    labels: &[TOOL, MODE],
+    meaning: words("how long a call of the tool takes, as `cortex_latency_ms`"),
+    bound: words("4 per tool; as above"),
+};
+
+/// How long the answers of tools are.
+pub static TOOL_BYTES: Family = Family {
+    name: "mcp_tool_answer_bytes",
+    kind: Kind::Histogram,
+    labels: &[TOOL],
+    meaning: words("bytes of the answers' bodies that clients of the tool get: what fills an agent's context"),
+    bound: words("1 per tool; as above"),
+};
+
+/// Tokens that models take.
+pub static TOKENS: Family = Family {
+    name: "dualpath_tokens_total",
+    kind: Kind::Counter,
+    labels: &[TASK, MODEL, DIRECTION],
+    meaning: words(
+        "tokens that went in (direction `input`) and came out (`output`), by the usage that answers tell; a model without a \
+              price in `prices` is `other`, and a dot in a name is written `_`",
+    ),
+    bound: words("2 per task and priced model, and 2 per task"),
+};
+
+/// What calls cost.
+pub static CREDITS: Family = Family {
+    name: "dualpath_credits_micro_total",
+    kind: Kind::Counter,
+    labels: &[TASK, MODEL],
+    meaning: words(
+        "what calls cost, in millionths of the unit of the registry's prices: tokens by `prices`, and where an answer tells none \
+              of a priced model, `servers[].price` (model `other`); `dualpath rules` makes `cortex_credits_used` of it",
+    ),
+    bound: words("1 per task and priced model, and 1 per task"),
 };
 
 /// What the cache has done.

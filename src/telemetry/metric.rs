@@ -42,9 +42,9 @@ pub enum CallStatus {
     Fallback,
     /// Answered with an error that is about the call, not about the servers.
     Error,
-    /// Not answered: no path was left.
+    /// Not answered: no path was left, or no room. Dualpath's fault or its servers'.
     Failed,
-    /// Turned away by the gate before any server was asked.
+    /// Turned away by the gate for a mistake of the client's, before any server was asked.
     Refused,
     /// The client left before there was an answer.
     Cancelled,
@@ -72,8 +72,18 @@ pub enum Metric {
     Calls(AnsweredBy, Name, CallStatus),
     /// [`family::LATENCY`]: mode, task.
     Latency(AnsweredBy, Name),
-    /// [`family::FALLBACK`].
-    Fallback,
+    /// [`family::FALLBACK`]: from, to, reason.
+    Fallback(Name, Name, &'static str),
+    /// [`family::TOOL_CALLS`]: tool, server, class, mode.
+    ToolCalls(Name, Name, Class, AnsweredBy),
+    /// [`family::TOOL_LATENCY`]: tool, mode.
+    ToolLatency(Name, AnsweredBy),
+    /// [`family::TOOL_BYTES`]: tool.
+    ToolBytes(Name),
+    /// [`family::TOKENS`]: task, model, direction.
+    Tokens(Name, Name, &'static str),
+    /// [`family::CREDITS`]: task, model.
+    Credits(Name, Name),
     /// [`family::BREAKER_STATE`]: server.
     BreakerState(Name),
     /// [`family::PROBE_IN`]: server.
@@ -166,7 +176,12 @@ impl Metric {
         match self {
             Metric::Calls(..) => &family::CALLS,
             Metric::Latency(..) => &family::LATENCY,
-            Metric::Fallback => &family::FALLBACK,
+            Metric::Fallback(..) => &family::FALLBACK,
+            Metric::ToolCalls(..) => &family::TOOL_CALLS,
+            Metric::ToolLatency(..) => &family::TOOL_LATENCY,
+            Metric::ToolBytes(_) => &family::TOOL_BYTES,
+            Metric::Tokens(..) => &family::TOKENS,
+            Metric::Credits(..) => &family::CREDITS,
             Metric::BreakerState(_) => &family::BREAKER_STATE,
             Metric::ProbeIn(_) => &family::PROBE_IN,
             Metric::Health(..) => &family::HEALTH,
@@ -210,14 +225,29 @@ impl Metric {
         }
     }
 
+    /// The series of a tool's calls that is counted together with those of other tools; itself, where it is about no tool.
+    #[must_use]
+    pub fn of_other_tools(self) -> Self {
+        match self {
+            Metric::ToolCalls(_, _, class, mode) => Metric::ToolCalls(Name::OTHER, Name::OTHER, class, mode),
+            Metric::ToolLatency(_, mode) => Metric::ToolLatency(Name::OTHER, mode),
+            Metric::ToolBytes(_) => Metric::ToolBytes(Name::OTHER),
+            _ => self,
+        }
+    }
+
     /// The values of its family's labels, in their order, and empty text for those that it has not.
     pub(super) fn values(self, names: &Names) -> [&str; MOST] {
         let of = |name| names.text(name);
         match self {
             Metric::Calls(mode, task, status) => [mode.as_str(), of(task), status.as_str(), ""],
             Metric::Latency(mode, task) => [mode.as_str(), of(task), "", ""],
-            Metric::Fallback
-            | Metric::Held
+            Metric::Fallback(from, to, word) | Metric::Tokens(from, to, word) => [of(from), of(to), word, ""],
+            Metric::ToolCalls(tool, server, class, mode) => [of(tool), of(server), class.as_str(), mode.as_str()],
+            Metric::ToolLatency(tool, mode) => [of(tool), mode.as_str(), "", ""],
+            Metric::ToolBytes(tool) => [of(tool), "", "", ""],
+            Metric::Credits(task, model) => [of(task), of(model), "", ""],
+            Metric::Held
             | Metric::ToolsRefused
             | Metric::KillSwitch
             | Metric::RuntimeIgnored

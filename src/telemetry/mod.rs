@@ -10,6 +10,7 @@ mod family;
 mod metric;
 mod names;
 mod pending;
+mod series;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -19,14 +20,16 @@ pub use family::{FAMILIES, Family, Kind, LABELS, label};
 pub use metric::{AnsweredBy, CallStatus, Metric};
 pub use names::{Name, Names, RegistryNames};
 pub use pending::Pending;
+pub use series::Series;
 pub use standing::{MOST_TOOLS, first_of_tasks, standing};
 
 /// The metrics' families by name, for who reads one.
 pub mod of {
     pub use super::family::{
-        ALERTS, ATTEMPTS, BREAKER_EVENTS, BREAKER_STATE, CALLS, DRILL_IGNORED, DRILLS, FALLBACK, HEALTH, INFO, KILL_SWITCH,
-        LATENCY, MCP_OFF, OPEN_PERIOD, OVERRIDE, PAT_AGE_VIOLATION, PAT_ALERT, PAT_DAYS, PAT_EXPIRY_KNOWN, PAT_PRESENT,
-        PAT_REJECTED, PAT_SENT, PAT_SWITCH, PROBE_IN, PROBES, REPLAY_REFUSED, TOOL_DRIFT, TOOLS_LISTED, TRANSITIONS,
+        ALERTS, ATTEMPTS, BREAKER_EVENTS, BREAKER_STATE, CALLS, CREDITS, DRILL_IGNORED, DRILLS, FALLBACK, HEALTH, INFO,
+        KILL_SWITCH, LATENCY, MCP_OFF, OPEN_PERIOD, OVERRIDE, PAT_AGE_VIOLATION, PAT_ALERT, PAT_DAYS, PAT_EXPIRY_KNOWN,
+        PAT_PRESENT, PAT_REJECTED, PAT_SENT, PAT_SWITCH, PROBE_IN, PROBES, REPLAY_REFUSED, TOKENS, TOOL_BYTES,
+        TOOL_CALLS, TOOL_DRIFT, TOOL_LATENCY, TOOLS_LISTED, TRANSITIONS,
     };
 }
 

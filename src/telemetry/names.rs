@@ -68,6 +68,13 @@ pub struct RegistryNames {
     credentials: Vec<Name>,
     /// Of each tool, its task's.
     tasks: Vec<Name>,
+    tools: Vec<Name>,
+    models: Vec<Name>,
+}
+
+/// A name as a stat's name can have it: a dot would end the label's value there.
+fn without_dots(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/') { c } else { '_' }).collect()
 }
 
 impl RegistryNames {
@@ -77,6 +84,8 @@ impl RegistryNames {
             servers: registry.servers.iter().map(|server| names.intern(server.id.as_str())).collect(),
             credentials: registry.credentials.iter().map(|credential| names.intern(credential.id.as_str())).collect(),
             tasks: registry.tools.iter().map(|tool| names.intern(tool.task.as_str())).collect(),
+            tools: registry.tools.iter().map(|tool| names.intern(&without_dots(&tool.name))).collect(),
+            models: registry.prices.models.iter().map(|price| names.intern(&without_dots(&price.model))).collect(),
         }
     }
 
@@ -90,6 +99,18 @@ impl RegistryNames {
     #[must_use]
     pub fn credential(&self, index: CredentialIndex) -> Name {
         self.credentials.get(usize::from(index.0)).copied().unwrap_or(Name::OTHER)
+    }
+
+    /// The name of the tool at this position.
+    #[must_use]
+    pub fn tool(&self, tool: usize) -> Name {
+        self.tools.get(tool).copied().unwrap_or(Name::OTHER)
+    }
+
+    /// The name of the model at this position of the prices.
+    #[must_use]
+    pub fn model(&self, model: usize) -> Name {
+        self.models.get(model).copied().unwrap_or(Name::OTHER)
     }
 
     /// The name of the task of the tool at this position.

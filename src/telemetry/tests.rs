@@ -15,7 +15,12 @@ fn samples(name: Name) -> Vec<Metric> {
     vec![
         Metric::Calls(AnsweredBy::Mcp, name, CallStatus::Success),
         Metric::Latency(AnsweredBy::Direct, name),
-        Metric::Fallback,
+        Metric::Fallback(name, name, "open"),
+        Metric::ToolCalls(name, name, Class::ToolError, AnsweredBy::Direct),
+        Metric::ToolLatency(name, AnsweredBy::Mcp),
+        Metric::ToolBytes(name),
+        Metric::Tokens(name, name, "input"),
+        Metric::Credits(name, name),
         Metric::Cache(name, "hit"),
         Metric::BreakerState(name),
         Metric::ProbeIn(name),
@@ -88,7 +93,7 @@ fn a_stat_is_named_as_the_rules_of_the_bootstrap_read_it() {
             "cortex_calls_total.mode.gate.task.protocol.status.success",
         ),
         (Metric::Latency(AnsweredBy::Direct, Name::OTHER), "cortex_latency_ms.mode.direct.task.other"),
-        (Metric::Fallback, "cortex_fallback_total"),
+        (Metric::Fallback(server, server, "lost"), "cortex_fallback_total.from.mcp-a.to.mcp-a.reason.lost"),
         (Metric::BreakerState(server), "cortex_circuit_breaker_state.server.mcp-a"),
         (
             Metric::Transitions(server, State::Closed, State::Open),
@@ -192,7 +197,7 @@ fn what_is_pending_is_taken_once_and_whole() {
     let name = Names::default().intern("primary");
     let (attempts, latency) = (Metric::Attempts(name, Class::Success), Metric::Latency(AnsweredBy::Mcp, name));
     pending.add(attempts, 2);
-    pending.add(Metric::Fallback, 1);
+    pending.add(Metric::ToolsRefused, 1);
     pending.add(attempts, 3);
     assert!(pending.record(latency, 7) && pending.record(latency, 9));
     let take = |pending: &mut Pending| {
@@ -202,7 +207,7 @@ fn what_is_pending_is_taken_once_and_whole() {
         (sums, values)
     };
     let (sums, values) = take(&mut pending);
-    assert_eq!(sums, [(Metric::Fallback, 1), (attempts, 5)]);
+    assert_eq!(sums, [(Metric::ToolsRefused, 1), (attempts, 5)]);
     assert_eq!(values, [(latency, 7), (latency, 9)]);
     assert_eq!(take(&mut pending), (Vec::new(), Vec::new()));
 }
@@ -215,4 +220,50 @@ fn a_histogram_asks_to_be_taken_before_it_grows_without_bound() {
     let mut values = 0;
     pending.take(|_, _| (), |_, _| values += 1);
     assert_eq!(values, kept + 1, "the value that filled it is kept, too");
+}
+
+#[test]
+fn sixty_four_servers_with_a_thousand_tools_stay_within_the_bound_and_leave_the_tick_as_it_was() {
+    let mut names = Names::default();
+    let tools: Vec<_> = (0..1000).map(|at| names.intern(&format!("tool-{at}"))).collect();
+    let servers: Vec<_> = (0..64).map(|at| names.intern(&format!("server-{at}"))).collect();
+    let (mut pending, mut series) = (Pending::default(), Series::default());
+    let mut told = 0_u64;
+    for _ in 0..2 {
+        for tool in &tools {
+            for server in &servers {
+                pending.add(Metric::ToolCalls(*tool, *server, Class::Success, AnsweredBy::Mcp), 1);
+            }
+        }
+        pending.take(
+            |metric, times| {
+                let (shown, id) = series.find(metric);
+                if id.is_none() {
+                    series.define(shown, 0);
+                }
+                told += times;
+            },
+            |_, _| (),
+        );
+    }
+    assert_eq!(told, 2 * 64_000, "nothing is lost");
+    assert_eq!(series.len(), super::series::MOST_OF_TOOLS + 1);
+    let other = Metric::ToolCalls(Name::OTHER, Name::OTHER, Class::Success, AnsweredBy::Mcp);
+    assert!(series.find(other).1.is_some());
+    pending.add(Metric::Held, 1);
+    assert!(pending.room() < 64, "an idle tick goes through {} places", pending.room());
+}
+
+#[test]
+fn a_dot_in_a_name_does_not_end_a_label() {
+    let registry = serde_json::json!({
+        "version": 1,
+        "servers": [{"id": "s", "kind": "mcp", "url": "https://host.example"}],
+        "prices": {"as_of": "2026-11-01", "models": [{"model": "gpt-4.1", "input": 1, "output": 1}]},
+        "tools": [{"name": "get.weather", "task": "t"}]
+    });
+    let registry = crate::registry::Registry::from_wire(&registry).unwrap();
+    let mut names = Names::default();
+    let of = RegistryNames::of(&registry, &mut names);
+    assert_eq!((names.text(of.tool(0)), names.text(of.model(0))), ("get_weather", "gpt-4_1"));
 }

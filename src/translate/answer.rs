@@ -10,6 +10,7 @@ use super::template::Template;
 use super::{ErrorMapping, Mapping};
 use crate::json::{Raw, quoted as json_string};
 use crate::jsonrpc::members_once;
+use crate::usage::{Found, Used};
 
 /// Longest error text that is passed on from an API, in characters.
 const MAX_ERROR_TEXT: usize = 4096;
@@ -22,6 +23,7 @@ const LONGEST_PATH: usize = 2048;
 pub struct ToolAnswer {
     result: String,
     is_error: bool,
+    used: Vec<Used>,
 }
 
 impl ToolAnswer {
@@ -33,6 +35,11 @@ impl ToolAnswer {
     /// Whether the tool failed (`isError`).
     pub fn is_error(&self) -> bool {
         self.is_error
+    }
+
+    /// What the API says that it took.
+    pub fn take_used(&mut self) -> Vec<Used> {
+        std::mem::take(&mut self.used)
     }
 
     /// A failed call, with a text for the model or the person that made it.
@@ -51,7 +58,7 @@ impl ToolAnswer {
         }
         // MCP 2026-07-28 requires resultType; before it, results may have members that a client does not know.
         result.push_str(&format!(",\"isError\":{is_error},\"resultType\":\"complete\"}}"));
-        ToolAnswer { result, is_error }
+        ToolAnswer { result, is_error, used: Vec::new() }
     }
 }
 
@@ -107,9 +114,10 @@ pub fn answer(mapping: &Mapping, status: u16, body: &[u8]) -> Result<ToolAnswer,
             body,
         )),
         200..=299 => {
-            let run = if is_stream(body) { events::read(body) } else { Run::Document(body.into()) };
+            let mut used = Vec::new();
+            let run = if is_stream(body) { events::read(body, &mut used) } else { Run::Document(body.into()) };
             match run {
-                Run::Document(document) => success(mapping, &document),
+                Run::Document(document) => success(mapping, &document, used),
                 Run::Failed(error) => Ok(failure(&mapping.answer.error, "the API's run failed", status, &error)),
                 Run::Broken => Err(AnswerError::Unreadable("its stream ended before its last event".to_owned())),
             }
@@ -130,7 +138,7 @@ pub fn status_path(status: u16, body: &[u8]) -> Option<Box<str>> {
     (is_path && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')).then(|| (&*url).into())
 }
 
-fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
+fn success(mapping: &Mapping, body: &[u8], used: Vec<Used>) -> Result<ToolAnswer, AnswerError> {
     let document = if body.trim_ascii().is_empty() {
         None
     } else {
@@ -145,7 +153,8 @@ fn success(mapping: &Mapping, body: &[u8]) -> Result<ToolAnswer, AnswerError> {
     }
     let structured = object(mapping.answer.structured.as_ref(), &scope, "structured")?;
     let meta = object(mapping.answer.meta.as_ref(), &scope, "meta")?;
-    Ok(ToolAnswer::build(&texts, structured.as_deref(), meta.as_deref(), false))
+    let used = if used.is_empty() { Found::of(scope.member("usage"), scope.member("model")).used() } else { used };
+    Ok(ToolAnswer { used, ..ToolAnswer::build(&texts, structured.as_deref(), meta.as_deref(), false) })
 }
 
 fn object(template: Option<&Template>, scope: &Scope<'_>, name: &str) -> Result<Option<String>, AnswerError> {

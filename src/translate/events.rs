@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::json::{Value, quoted as json_string};
 use crate::sse::Scanner;
+use crate::usage::{Used, of_value};
 
 /// What a stream comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub(super) fn is_stream(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start(), [b'e' | b'd' | b'i' | b'r' | b':', ..])
 }
 
-/// Reads a whole stream.
-pub(super) fn read(stream: &[u8]) -> Run<'_> {
+/// Reads a whole stream. `used`: what it says that it took.
+pub(super) fn read<'b>(stream: &'b [u8], used: &mut Vec<Used>) -> Run<'b> {
     let mut scanner = Scanner::default();
     scanner.push(stream);
     let mut text = String::new();
@@ -36,6 +37,8 @@ pub(super) fn read(stream: &[u8]) -> Run<'_> {
             b"response" => {
                 let last = value(&event.data);
                 let Some(data) = std::str::from_utf8(&event.data).ok().filter(|_| !last.is_null()) else { break };
+                let usage = last.get("metadata").and_then(|metadata| metadata.get("usage"));
+                *used = usage.map_or_else(Vec::new, |usage| of_value(usage, None));
                 if text.is_empty() {
                     let items = last.get("content").and_then(Value::as_array).unwrap_or_default();
                     for item in items.iter().filter(|item| item.get("type").and_then(Value::as_str) == Some("text")) {
@@ -68,6 +71,18 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    fn read(stream: &[u8]) -> Run<'_> {
+        super::read(stream, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_a_run_took_is_in_its_last_event() {
+        let stream = "event: response\ndata: {\"content\":[],\"metadata\":{\"usage\":{\"tokens_consumed\":[{\"model_name\":\"m\",\"input_tokens\":{\"total\":7},\"output_tokens\":{\"total\":3}}]}}}\n\n";
+        let mut used = Vec::new();
+        super::read(stream.as_bytes(), &mut used);
+        assert_eq!(used, [Used { model: Some("m".into()), input: 7, output: 3 }]);
+    }
 
     #[test]
     fn a_run_is_the_text_that_it_says_and_nothing_that_it_thinks() {

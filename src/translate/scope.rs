@@ -39,6 +39,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// A member of the document's first level.
+    pub(super) fn member(&self, name: &str) -> Option<Raw<'a>> {
+        self.members.get(name)
+    }
+
     fn find(&self, path: &[Box<str>]) -> Option<Raw<'a>> {
         let Some((first, rest)) = path.split_first() else { return self.document };
         rest.iter().try_fold(self.members.get(first)?, |value, key| Members::of(value).get(key))

@@ -114,7 +114,7 @@ fn the_direct_path_answers_in_the_mcp_shape() {
     assert!(answer["result"]["content"].is_array(), "{answer}");
     let length = played.reply().headers.get("content-length");
     assert!(length.is_none_or(|length| length == played.reply().body.len().to_string()));
-    assert_eq!(world.metric("cortex_fallback_total"), 1);
+    assert_eq!(world.metric_sum("cortex_fallback_total."), 1);
 }
 
 #[test]

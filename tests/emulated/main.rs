@@ -50,6 +50,7 @@ mod statistics;
 mod status_page;
 mod story;
 mod traces;
+mod tool_metrics;
 mod wall_clock;
 mod workers;
 

@@ -117,11 +117,11 @@ fn a_request_names_the_server_that_is_asked_first_and_no_server_sees_that() {
         assert_eq!(played.reply().headers.get(SERVER).as_deref(), Some(server), "what the answer says is the answer's");
         assert_eq!(played.filter_state.get("wasm.story"), None, "it went where it was to go");
     }
-    assert_eq!(world.metric("cortex_fallback_total"), 0);
+    assert_eq!(world.metric_sum("cortex_fallback_total."), 0);
     let [a, _, api] = healthy();
     let failed = call(&world, &["mcp-b"], [a, json_answer(503, "{}"), api]);
     assert_eq!(failed.servers(), ["mcp-b", "mcp-a"], "the others follow in their order");
-    assert_eq!(world.metric("cortex_fallback_total"), 1);
+    assert_eq!(world.metric_sum("cortex_fallback_total."), 1);
 }
 
 #[test]

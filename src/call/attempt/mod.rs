@@ -24,6 +24,7 @@ use crate::budget::Budget;
 use crate::failure::Class;
 use crate::held::{Held, Room};
 use crate::registry::{Direct, Registry, Server, ServerIndex, ServerKind};
+use crate::usage::Used;
 use response::Holding;
 
 /// What an attempt may look at while it handles an event.
@@ -76,6 +77,8 @@ pub struct Reaction {
     pub complaint: Option<String>,
     /// The answer is JSON and does not say so.
     pub name_as_json: bool,
+    /// What the answer says that it took.
+    pub used: Vec<Used>,
 }
 
 /// What becomes of the message, or of the piece of it that the event has brought.

@@ -21,7 +21,7 @@ pub enum Outgoing {
     /// This goes out in its place.
     Send(Box<RestRequest>),
     /// The client is told what is wrong with it. Every server would say the same, so this ends the call.
-    Answer(Reaction),
+    Answer(Box<Reaction>),
 }
 
 impl Attempt {
@@ -35,7 +35,7 @@ impl Attempt {
             Err(answer) => {
                 let mut reaction = Reaction::flow(Flow::Reply(response(scene, &answer)));
                 self.conclude(scene, Class::Caller.into(), true, &mut reaction);
-                Outgoing::Answer(reaction)
+                Outgoing::Answer(Box::new(reaction))
             }
         }
     }

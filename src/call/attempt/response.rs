@@ -9,8 +9,8 @@ use super::{Attempt, Body, Flow, Reaction, Scene, listed, normal};
 use crate::call::answer::is_translated;
 use crate::call::{KeptAnswer, Kind, Session, Task};
 use crate::failure::{
-    Basis, Case, Class, EventJudgement, Expected, Head, Judgement, Standing, Verdict, is_encoded, judge_body,
-    judge_event, judge_head, retry_after,
+    Basis, Case, Class, EventJudgement, Expected, Head, Judgement, Said, Standing, Verdict, is_encoded, judge_head,
+    read_body, read_event, retry_after,
 };
 use crate::held;
 use crate::jsonrpc::{Answer, text_of};
@@ -180,12 +180,14 @@ impl Attempt {
             return self.pass_unjudged(scene);
         }
         let bytes = body(0, size.min(limit));
-        let judged = judge_body(&case(scene), &head, &bytes);
+        let mut said = Said::default();
+        let judged = read_body(&case(scene), &head, &bytes, &mut said);
         let verdict = seen(scene, judged);
         if self.translates && is_translated(verdict.class) {
             return self.translate(scene, &head, verdict, size, body);
         }
         let reaction = self.conclude_read(scene, verdict, KeptAnswer { status: head.status, body: bytes }, false);
+        let reaction = noted(scene, reaction, said);
         scene.call.answered_ms = reaction.onward_in_s.is_none().then_some(scene.now_ms);
         reaction
     }
@@ -201,12 +203,15 @@ impl Attempt {
     ) -> Reaction {
         scanner.push(&body(searched, size.saturating_sub(searched)));
         while let Some(event) = scanner.next_event() {
-            match judge_event(&case(scene), &event) {
+            let mut said = Said::default();
+            match read_event(&case(scene), &event, &mut said) {
                 EventJudgement::LifeSign => {}
                 EventJudgement::Interim => return self.pass_unjudged(scene),
                 EventJudgement::Answer(verdict) => {
                     let verdict = seen(scene, verdict);
-                    return self.conclude_read(scene, verdict, KeptAnswer { status: 200, body: event.data }, true);
+                    let answer = KeptAnswer { status: 200, body: event.data };
+                    let reaction = self.conclude_read(scene, verdict, answer, true);
+                    return noted(scene, reaction, said);
                 }
             }
         }
@@ -341,7 +346,7 @@ impl Attempt {
                 return reaction;
             }
         }
-        let answer = match scene.direct().map(|direct| translate::answer(&direct.mapping, head.status, &bytes)) {
+        let mut answer = match scene.direct().map(|direct| translate::answer(&direct.mapping, head.status, &bytes)) {
             Some(Ok(answer)) => answer,
             unusable => {
                 reaction.complaint = unusable.and_then(Result::err).map(|error| error.to_string());
@@ -350,6 +355,7 @@ impl Attempt {
             }
         };
         let class = if answer.is_error() { Class::Caller } else { verdict.class };
+        reaction.used = answer.take_used();
         let json = response(scene, &answer);
         if json.len() > body_limit(scene) {
             reaction.complaint = Some(TOO_LONG.to_owned());
@@ -377,6 +383,12 @@ impl Attempt {
             Judgement::NeedsBody => Judgement::NeedsBody,
         }
     }
+}
+
+/// The reaction to an answer, with what else it says.
+fn noted(scene: &mut Scene<'_>, reaction: Reaction, said: Said) -> Reaction {
+    scene.call.ledger.iter_mut().for_each(|ledger| ledger.error_code = said.code);
+    Reaction { used: said.used, ..reaction }
 }
 
 /// The longest answer that is held, and the longest that is put in the place of one ([`Limits::room`] is no less).

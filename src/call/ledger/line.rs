@@ -2,11 +2,11 @@
 
 use super::super::account::Account;
 use super::super::story::Told;
-use super::{Ledger, Noted};
+use super::{Ledger, Noted, Took};
 use crate::credential::Fingerprint;
 use crate::failure::Class;
 use crate::json::Object;
-use crate::telemetry::CallStatus;
+use crate::telemetry::{AnsweredBy, CallStatus};
 
 /// A call at its end.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,8 @@ impl Line<'_> {
             .text("server", self.server)
             .text("class", class.map(Class::as_str))
             .text("outcome", end.status.as_str());
-        let line = match noted.error_code {
+        let passed = self.ledger.and_then(|ledger| ledger.error_code).filter(|_| end.mode != AnsweredBy::Gate);
+        let line = match noted.error_code.map(i64::from).or(passed) {
             Some(code) => line.json("error_code", &code.to_string()),
             None => line,
         };
@@ -63,6 +64,7 @@ impl Line<'_> {
             .number("attempts", u64::try_from(attempts).ok())
             .json("hops", hops.as_deref().unwrap_or("[]"));
         let line = self.ledger.into_iter().fold(line, |line, ledger| {
+            let line = ledger.took.iter().fold(line, with_took);
             line.text("credential", ledger.credential.as_deref())
                 .text("upstream_request_id", ledger.upstream_request_id.as_deref())
         });
@@ -71,4 +73,27 @@ impl Line<'_> {
         whole.remove(0);
         whole
     }
+}
+
+/// The line with what the call took. Where only the call itself has a price there are no tokens to tell of.
+fn with_took(line: Object, took: &Took) -> Object {
+    let has_tokens = took.input > 0 || took.output > 0;
+    let tokens = |number: u64| has_tokens.then_some(number);
+    let line = line
+        .text("model", took.model.as_deref())
+        .number("input_tokens", tokens(took.input))
+        .number("output_tokens", tokens(took.output));
+    match took.micros {
+        Some(micros) => line.json("credits", &in_units(micros)),
+        None => line,
+    }
+}
+
+/// Millionths as a decimal number.
+fn in_units(micros: u64) -> String {
+    const MILLION: u64 = 1_000_000;
+    // The 1 before them keeps the zeros in front.
+    let fraction = micros.checked_rem(MILLION).unwrap_or(0).saturating_add(MILLION).to_string();
+    let whole = micros.checked_div(MILLION).unwrap_or(0).to_string();
+    [&whole, ".", fraction.get(1..).unwrap_or("0")].concat()
 }

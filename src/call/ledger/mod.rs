@@ -10,6 +10,7 @@ pub use line::Line;
 
 use super::headers::RequestHeaders;
 use crate::registry::CallLog;
+use crate::usage::Used;
 
 /// The longest that is written of what a client or a server has chosen, in characters.
 const LONGEST: usize = 256;
@@ -44,12 +45,45 @@ pub struct Ledger {
     pub credential: Option<Box<str>>,
     /// The server's own id for the last attempt.
     pub upstream_request_id: Option<Box<str>>,
+    /// The code of the JSON-RPC error that the last attempt was answered with.
+    pub error_code: Option<i64>,
+    /// What all attempts took.
+    pub took: Option<Took>,
+}
+
+/// What a call took, as far as answers say it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// The model; `None` if none is named, or several are.
+    pub model: Option<Box<str>>,
+    /// Tokens that went in.
+    pub input: u64,
+    /// Tokens that came out.
+    pub output: u64,
+    /// What that costs by the registry's prices, in millionths; `None` if nothing is priced.
+    pub micros: Option<u64>,
 }
 
 impl Ledger {
     /// Another attempt begins: what was noted of the one before it is not about this one.
     pub fn begin(&mut self) {
-        (self.credential, self.upstream_request_id) = (None, None);
+        (self.credential, self.upstream_request_id, self.error_code) = (None, None, None);
+    }
+
+    /// An answer says what it took.
+    pub fn take(&mut self, used: &Used, micros: Option<u64>) {
+        let first = self.took.is_none();
+        let took = self.took.get_or_insert_default();
+        let same = first || took.model == used.model;
+        took.model = used.model.clone().filter(|_| same);
+        took.input = took.input.saturating_add(used.input);
+        took.output = took.output.saturating_add(used.output);
+        took.cost(micros);
+    }
+
+    /// A call has a price of its own.
+    pub fn pay(&mut self, micros: u64) {
+        self.took.get_or_insert_default().cost(Some(micros));
     }
 
     /// A header of the answer. Snowflake's own id for a request comes before one that any server may give.
@@ -57,6 +91,14 @@ impl Ledger {
         let is_own = name == "x-snowflake-request-id";
         if is_own || name == "x-request-id" && self.upstream_request_id.is_none() {
             self.upstream_request_id = Some(cut(value));
+        }
+    }
+}
+
+impl Took {
+    fn cost(&mut self, micros: Option<u64>) {
+        if let Some(more) = micros {
+            self.micros = Some(self.micros.unwrap_or(0).saturating_add(more));
         }
     }
 }

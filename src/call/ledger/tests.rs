@@ -46,3 +46,17 @@ fn the_id_of_snowflake_comes_before_any_other() {
     ledger.begin();
     assert_eq!(ledger, Ledger::default());
 }
+
+#[test]
+fn what_attempts_took_is_added_up_and_a_model_named_only_if_it_is_one() {
+    let of = |model: &str, input, output| Used { model: Some(model.into()), input, output };
+    let mut ledger = Ledger::default();
+    ledger.take(&of("a", 7, 3), Some(5));
+    ledger.begin();
+    ledger.take(&of("a", 1, 1), None);
+    let took = ledger.took.as_ref().unwrap();
+    assert_eq!((took.model.as_deref(), took.input, took.output, took.micros), (Some("a"), 8, 4, Some(5)));
+    ledger.take(&of("b", 1, 0), Some(1));
+    let took = ledger.took.as_ref().unwrap();
+    assert_eq!((took.model.as_deref(), took.input, took.micros), (None, 9, Some(6)));
+}

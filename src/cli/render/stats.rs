@@ -7,7 +7,11 @@ use crate::telemetry::{ENVOY_PREFIX, LABELS, NAMESPACES, of};
 use crate::wiring::cluster;
 
 /// Upper bounds of the latency buckets, in milliseconds: from a breaker's quick refusal to an agent's minute.
-const LATENCY_BUCKETS: [u32; 13] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
+/// 400 is what an answer by an agent's model should take at most.
+const LATENCY_BUCKETS: [u32; 14] = [5, 10, 25, 50, 100, 250, 400, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
+
+/// Upper bounds of the buckets for sizes, in bytes: from a number to the longest answer that is held.
+const SIZE_BUCKETS: [u32; 9] = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
 
 /// The bootstrap's `stats_config`: turns `.key.value` pairs in the filter's stat names into labels, and gives its
 /// histogram buckets in milliseconds.
@@ -16,6 +20,8 @@ pub(super) fn config() -> Value {
         "stats_tags": LABELS.map(|label| json!({"tag_name": label, "regex": pattern(label)})),
         "histogram_bucket_settings": [
             {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::LATENCY.name)}, "buckets": LATENCY_BUCKETS},
+            {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::TOOL_LATENCY.name)}, "buckets": LATENCY_BUCKETS},
+            {"match": {"prefix": format!("{ENVOY_PREFIX}.{}", of::TOOL_BYTES.name)}, "buckets": SIZE_BUCKETS},
         ],
         // Where the prober asks for tokens no server is, so every connection there fails, and that is no fault.
         "stats_matcher": {"exclusion_list": {"patterns": [{"prefix": format!("cluster.{}", cluster::credential(""))}]}},

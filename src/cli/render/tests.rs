@@ -14,7 +14,7 @@ use crate::failure::Overrides;
 use crate::network::Network;
 use crate::registry::{
     Audit, CallLog, ClientAuthorization, Credential, CredentialIndex, Endpoint, EnvoySettings, ErrorStatus,
-    FailoverSettings, FailureSettings, Id, Limits, Listener, Permission, ProberPlacement, Registry, Server,
+    FailoverSettings, FailureSettings, Id, Limits, Listener, Permission, Prices, ProberPlacement, Registry, Server,
     ServerIndex, ServerKind, SlotSource, Source, Tier, Upstream, Url, slice,
 };
 
@@ -83,6 +83,7 @@ fn registry() -> Registry {
         drill: None,
         audit: Audit::default(),
         log: CallLog::default(),
+        prices: Prices::default(),
         environment: None,
         credentials: vec![Credential {
             id: Id::new("pat").unwrap(),

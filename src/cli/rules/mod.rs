@@ -23,7 +23,7 @@ pub use alerts::{Alert, alerts};
 /// Write Prometheus rules for a registry: recording rules, and alerts that name their runbook.
 ///
 /// Recording rules make snowflake_pool_size, snowflake_pool_in_use, snowflake_pool_pending and snowflake_pool_wait_seconds, each
-/// with mode mcp and direct, of Envoy's own statistics; mcp_server_health_score, from 0 to 1; shares of failed calls over several windows, and the latency's 95th
+/// with mode mcp and direct, of Envoy's own statistics; mcp_server_health_score, from 0 to 1; cortex_credits_used; shares of failed calls over several windows, and the latency's 95th
 /// percentile; all times in seconds too, such as cortex_latency_seconds. The alerts' label severity is page or ticket.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -72,10 +72,13 @@ pub fn run(args: &Args) -> ExitCode {
 pub fn groups(registry: &Registry, runbooks: &str) -> Value {
     // A gauge of a module is a whole number.
     let score = json!({"record": "mcp_server_health_score", "expr": "mcp_server_health_percent / 100"});
+    // A counter of a module is a whole number too.
+    let credits = json!({"record": "cortex_credits_used", "expr": "dualpath_credits_micro_total / 1e6"});
     let alerts = alerts(registry).into_iter().map(|alert| alert.rule(runbooks));
     json!({"groups": [
         {"name": "dualpath-pools", "rules": pools::rules(registry)},
         {"name": "dualpath-health", "rules": [score]},
+        {"name": "dualpath-cost", "rules": [credits]},
         {"name": "dualpath-shares", "rules": shares::rules()},
         {"name": "dualpath-seconds", "rules": seconds::rules()},
         {"name": "dualpath-alerts", "rules": alerts.collect::<Vec<_>>()},

@@ -13,10 +13,12 @@ pub(super) fn failed(window: &str) -> String {
 
 /// The rules.
 pub(super) fn rules() -> Vec<Value> {
-    // What clients feel: no answer, or turned away. A call that its client has given up says nothing.
+    // What clients feel: no answer. A call that its client has given up says nothing, and neither does one that is turned away
+    // for a mistake of its client's: nobody but that client can burn or mend it.
     let share = |window: &&str| {
         let rate = |status: &str| format!("sum by (job) (rate(cortex_calls_total{{status{status}}}[{window}]))");
-        json!({"record": failed(window), "expr": format!("{} / {}", rate("=~\"failed|refused\""), rate("!=\"cancelled\""))})
+        let counted = rate("!~\"cancelled|refused\"");
+        json!({"record": failed(window), "expr": format!("{} / {counted}", rate("=\"failed\""))})
     };
     let mut rules: Vec<_> = WINDOWS.iter().map(share).collect();
     rules.push(json!({

@@ -13,6 +13,8 @@ use crate::call::{Call, handover};
 use crate::concurrency::UnderWay;
 use crate::failure::{Basis, Class, Verdict};
 use crate::registry::{Server, ServerIndex};
+use crate::telemetry::Name;
+use crate::usage::Used;
 
 /// A call, seen from one server.
 pub struct Flown {
@@ -84,6 +86,37 @@ impl Flown {
         }
         if let Some((at, class)) = self.call.borrow_mut().flight.take_uncounted() {
             self.vm.metrics.count(Metric::Attempts(self.vm.names.server(at), class));
+        }
+    }
+
+    /// Counts what an answer says that it took, and what that costs: by the prices of its models, else by the server's price of a
+    /// call.
+    pub fn count_used(&self, used: &[Used], class: Class) {
+        let per_call = self.server().and_then(|server| server.price).filter(|_| class == Class::Success);
+        if used.is_empty() && per_call.is_none() {
+            return;
+        }
+        let mut call = self.call.borrow_mut();
+        if !is_limited(call.kind, call.task) {
+            return;
+        }
+        let (vm, task) = (&self.vm, call.task.name(&self.vm.names));
+        let mut is_priced = false;
+        for one in used {
+            let price = vm.registry.prices.of(one.model.as_deref());
+            let model = price.map_or(Name::OTHER, |(at, _)| vm.names.model(at));
+            let micros = price.map(|(_, price)| price.micros(one));
+            vm.metrics.add(Metric::Tokens(task, model, "input"), one.input);
+            vm.metrics.add(Metric::Tokens(task, model, "output"), one.output);
+            if let Some(micros) = micros {
+                is_priced = true;
+                vm.metrics.add(Metric::Credits(task, model), micros);
+            }
+            call.ledger.iter_mut().for_each(|ledger| ledger.take(one, micros));
+        }
+        if let Some(price) = per_call.filter(|_| !is_priced) {
+            vm.metrics.add(Metric::Credits(task, Name::OTHER), price.micros());
+            call.ledger.iter_mut().for_each(|ledger| ledger.pay(price.micros()));
         }
     }
 

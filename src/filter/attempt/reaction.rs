@@ -77,6 +77,7 @@ impl Attempt {
             log::warn!("{}: {complaint}", flown.server().map_or("", |server| server.id.as_str()));
         }
         let Some(settled) = reaction.settled else { return };
+        flown.count_used(&reaction.used, settled.verdict.class);
         if let Some(next) = flown.call.borrow().flight.destination() {
             host::set_filter_state(state::NEXT, next.as_bytes());
         }

@@ -136,7 +136,7 @@ impl Attempt {
             }
             Some(Outgoing::Answer(reaction)) => {
                 self.phase = Phase::Refused;
-                self.react(reaction, size)
+                self.react(*reaction, size)
             }
             Some(Outgoing::Wait) | None => Action::Pause,
         }

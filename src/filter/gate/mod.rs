@@ -5,6 +5,7 @@
 
 mod breakers;
 mod cache;
+mod counts;
 mod ledger;
 mod request;
 mod response;
@@ -70,6 +71,8 @@ struct Facts {
     stopped: Option<&'static str>,
     /// How it ended.
     end: Option<Account>,
+    /// How many bytes of an answer its client gets.
+    answer_bytes: usize,
     /// What is noted for the call log, where that is on.
     noted: Option<Box<Noted>>,
 }
@@ -164,6 +167,9 @@ impl HttpContext for Gate {
     }
 
     fn on_http_response_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if matches!(self.rewrite, Rewrite::Keep) {
+            self.known.answer_bytes = self.known.answer_bytes.saturating_add(size);
+        }
         self.rewrite.body(size)
     }
 

@@ -330,7 +330,8 @@ impl Gate {
         let seconds = retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(seconds.as_deref().map(|seconds| ("retry-after", seconds)));
-        self.answer(self.status_of(code), &headers, &body, CallStatus::Refused)
+        let end = if code.is_clients_mistake() { CallStatus::Refused } else { CallStatus::Failed };
+        self.answer(self.status_of(code), &headers, &body, end)
     }
 
     /// The HTTP status that an error travels with.
@@ -356,7 +357,7 @@ impl Gate {
     /// Answers the call here and now.
     pub(super) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
-        self.known.end = answered(end);
+        (self.known.end, self.known.answer_bytes) = (answered(end), body.len());
         self.tell_trace(None);
         host::reply(status, &self.with_page(headers), body);
         Action::Pause

@@ -153,7 +153,7 @@ impl Gate {
         }
         let details = Details { retry_after_ms: Some(1000), ..Details::default() };
         let body = jsonrpc::error(call.request_id(), ErrorCode::NoPath, why_no_path(&self.vm, false), &details);
-        self.known.end = answered(CallStatus::Refused);
+        self.known.end = answered(CallStatus::Failed);
         self.note_code(Some(ErrorCode::NoPath));
         Headers::Response.set("retry-after", b"1");
         self.rewrite(self.status_of(ErrorCode::NoPath), body, end_of_stream)
@@ -269,6 +269,7 @@ impl Gate {
         } else {
             Headers::Response.set("content-type", content_type.as_bytes());
         }
+        self.known.answer_bytes = body.len();
         if end_of_stream || endless || body.len() > self.vm.registry.limits.room() {
             return self.reply_instead(&body);
         }
@@ -306,13 +307,15 @@ impl Gate {
         let end = self.known.end.unwrap_or(gone);
         self.leave_line(end);
         let Account { mode, status, fell_back } = end;
+        let took_ms = now.saturating_sub(self.known.started_ms);
+        self.count_tool(end, took_ms);
         let task = self.known.task.name(&self.vm.names);
         self.vm.metrics.count(Metric::Calls(mode, task, status));
         if !self.known.listens {
-            self.vm.metrics.record(Metric::Latency(mode, task), now.saturating_sub(self.known.started_ms));
+            self.vm.metrics.record(Metric::Latency(mode, task), took_ms);
         }
         if fell_back {
-            self.vm.metrics.count(Metric::Fallback);
+            self.count_fallback();
         }
         self.vm.metrics.maintain(now);
     }

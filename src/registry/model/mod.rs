@@ -61,6 +61,8 @@ pub struct Registry {
     /// A listener with a page for operators, if there is one.
     #[cfg(feature = "cli")]
     pub status_page: Option<StatusPage>,
+    /// What models cost.
+    pub prices: Prices,
     /// Which of several environments this is, where credentials have slots for each.
     pub environment: Option<Id>,
     /// Credentials, by reference only: a registry never holds a secret.

@@ -1,6 +1,7 @@
 //! By what the servers of a call are put in order, where that is not by tier.
 
 use super::{Permission, ServerIndex};
+use crate::usage::Used;
 
 /// The order of the servers of a tool, of a task's tools, or of new sessions, where it is not by tier and file.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,52 @@ impl Abilities {
             return Some("max_tokens");
         }
         (!has_all(&self.features, &needs.features)).then_some("features")
+    }
+}
+
+/// What models cost, in the unit of all prices of the registry.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prices {
+    /// When somebody last looked, in seconds since 1970.
+    pub as_of_s: u64,
+    /// Each model; at most [`Prices::MOST`].
+    pub models: Vec<ModelPrice>,
+}
+
+/// What a model costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelPrice {
+    /// Its name, as answers have it.
+    pub model: String,
+    /// A million tokens that go in. Not negative.
+    pub input: f64,
+    /// A million tokens that come out. Not negative.
+    pub output: f64,
+}
+
+impl Prices {
+    /// The most models that have a price, and so a label of their own.
+    pub const MOST: usize = 100;
+
+    /// The price of a model, with its position.
+    pub fn of(&self, model: Option<&str>) -> Option<(usize, &ModelPrice)> {
+        self.models.iter().enumerate().find(|(_, price)| Some(price.model.as_str()) == model)
+    }
+}
+
+impl ModelPrice {
+    /// What this costs, in millionths.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    pub fn micros(&self, used: &Used) -> u64 {
+        (used.input as f64 * self.input + used.output as f64 * self.output).round() as u64
+    }
+}
+
+impl Price {
+    /// What a call costs, in millionths.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub fn micros(&self) -> u64 {
+        (self.per_call * 1e6).round() as u64
     }
 }
 

@@ -36,7 +36,7 @@ use crate::json::Value;
 use crate::registry::StatusPage;
 use crate::registry::{
     Audit, CacheSettings, CallLog, Credential, CredentialIndex, Discovery, EnvoySettings, FailoverSettings,
-    FailureSettings, Limits, Listener, Registry, RoutingSettings, Server, SlotSource, Source, Tool, Tracing,
+    FailureSettings, Limits, Listener, Prices, Registry, RoutingSettings, Server, SlotSource, Source, Tool, Tracing,
 };
 use crate::wire::{Node, Problem, Problems, Table, or};
 use listener::{check_sockets, refuse_clear_authorization};
@@ -123,6 +123,7 @@ fn read(root: &Node) -> Option<Registry> {
     let cache = or(table.optional("cache"), CacheSettings::default(), CacheSettings::read);
     let discovery = or(table.optional("discovery"), Discovery::default(), Discovery::read);
     let mut routing = or(table.optional("routing"), WireSettings::default(), WireSettings::read);
+    let prices = or(table.optional("prices"), Prices::default(), offers::read_prices);
     let log_node = table.optional("log");
     let log = or(log_node.as_ref(), CallLog::default(), |node| CallLog::read(node));
     let tracing = or(table.optional("tracing"), None, |node| Tracing::read(node).map(Some));
@@ -192,6 +193,7 @@ fn read(root: &Node) -> Option<Registry> {
         tracing: tracing?,
         #[cfg(feature = "cli")]
         status_page: status_page?,
+        prices: prices?,
         environment: environment?,
         credentials: whole(credentials?)?,
         servers: servers.into(),

@@ -30,6 +30,7 @@ pub(super) fn full() -> Value {
             "error_status": "http"},
         "envoy": {"wasm_file": "build/dualpath.wasm", "admin_address": "127.0.0.1", "admin_port": 9901},
         "limits": {"request_body": "1MiB", "response_body": 65536},
+        "prices": {"as_of": "2026-11-01", "models": [{"model": "claude-4.5", "input": 3.3, "output": 16.5}]},
         "log": {"calls": "/dev/stdout", "caller_header": "x-user"},
         "failover": {"budget": {"ratio": 0.2, "min_per_second": 5, "reserve": 50},
             "back_off": {"base": "100ms", "max": "2s"}, "access_log": "/dev/stdout"},

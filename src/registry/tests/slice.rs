@@ -107,6 +107,7 @@ fn same_settings(whole: &Registry, part: &Registry) {
     assert_eq!(part.failover, whole.failover);
     assert_eq!(part.audit, whole.audit);
     assert_eq!(part.log, whole.log);
+    assert_eq!(part.prices, whole.prices);
     assert_eq!(part.environment, whole.environment);
     assert_eq!(part.listener.client_authorization, whole.listener.client_authorization);
     assert_eq!(part.listener.allowed_tools, whole.listener.allowed_tools);
