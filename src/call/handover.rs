@@ -182,7 +182,7 @@ fn understood(written: Written<'_>, query: &str, registry: &Rc<Registry>) -> Opt
         carried: written.carried,
         owners_failure: None,
         poll: None,
-        to_keep: super::cached::ToKeep::default(),
+        to_keep: Default::default(),
         answered_ms: None,
         ledger: None,
         skipped: Vec::new(),

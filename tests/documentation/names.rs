@@ -266,6 +266,7 @@ fn crossings_are_those_of_the_budget() {
         ("plain call, events", "a call that is answered with events"),
         ("failed over once", "a call that fails over"),
         ("direct path", "a call on the direct path"),
+        ("[kept answer](cache.md)", "a call that is answered with what is kept"),
     ] {
         let line = budgets.lines().find(|line| line.contains(&format!("\"{what}\""))).expect("a budget");
         let numbers: Vec<&str> = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty()).collect();
