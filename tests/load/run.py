@@ -6,6 +6,7 @@ from locust.env import Environment  # isort: skip
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -139,6 +140,9 @@ def main() -> int:
         raise Trouble("STEPS must be calls a second, such as 1,2,5")
     done: list[dict] = []
     stopped = False
+    # A shell that starts this in the background has it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with laboratory(arguments.lab, arguments.seed, arguments.hang) if arguments.lab else contextlib.nullcontext() as stage:
         url = stage["url"] if stage else arguments.url
         McpUser.mix = MIX if stage else read_only(listed(url), arguments.tool, arguments.arguments)
