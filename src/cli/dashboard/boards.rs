@@ -60,7 +60,7 @@ fn overview() -> Dashboard {
                 Look::Number(10, 100),
                 "Failed",
                 "percentunit",
-                "Of calls that their clients have not given up: no answer, or turned away. 0.1 % are allowed.",
+                "Of calls that their clients have not given up: no answer. 0.1 % are allowed.",
                 &[("max(dualpath:calls_failed:ratio_rate5m{#})", "")],
             )
             .leads_to("all-paths-down"),
@@ -307,8 +307,8 @@ fn tools() -> Dashboard {
             lines(
                 "Not answered, by task",
                 "percentunit",
-                "Failed or turned away.",
-                &[("sum by (task) (rate(cortex_calls_total{@,status=~\"failed|refused\"}[~])) / sum by (task) (rate(cortex_calls_total{@,status!=\"cancelled\"}[~]))", "{{task}}")],
+                "No server had an answer. What is refused for a mistake of its client does not count.",
+                &[("sum by (task) (rate(cortex_calls_total{@,status=\"failed\"}[~])) / sum by (task) (rate(cortex_calls_total{@,status!~\"cancelled|refused\"}[~]))", "{{task}}")],
             )
             .leads_to("all-paths-down"),
             lines("95th percentile by task", "ms", "Of 100 calls 95 are quicker.", &[("histogram_quantile(0.95, sum by (task, le) (rate(cortex_latency_ms_bucket{@,mode!=\"gate\"}[~])))", "{{task}}")]),
@@ -441,12 +441,12 @@ fn cost(registry: &Registry) -> Option<Dashboard> {
                     )],
                 )
             }),
-            where_there("cortex_credits_used", || {
+            where_there("dualpath_credits_micro_total", || {
                 lines(
                     "Credits",
                     "short",
-                    "As answers say.",
-                    &[("sum by (task, model) (cortex_credits_used{@})", "{{task}} {{model}}")],
+                    "In a day, by what answers say of tokens, or by the price of a call.",
+                    &[("sum by (task, model) (increase(cortex_credits_used{@}[1d])) > 0", "{{task}} {{model}}")],
                 )
             }),
         ]

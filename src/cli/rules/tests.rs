@@ -30,6 +30,21 @@ fn every_pool_metric_has_a_rule_for_each_kind_of_server_that_there_is() {
     assert_eq!(both["groups"][1], json!({"name": "dualpath-health", "rules": [score]}));
 }
 
+#[test]
+fn opentelemetry_s_names_are_those_of_its_histogram_and_its_attributes() {
+    let group = opentelemetry();
+    let rules = group["rules"].as_array().unwrap();
+    for rule in rules {
+        assert!(rule["record"].as_str().unwrap().starts_with("mcp_server_operation_duration_seconds_"), "{rule}");
+        assert_eq!(rule["labels"]["mcp_method_name"], "tools/call", "{rule}");
+        assert!(rule["expr"].as_str().unwrap().contains("\"gen_ai_tool_name\""), "{rule}");
+    }
+    let of = |end: &str| rules.iter().filter(|rule| rule["record"].as_str().unwrap().ends_with(end)).count();
+    assert!(of("_bucket") > 10);
+    assert_eq!((of("_sum"), of("_count")), (1, 1));
+    assert!(rules.last().unwrap()["expr"].as_str().unwrap().contains("\"error_type\""));
+}
+
 /// The headings of the runbooks as links have them.
 fn pages() -> BTreeSet<String> {
     let text = include_str!("../../../envoy/guide/runbooks.md");

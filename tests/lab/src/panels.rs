@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use dualpath::cli::dashboard::{Look, dashboards};
 use dualpath::cli::rules;
 use dualpath::registry::Registry;
+use dualpath::telemetry::FAMILIES;
 use dualpath::wiring::header;
 use serde_json::{Value, json};
 
@@ -46,6 +47,17 @@ pub struct Scene {
     pub begun: f64,
     /// What has happened, and when.
     told: Mutex<Vec<(f64, &'static str)>>,
+}
+
+/// Every rule, those with OpenTelemetry's names too.
+pub fn all_rules(registry: &Registry) -> Value {
+    let mut rules = rules::groups(registry, "runbooks.md");
+    // What they map.
+    let is_there = FAMILIES.iter().any(|family| family.name == "mcp_tool_latency_ms");
+    if let (true, Some(groups)) = (is_there, rules["groups"].as_array_mut()) {
+        groups.push(rules::opentelemetry());
+    }
+    rules
 }
 
 /// Seconds since 1970.
@@ -89,7 +101,7 @@ impl Scene {
         let envoy = Envoy::launch(&builder, &scratch, &Settings { env, ..Settings::default() }).await?;
         let registry = Registry::from_wire(builder.tree()).map_err(|problems| format!("{problems:?}"))?;
         let target = ([127, 0, 0, 1], port).into();
-        let prometheus = Prometheus::start(scratch.path(), target, &rules::groups(&registry, "runbooks.md")).await?;
+        let prometheus = Prometheus::start(scratch.path(), target, &all_rules(&registry)).await?;
         Ok(Scene { primary, secondary, rest, envoy, prometheus, registry, begun: now(), told: Mutex::default() })
     }
 

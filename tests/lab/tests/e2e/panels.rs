@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dualpath::cli::dashboard::dashboards;
-use dualpath::cli::rules;
 use dualpath::telemetry::{FAMILIES, Kind};
-use dualpath_lab::panels::{Scene, now};
+use dualpath_lab::panels::{Scene, all_rules, now};
 
 use crate::world::module;
 
 /// What the story does not bring about, with the reason.
-const NOT_SEEN: [(&str, &str); 1] = [("dualpath_drill_ignored_total", "the drill is on, and its source may order one")];
+const NOT_SEEN: [(&str, &str); 2] = [
+    ("dualpath_drill_ignored_total", "the drill is on, and its source may order one"),
+    ("dualpath_cache_total", "no tool has a cache"),
+];
 
 /// Panels without an answer in this story.
 const WITHOUT_DATA: [(&str, &str); 1] =
@@ -31,7 +33,7 @@ async fn prometheus_has_what_is_documented_and_every_panel_asks_for_that_and_get
 }
 
 fn recorded_names(scene: &Scene) -> BTreeSet<String> {
-    let groups = rules::groups(&scene.registry, "r");
+    let groups = all_rules(&scene.registry);
     let groups = groups["groups"].as_array().expect("groups").clone();
     let rules = groups.iter().flat_map(|group| group["rules"].as_array().into_iter().flatten());
     rules.filter_map(|rule| rule["record"].as_str()).map(str::to_owned).collect()
