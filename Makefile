@@ -112,7 +112,7 @@ NATIVE_TEST = $(CARGO) test --locked --workspace --all-features
 # Optimised, but without the module's slow link; the core alone.
 CORE_TEST = $(CARGO) test --locked --quiet --package dualpath --profile tool --no-default-features --test
 
-.PHONY: sim model fuzz mutants
+.PHONY: sim pictures model fuzz mutants
 mutants: toolchain ## change the breaker's code in every small way: does a test notice? (long)
 	@tests/make/mutants $(ARGS)
 
@@ -123,8 +123,11 @@ fuzz: toolchain ## hostile bytes for FUZZ_SECONDS per reader (20); SEED=, TARGET
 model: toolchain ## every state of the breakers' shared record, large bounds
 	@$(CORE_TEST) model -- --large
 
-sim: toolchain ## how fast the breaker notices an outage, its writes, its false alarms
-	@$(CORE_TEST) simulation -- --long
+sim: toolchain ## how the breaker notices an outage, and what that costs; FLEET=1000: a thousand sidecars
+	@$(CORE_TEST) simulation -- $(if $(FLEET),--fleet $(FLEET) $(ARGS),--long)
+
+pictures: toolchain ## the guide's pictures, from sim FLEET=1000
+	@$(CORE_TEST) simulation -- --fleet 1000 --pictures $(CURDIR)/envoy/guide/pictures
 
 test-core-wasm: toolchain ## the core's unit tests as wasm under Node.js
 	@tests/make/core-in-node lib

@@ -121,6 +121,9 @@ pub mod state {
     /// switched off.
     pub const DIRECT: &str = "direct";
 
+    /// The tool that is called, where limits count the calls of some; Envoy's rate limit filter reads it.
+    pub const TOOL: &str = "tool";
+
     /// What happened with the credentials of the call; the access log writes it.
     pub const AUDIT: &str = "audit";
 

@@ -289,7 +289,7 @@ impl Prober {
             self.vm.announce(index, &transition, Some(class));
         }
         if let (Some(schedule), Some(probe)) = (self.schedules.get_mut(usize::from(index.0)), &server.probe) {
-            schedule.note(probe, &view, decisions.breaker, now);
+            schedule.note(probe, &view, decisions.breaker, moment);
         }
     }
 }

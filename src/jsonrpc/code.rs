@@ -32,6 +32,8 @@ pub enum ErrorCode {
     QueryNotAllowed,
     /// 42203: the server that the request names is not in the registry.
     ServerUnknown,
+    /// 42901: calls of the tool are over the registry's limit.
+    RateLimited,
     /// 50301: no server that could answer takes calls at present; none was asked.
     NoPath,
     /// 50302: there is no usable credential for the server that would have to be asked.
@@ -52,7 +54,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code; the guide has a section for each.
-    pub const ALL: [ErrorCode; 21] = [
+    pub const ALL: [ErrorCode; 22] = [
         ErrorCode::MethodNotFound,
         ErrorCode::InvalidParams,
         ErrorCode::HeaderMismatch,
@@ -66,6 +68,7 @@ impl ErrorCode {
         ErrorCode::DrillMalformed,
         ErrorCode::QueryNotAllowed,
         ErrorCode::ServerUnknown,
+        ErrorCode::RateLimited,
         ErrorCode::NoPath,
         ErrorCode::CredentialUnavailable,
         ErrorCode::UpstreamFailed,
@@ -92,6 +95,7 @@ impl ErrorCode {
             ErrorCode::DrillMalformed => 42201,
             ErrorCode::QueryNotAllowed => 42202,
             ErrorCode::ServerUnknown => 42203,
+            ErrorCode::RateLimited => 42901,
             ErrorCode::NoPath => 50301,
             ErrorCode::CredentialUnavailable => 50302,
             ErrorCode::UpstreamFailed => 50303,
@@ -134,6 +138,7 @@ impl ErrorCode {
             ErrorCode::DrillMalformed => "DRILL_MALFORMED",
             ErrorCode::QueryNotAllowed => "QUERY_NOT_ALLOWED",
             ErrorCode::ServerUnknown => "SERVER_UNKNOWN",
+            ErrorCode::RateLimited => "RATE_LIMITED",
             ErrorCode::NoPath => "NO_PATH",
             ErrorCode::CredentialUnavailable => "CREDENTIAL_UNAVAILABLE",
             ErrorCode::UpstreamFailed => "UPSTREAM_FAILED",
@@ -158,6 +163,7 @@ impl ErrorCode {
             ErrorCode::BodyTooLarge => 413,
             ErrorCode::BodyEncoded => 415,
             ErrorCode::TimeOver => 504,
+            ErrorCode::RateLimited => 429,
             ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed | ErrorCode::ServerUnknown => 422,
             _ => 503,
         }

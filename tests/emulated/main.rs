@@ -39,6 +39,7 @@ mod passage;
 mod prober;
 mod query;
 mod random_exchanges;
+mod rate;
 mod ready;
 mod refused;
 mod rest_first;

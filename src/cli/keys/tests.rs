@@ -109,7 +109,9 @@ fn every_key_says_whether_it_may_be_left_out() {
 fn a_key_is_found_with_what_is_below_it() {
     let below =
         |wanted: &str| rows(|key| is_at_or_below(key, wanted)).into_iter().map(|row| row.key).collect::<Vec<_>>();
-    assert_eq!(below("limits"), ["limits", "limits.request_body", "limits.held", "limits.response_body"]);
+    let limits = ["limits", "limits.request_body", "limits.held", "limits.response_body", "limits.rate"];
+    let rate = ["limits.rate[].tool", "limits.rate[].calls", "limits.rate[].per", "limits.rate[].caller"];
+    assert_eq!(below("limits"), [limits.as_slice(), &rate].concat());
     assert_eq!(below("servers[].probe").len(), 9);
     assert!(below("server").is_empty());
 }

@@ -20,6 +20,7 @@ mod metrics;
 pub(super) mod parts;
 mod pool;
 mod proxy;
+mod rate;
 mod routes;
 pub(super) mod runtime;
 mod sessions;

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    access_log, clusters, drill, internal, metrics, proxy, routes, runtime, sessions, stats, status_page, wasm_plugin,
+    access_log, clusters, drill, internal, metrics, proxy, rate, routes, runtime, sessions, stats, status_page,
+    wasm_plugin,
 };
 use crate::registry::Registry;
 
@@ -37,7 +38,7 @@ impl Parts {
             bootstrap_extensions.push(internal::bootstrap_extension());
         }
         Parts {
-            filters: wasm_plugin::of_listener(registry, wire),
+            filters: wasm_plugin::of_listener(registry, wire).into_iter().chain(rate::filter(registry)).collect(),
             routes: routes::routes(registry),
             access_log: access_log::logs(registry),
             listeners: inside

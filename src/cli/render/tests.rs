@@ -71,7 +71,7 @@ fn registry() -> Registry {
             error_status: ErrorStatus::Jsonrpc,
         },
         envoy: EnvoySettings::default(),
-        limits: Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20 },
+        limits: Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20, rated: false },
         cache: crate::registry::CacheSettings::default(),
         caches_by_caller: false,
         failure: FailureSettings::default(),
@@ -103,6 +103,7 @@ fn registry() -> Registry {
         ]
         .into(),
         tools: Vec::new().into(),
+        rates: Vec::new(),
     }
 }
 
@@ -550,4 +551,29 @@ fn plugin_configurations_stay_readable_in_yaml() {
     assert!(text.contains("value: |-\n"), "a literal block");
     assert!(text.lines().all(|line| line.len() < 200));
     assert!(text.contains("18446744073709551615"), "numbers stay exact");
+}
+
+#[test]
+fn limits_of_calls_come_right_behind_the_gate_and_not_at_all_without_any() {
+    use crate::registry::{Caller, Rate};
+    let filters = |registry: &Registry| {
+        let rendered = rendered(registry);
+        at(&rendered, &format!("{MANAGER}/http_filters")).as_array().unwrap().clone()
+    };
+    let names = |filters: &[Value]| filters.iter().map(|filter| filter["name"].clone()).collect::<Vec<_>>();
+    let mut registry = registry();
+    assert_eq!(names(&filters(&registry)), ["dualpath.gate", "envoy.filters.http.router"]);
+    let rate = |tool: &str, caller| Rate { tool: tool.to_owned(), calls: 60, per: Duration::from_secs(60), caller };
+    let header = || Caller::Header("x-user-id".to_owned());
+    registry.rates = vec![rate("sql", Caller::All), rate("sql", header()), rate("search", header())];
+    let filters = filters(&registry);
+    assert_eq!(names(&filters), ["dualpath.gate", "dualpath.rate", "envoy.filters.http.router"]);
+    let rate = &filters[1]["typed_config"];
+    assert_eq!(rate["rate_limits"].as_array().map(Vec::len), Some(2), "one for each way to count");
+    let entries: Vec<_> = rate["descriptors"].as_array().unwrap().iter().map(|one| one["entries"].clone()).collect();
+    let tool = |name: &str| json!({"key": "tool", "value": name});
+    let user = json!({"key": "x-user-id"});
+    assert_eq!(entries, [json!([tool("sql")]), json!([tool("sql"), user]), json!([tool("search"), user])]);
+    let bucket = json!({"max_tokens": 60, "tokens_per_fill": 60, "fill_interval": "60s"});
+    assert_eq!(rate["descriptors"][0]["token_bucket"], bucket);
 }

@@ -233,6 +233,9 @@ impl Gate {
                 }
                 self.known.first_choice = call.first_choice_of(self.known.first_choice);
                 vm.budget.borrow_mut().deposit(now_ms);
+                if let Some(tool) = self.known.tool(&vm.registry).filter(|_| vm.registry.limits.rated) {
+                    host::set_filter_state(state::TOOL, tool.as_bytes());
+                }
                 self.enter(*call, &orders)
             }
             Planned::TimeOver => {

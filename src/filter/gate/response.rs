@@ -137,6 +137,19 @@ impl Gate {
         }
     }
 
+    /// Envoy's rate limit, which comes after the gate, has let the call go no further.
+    #[inline(never)]
+    fn over_rate(&mut self, call: &Call, end_of_stream: bool) -> Action {
+        let reset = Headers::Response.get("x-ratelimit-reset");
+        let seconds = reset.and_then(|reset| std::str::from_utf8(&reset).ok()?.parse::<u32>().ok()).unwrap_or(1).max(1);
+        let details = Details { retry_after_ms: Some(u64::from(seconds).saturating_mul(1000)), ..Details::default() };
+        let message = "calls of this tool are over their limit (limits.rate); this one was not sent";
+        let body = jsonrpc::error(call.request_id(), ErrorCode::RateLimited, message, &details);
+        self.known.end = answered(CallStatus::Refused);
+        Headers::Response.set("retry-after", seconds.to_string().as_bytes());
+        self.rewrite(self.status_of(ErrorCode::RateLimited), body, end_of_stream)
+    }
+
     /// Whether the gate can answer in the place of an answer of this class. What is wrong with a request is no answer to one
     /// that a server may have executed all the same.
     fn is_answerable(&self, class: Class) -> bool {
@@ -145,6 +158,9 @@ impl Gate {
 
     /// No attempt was begun: the route leads nowhere that this call may go.
     fn not_begun(&mut self, call: &Call, end_of_stream: bool) -> Action {
+        if self.vm.registry.limits.rated && Headers::Response.status() == Some(429) {
+            return self.over_rate(call, end_of_stream);
+        }
         if self.known.question.is_some() {
             return self.answer_instead(call, end_of_stream);
         }

@@ -2,6 +2,8 @@
 //! travel in the clear. Everything behind the command line and the filter works on these types only.
 
 mod credential;
+#[cfg(feature = "cli")]
+mod rate;
 mod routing;
 mod server;
 mod settings;
@@ -13,6 +15,8 @@ mod tracing;
 mod upstream;
 
 pub use credential::*;
+#[cfg(feature = "cli")]
+pub use rate::*;
 pub use routing::*;
 pub use server::*;
 pub use settings::*;
@@ -73,6 +77,9 @@ pub struct Registry {
     pub tools: Named<Tool>,
     /// The longest time that an attempt may take to the first byte of its answer, at any server, for any tool.
     pub longest_timeout: Duration,
+    /// How often tools may be called.
+    #[cfg(feature = "cli")]
+    pub rates: Vec<Rate>,
 }
 
 impl Registry {

@@ -151,6 +151,8 @@ pub struct Limits {
     /// The most that one worker's VM holds of all requests and answers together. Beyond it requests are refused with 503
     /// and answers pass unjudged.
     pub held: u32,
+    /// Whether Envoy is to be told the tool of each call, because calls of some are counted.
+    pub rated: bool,
 }
 
 impl Limits {

@@ -15,6 +15,8 @@ mod permission;
 #[cfg(feature = "cli")]
 mod pool;
 mod probe;
+#[cfg(feature = "cli")]
+mod rate;
 mod routing;
 mod servers;
 mod settings;
@@ -100,7 +102,8 @@ fn read(root: &Node) -> Option<Registry> {
     let listener_node = table.optional("listener");
     let listener = or(listener_node.as_ref(), Listener::default(), |node| Listener::read(node));
     let envoy = or(table.optional("envoy"), EnvoySettings::default(), EnvoySettings::read);
-    let limits = or(table.optional("limits"), Limits::default(), Limits::read);
+    let limits_node = table.optional("limits");
+    let limits = or(limits_node.as_ref(), Limits::default(), |node| Limits::read(node));
     let failover = or(table.optional("failover"), FailoverSettings::default(), FailoverSettings::read);
     let breaker = or(table.optional("breaker"), Policy::default(), |node| Policy::read(node, &Policy::default()));
     let failure = or(table.optional("failure"), FailureSettings::default(), FailureSettings::read);
@@ -173,6 +176,8 @@ fn read(root: &Node) -> Option<Registry> {
     }
     stretch_leases(&mut servers, &tools);
     let timeouts = servers.iter().map(|server| server.timeout).chain(tools.iter().filter_map(|tool| tool.timeout));
+    #[cfg(feature = "cli")]
+    let rate_node = limits_node.and_then(|node| node.table()?.optional("rate"));
     let registry = Registry {
         // Every call asks for it, and there may be a thousand tools.
         longest_timeout: timeouts.max().unwrap_or_default(),
@@ -197,6 +202,8 @@ fn read(root: &Node) -> Option<Registry> {
         environment: environment?,
         credentials: whole(credentials?)?,
         servers: servers.into(),
+        #[cfg(feature = "cli")]
+        rates: or(rate_node, Vec::new(), |node| rate::read(node, &tools))?,
         tools: tools.into(),
     };
     listener_node.iter().for_each(|node| refuse_clear_authorization(&registry, node));

@@ -93,7 +93,7 @@ fn read_metrics(table: &Table) -> Option<Option<(String, u16)>> {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { request_body: MIB, response_body: 4 * MIB, held: 64 * MIB }
+        Limits { request_body: MIB, response_body: 4 * MIB, held: 64 * MIB, rated: false }
     }
 }
 
@@ -107,8 +107,10 @@ impl Limits {
         let response_body = or(table.optional("response_body"), default.response_body, read_size);
         let most = |node: &Node| u32::try_from(node.bytes(MIB.into(), (512 * MIB).into())?).ok();
         let held = or(table.optional("held"), default.held, most);
+        let rated =
+            table.optional("rate").is_some_and(|node| node.value().as_array().is_none_or(|rates| !rates.is_empty()));
         table.done();
-        let limits = Limits { request_body: request_body?, response_body: response_body?, held: held? };
+        let limits = Limits { request_body: request_body?, response_body: response_body?, held: held?, rated };
         if limits.held < limits.request_body {
             node.refuse("must have room in held for one request_body");
             return None;

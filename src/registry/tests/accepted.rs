@@ -27,7 +27,7 @@ fn what_is_left_out_has_the_documented_default() {
     }));
     assert_eq!(registry.listener, Listener::default());
     assert_eq!(registry.envoy, EnvoySettings::default());
-    assert_eq!(registry.limits, Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20 });
+    assert_eq!(registry.limits, Limits { request_body: 1 << 20, response_body: 4 << 20, held: 64 << 20, rated: false });
     let credential = &registry.credentials[0];
     assert_eq!((credential.header.as_str(), credential.prefix.as_str()), ("authorization", "Bearer "));
     let source = Source::Environment("PAT".to_owned());

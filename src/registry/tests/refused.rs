@@ -254,6 +254,25 @@ fn problems_of_the_sections_that_stand_alone() {
     ]);
 }
 
+/// The module only asks whether there are any.
+#[cfg(feature = "cli")]
+#[test]
+fn problems_of_limits_of_calls() {
+    let mut registry = full();
+    let tool = registry["tools"][0]["name"].clone();
+    let mut refused = |rate: Value| {
+        registry["limits"]["rate"] = rate;
+        problems(&registry).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(refused(json!([{"tool": tool, "calls": 1}, {"tool": tool, "calls": 2, "caller": "address"}])), "");
+    let unknown = refused(json!([{"tool": "nosuch", "calls": 1}]));
+    assert_eq!(unknown, "limits.rate[0].tool: \"nosuch\": must be the name of a tool of the registry");
+    let twice = refused(json!([{"tool": tool, "calls": 1}, {"tool": tool, "calls": 2}]));
+    assert!(twice.ends_with("must not be given twice for the same tool and caller"), "{twice}");
+    let secret = refused(json!([{"tool": tool, "calls": 1, "caller": "cookie"}]));
+    assert!(secret.contains("must not be a header that holds secrets"), "{secret}");
+}
+
 #[test]
 fn problems_of_credentials() {
     assert_each(vec![

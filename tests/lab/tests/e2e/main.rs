@@ -37,6 +37,7 @@ mod operator;
 mod outages;
 mod panels;
 mod probes;
+mod rate;
 mod rotation;
 mod routing;
 mod runbooks;

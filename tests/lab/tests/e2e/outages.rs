@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dualpath_lab::envoy::free_ports;
 use dualpath_lab::metrics::Metrics;
 use dualpath_lab::stub::{Behaviour, Config, Process, reserve_port};
 use dualpath_lab::traffic::{Outcome, Traffic};
@@ -112,6 +113,38 @@ async fn a_server_that_is_stopped_in_its_tracks_is_left_alone_and_found_again() 
     process.thaw().expect("SIGCONT");
     let metrics = until(&world, "closes", |metrics| transitions(metrics, "half_open", "closed") > 0.0).await;
     assert_eq!(transitions(&metrics, "closed", "open"), 1.0);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !traffic.next(50).await.iter().all(|call| call.answered_by.as_deref() == Ok("primary")) {
+        assert!(Instant::now() < deadline, "traffic does not return");
+    }
+    assert_all_answered(&traffic.outcomes());
+}
+
+/// Two accounts as in `envoy/two-regions.yaml`: the first has an endpoint here, one in a peered network, and an API beside its MCP
+/// server. The network to all of that goes away, and comes back.
+#[tokio::test]
+async fn of_two_regions_with_two_accounts_the_one_that_is_cut_off_is_left_and_found_again() {
+    let [mcp, rest, peered_mcp, peered_rest] = [(); 4].map(|()| free_ports().expect("ports").0);
+    let world = world(policy("300ms", "300ms"), |options| {
+        (options.primary.port, options.rest.port) = (mcp, rest);
+        options.set("/envoy/region", json!("eu-central-1"));
+        for (at, here, peered) in [(0, mcp, peered_mcp), (2, rest, peered_rest)] {
+            let endpoints = [(here, "eu-central-1"), (peered, "eu-west-1")];
+            let endpoints =
+                endpoints.map(|(port, region)| json!({"address": format!("127.0.0.1:{port}"), "region": region}));
+            options.set(&format!("/servers/{at}/endpoints"), json!(endpoints));
+        }
+    })
+    .await;
+    let traffic = load(&world);
+    assert!(traffic.next(50).await.iter().all(|call| call.answered_by.as_deref() == Ok("primary")));
+    world.primary.stop().await.expect("stop");
+    world.rest.stop().await.expect("stop");
+    until(&world, "opens", |metrics| transitions(metrics, "closed", "open") > 0.0).await;
+    let during = traffic.next(300).await;
+    // With its own token: a stub refuses any other.
+    assert!(during.iter().all(|call| call.answered_by.as_deref() == Ok("secondary")), "{during:?}");
+    world.heal();
     let deadline = Instant::now() + Duration::from_secs(30);
     while !traffic.next(50).await.iter().all(|call| call.answered_by.as_deref() == Ok("primary")) {
         assert!(Instant::now() < deadline, "traffic does not return");
