@@ -26,12 +26,13 @@ impl Schedule {
     /// Takes note of a probe that ended now, with this effect. One that decided nothing is not repeated at once: a server
     /// that refuses our credential must not be asked every second.
     ///
-    /// Up to half of the interval is added at random: Envoys that were started together would otherwise ask together for ever.
+    /// Where nothing is in doubt, up to half of the interval is added at random: Envoys that were started together would
+    /// otherwise ask together for ever.
     pub fn note(&mut self, probe: &Probe, view: &View, effect: BreakerEffect, Moment { now_ms, random }: Moment) {
         let undecided = effect == BreakerEffect::Neutral;
         let pause = if undecided || view.state == State::Closed { probe.interval } else { Default::default() };
         let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let more = u64::from(random).saturating_mul(pause >> 1) >> 32;
+        let more = if undecided { 0 } else { u64::from(random).saturating_mul(pause >> 1) >> 32 };
         self.not_before_ms = now_ms.saturating_add(pause).saturating_add(more);
     }
 }

@@ -34,7 +34,7 @@ async fn calls_over_the_limit_of_their_tool_get_a_readable_error_that_says_when_
     assert_eq!(world.client.search("a").await.served_by().as_deref(), Some("primary"), "another tool is not limited");
     let (metrics, told) = world
         .envoy
-        .metrics_until(|metrics| metrics.sum("envoy_dualpath_rate_http_local_rate_limit_rate_limited", &[]) == 3.0)
+        .metrics_until(|metrics| metrics.sum("envoy_http_local_rate_limit_rate_limited", &[]) == 3.0)
         .await
         .expect("metrics");
     assert!(told, "{metrics:?}");
