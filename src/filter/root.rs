@@ -137,7 +137,9 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         if let Err(problem) = self.configure() {
-            log::error!("configuration refused: {problem}\n`dualpath check` shows it in the registry file, and the mend");
+            log::error!(
+                "configuration refused: {problem}\n`dualpath check` shows it in the registry file, and the mend"
+            );
             return false;
         }
         match &self.role {

@@ -118,7 +118,7 @@ impl ErrorCode {
             ErrorCode::UnsupportedVersion | ErrorCode::BodyNotAllowed | ErrorCode::OriginNotAllowed => true,
             ErrorCode::SessionEnded | ErrorCode::NotAcceptable | ErrorCode::BodyTooLarge => true,
             ErrorCode::BodyEncoded | ErrorCode::DrillMalformed | ErrorCode::QueryNotAllowed => true,
-            ErrorCode::ServerUnknown => true,
+            ErrorCode::ServerUnknown | ErrorCode::RateLimited => true,
         }
     }
 

@@ -247,11 +247,9 @@ impl Metric {
             Metric::ToolLatency(tool, mode) => [of(tool), mode.as_str(), "", ""],
             Metric::ToolBytes(tool) => [of(tool), "", "", ""],
             Metric::Credits(task, model) => [of(task), of(model), "", ""],
-            Metric::Held
-            | Metric::ToolsRefused
-            | Metric::KillSwitch
-            | Metric::RuntimeIgnored
-            | Metric::NameIgnored => ["", "", "", ""],
+            Metric::Held | Metric::ToolsRefused | Metric::KillSwitch | Metric::RuntimeIgnored | Metric::NameIgnored => {
+                ["", "", "", ""]
+            }
             Metric::HeldRefused(what) => [what.as_str(), "", "", ""],
             Metric::Info(registry) => [of(registry), env!("CARGO_PKG_VERSION"), "", ""],
             Metric::BreakerState(name)

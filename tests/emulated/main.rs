@@ -50,8 +50,8 @@ mod stateless;
 mod statistics;
 mod status_page;
 mod story;
-mod traces;
 mod tool_metrics;
+mod traces;
 mod wall_clock;
 mod workers;
 

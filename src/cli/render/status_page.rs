@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graviola::hashing::{Hash as _, Sha256};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::extension::extension;
 use super::wasm_plugin::{self, Placement};
@@ -118,7 +118,7 @@ fn answered(condition: Value, more: &[(&str, &str)]) -> Map<String, Value> {
 
 fn page() -> Page {
     let script = SCRIPT.replace("{words}", &words().to_string());
-    let allowed = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::hash(text.as_bytes()).as_ref()));
+    let allowed = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let policy = [
         "default-src 'none'".to_owned(),
         format!("script-src {}", allowed(&script)),
@@ -169,7 +169,7 @@ mod tests {
             let (_, rest) = html.split_once(open).unwrap();
             let (inside, rest) = rest.split_once(close).unwrap();
             assert!(!rest.contains(open), "there is one only");
-            STANDARD.encode(Sha256::hash(inside.as_bytes()).as_ref())
+            STANDARD.encode(Sha256::digest(inside))
         };
         for (directive, hash) in
             [("script-src", between("<script>", "</script>")), ("style-src", between("<style>", "</style>"))]
