@@ -201,7 +201,9 @@ fn names_like_metrics(text: &str) -> BTreeSet<String> {
         "_info",
     ];
     let is_metric = |word: &&str| {
-        ["cortex_", "dualpath_", "mcp_server_", "snowflake_pat_"].iter().any(|start| word.starts_with(start))
+        ["cortex_", "dualpath_", "mcp_server_", "mcp_tool_", "snowflake_pat_"]
+            .iter()
+            .any(|start| word.starts_with(start))
             && ends.iter().any(|end| word.ends_with(end))
     };
     words.filter(is_metric).map(str::to_owned).collect()

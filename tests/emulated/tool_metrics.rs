@@ -52,9 +52,6 @@ fn a_failover_is_counted_by_where_from_where_to_and_why() {
     }
     world.call("search", healthy());
     assert!(count("from.mcp-a.to.mcp-b.reason.open") >= 1);
-    let mut exchange = exchange(&call_body("search", "1"), healthy());
-    exchange.headers.set("mcp-session-id", "dp1~mcp-b~s-1");
-    World::new().play(exchange);
 }
 
 #[test]
