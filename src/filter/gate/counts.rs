@@ -31,8 +31,9 @@ impl Gate {
         let metrics = &self.vm.metrics;
         metrics.count(Metric::ToolCalls(tool, server, class, end.mode));
         metrics.record(Metric::ToolLatency(tool, end.mode), took_ms);
-        if self.known.answer_bytes > 0 {
-            metrics.record(Metric::ToolBytes(tool), self.known.answer_bytes as u64);
+        let bytes = self.known.own_bytes.unwrap_or(self.known.answer_bytes);
+        if bytes > 0 {
+            metrics.record(Metric::ToolBytes(tool), bytes as u64);
         }
     }
 

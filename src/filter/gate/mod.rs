@@ -71,8 +71,10 @@ struct Facts {
     stopped: Option<&'static str>,
     /// How it ended.
     end: Option<Account>,
-    /// How many bytes of an answer its client gets.
+    /// How many bytes of an answer have passed.
     answer_bytes: usize,
+    /// How many bytes the answer has that Dualpath gives itself; they may pass, too.
+    own_bytes: Option<usize>,
     /// What is noted for the call log, where that is on.
     noted: Option<Box<Noted>>,
 }

@@ -360,7 +360,7 @@ impl Gate {
     /// Answers the call here and now.
     pub(super) fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8], end: CallStatus) -> Action {
         self.phase = Phase::Answered;
-        (self.known.end, self.known.answer_bytes) = (answered(end), body.len());
+        (self.known.end, self.known.own_bytes) = (answered(end), Some(body.len()));
         self.tell_trace(None);
         host::reply(status, &self.with_page(headers), body);
         Action::Pause

@@ -285,7 +285,7 @@ impl Gate {
         } else {
             Headers::Response.set("content-type", content_type.as_bytes());
         }
-        self.known.answer_bytes = body.len();
+        self.known.own_bytes = Some(body.len());
         if end_of_stream || endless || body.len() > self.vm.registry.limits.room() {
             return self.reply_instead(&body);
         }
