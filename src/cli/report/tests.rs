@@ -43,7 +43,7 @@ fn availability_is_told_with_failover_and_without() {
     assert_eq!((told.all.calls, told.all.answered, told.all.saved, told.all.unanswered), (10, 9, 2, 1));
     assert_eq!((told.all.availability, told.all.without_failover), (Some(0.9), Some(0.7)));
     let text = text::text(&told);
-    assert!(text.contains("90.00 % available; 70.00 % without failover, which saved 2 calls; 1 unanswered"), "{text}");
+    assert!(text.contains("90.00 % available; 70.00 % without failover, which saved 2; 1 unanswered"), "{text}");
     let classes: Vec<_> = told.failures.iter().map(|it| (it.class.as_str(), it.attempts, it.unanswered)).collect();
     assert_eq!(classes, [("lost", 2, 0), ("server", 1, 1)]);
     let server =

@@ -20,7 +20,7 @@ pub fn text(summary: &Summary) -> String {
     );
     let _ = writeln!(
         text,
-        "{} available; {} without failover, which saved {} calls; {} unanswered",
+        "{} available; {} without failover, which saved {}; {} unanswered",
         percent(all.availability),
         percent(all.without_failover),
         count(all.saved),

@@ -45,7 +45,7 @@ const SECONDS: u64 = 30 * date::DAY_S;
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let calls = write(options)?;
     let length = fs::metadata(&options.log)?.len();
-    println!("{}: {} MiB, {calls} calls, up to {} callers", options.log.display(), length >> 20, options.callers);
+    println!("{} MiB, {calls} calls, up to {} callers", length >> 20, options.callers);
     if options.write_only {
         return Ok(());
     }
