@@ -149,6 +149,11 @@ impl Reply {
         self.response()["error"].take()
     }
 
+    /// Whether it is a kept answer that is fresh no longer.
+    pub fn is_stale(&self) -> bool {
+        self.result()["_meta"]["dualpath/cache"]["stale"] == Value::Bool(true)
+    }
+
     /// The name of the stub that answered, wherever in the result it stands; `None` for an error.
     pub fn served_by(&self) -> Option<String> {
         served_by(&self.result())

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::envoy::TOLD;
 use super::metrics::Metrics;
+use super::registry::Builder;
 use super::stage::Stage;
 use super::traffic::{Outcome, Traffic, median};
 use dualpath::telemetry::{Kind, label, of};
+use serde_json::json;
 
 /// Longest wait for what the story is about to show.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When a call failed, or something that the story tells did not happen.
 pub async fn run(program: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
-    let mut stage = Stage::raise(program, module, None).await?;
+    // Each call goes to a server as long as one answers; what is kept is for when none does.
+    let keep = |registry: Builder| {
+        let cache = json!({"ttl": "0s", "stale_if_error": "1h", "scope": "shared"});
+        ["/tools/0/cache", "/tools/2/cache"].iter().fold(registry, |registry, place| registry.set(place, cache.clone()))
+    };
+    let mut stage = Stage::raise_with(program, module, None, keep).await?;
     let story = Story(Instant::now());
     story.tell(format_args!(
         "Envoy with the filter serves at {}, servers: primary, secondary (MCP), rest",
@@ -49,6 +56,14 @@ pub async fn run(program: &Path, module: &Path) -> Result<(), Box<dyn Error>> {
     let calls = traffic.next(40).await;
     story.tell(format_args!("the same calls, answers in MCP's shape: {}", Summary(&calls)));
     expect_only(&calls, "rest")?;
+
+    stage.rest.kill()?;
+    story.tell(format_args!("rest killed too: no server is left"));
+    let calls = traffic.next(40).await;
+    story.tell(format_args!("the same calls, answers that were kept: {}", Summary(&calls)));
+    expect_only(&calls, "cache")?;
+    stage.rest.restart()?;
+    until(&stage, |m| state(m, "rest") == Some(0.0), "the breaker of rest closes").await?;
 
     stage.primary.restart()?;
     let back = Instant::now();

@@ -79,6 +79,19 @@ impl Stage {
     /// # Errors
     /// When a process cannot be started, or Envoy does not get ready.
     pub async fn raise(program: &Path, module: &Path, ports: Option<(u16, u16)>) -> Result<Stage, Box<dyn Error>> {
+        Stage::raise_with(program, module, ports, |registry| registry).await
+    }
+
+    /// The same under a changed registry.
+    ///
+    /// # Errors
+    /// As [`Stage::raise`].
+    pub async fn raise_with(
+        program: &Path,
+        module: &Path,
+        ports: Option<(u16, u16)>,
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Stage, Box<dyn Error>> {
         let module = module.canonicalize().map_err(|e| format!("the module {}: {e}", module.display()))?;
         let scratch = Arc::new(Scratch::new()?);
         let primary = Server::start(program, Config::mcp("primary").token("demo-pat-of-primary"))?;
@@ -96,6 +109,7 @@ impl Stage {
             .mcp("secondary", "secondary", &secondary.url("/mcp"), Some("secondary-pat"))
             .rest("rest", &rest.url(""), Some("rest-pat"))
             .stub_tools(Some("rest"));
+        let registry = change(registry);
         let env = [("DEMO_PAT_PRIMARY", "demo-pat-of-primary"), ("DEMO_PAT_REST", "demo-pat-of-rest")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let envoy = Envoy::launch(&registry, &scratch, &Settings { env, ports, ..Settings::default() }).await?;

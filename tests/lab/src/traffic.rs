@@ -101,6 +101,9 @@ fn judge(reply: &Reply, id: &str) -> Result<String, String> {
     if reply.result()["isError"] == Value::Bool(true) {
         return Err(complaint("a tool error"));
     }
+    if reply.is_stale() {
+        return Ok("cache".to_owned());
+    }
     reply.served_by().ok_or_else(|| complaint("not a result"))
 }
 
