@@ -17,6 +17,10 @@ pub fn summary(registry: &Registry) -> String {
     if let Some((address, port)) = &envoy.metrics {
         lines.push(format!("metrics      http://{}/stats/prometheus", socket(address, *port)));
     }
+    lines.extend(registry.status_page.iter().map(|page| {
+        let scheme = if page.certificate.is_some() { "https" } else { "http" };
+        format!("status page  {scheme}://{}/", socket(&page.address, page.port))
+    }));
     lines.extend(registry.environment.iter().map(|name| format!("environment  {name}")));
     let mut servers: Vec<&Server> = registry.servers.iter().collect();
     servers.sort_by_key(|server| (server.kind == ServerKind::Rest, server.tier));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::cli::admin;
 use crate::cli::metrics::Metrics;
 use crate::runtime::MCP_ENABLED;
+use crate::telemetry::of;
 
 /// What was seen, and when.
 #[derive(Debug, Clone)]
@@ -28,8 +29,10 @@ impl Reading {
     /// Why its metrics can't be read.
     pub fn take(url: &str) -> Result<Self, String> {
         let metrics = Metrics::parse(&admin::page(url, admin::METRICS)?);
-        // A listener of the metrics does not show it.
-        let mcp_enabled = admin::page(url, "/runtime?format=json").ok().and_then(|page| switch(&page));
+        // A listener of the metrics does not show it; the gauge says no more than whether it is at 100.
+        let set = admin::page(url, "/runtime?format=json").ok().and_then(|page| switch(&page));
+        let is_on = || metrics.value(of::KILL_SWITCH.name, &[]).is_some_and(|gauge| gauge == 0.0);
+        let mcp_enabled = set.or_else(|| is_on().then(|| "100".to_owned()));
         Ok(Reading { at: Instant::now(), time_s: crate::cli::now_s(), metrics, mcp_enabled })
     }
 }
