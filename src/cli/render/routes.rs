@@ -164,7 +164,7 @@ fn retry_policy(registry: &Registry, servers: &[&Server], pace: Pace) -> Value {
         let longest = if polls { back_off.max.max(Duration::from_secs(LONGEST_POLL_S)) } else { back_off.max };
         policy.insert(
             "rate_limited_retry_back_off".to_owned(),
-            json!({"reset_headers": [{"name": header::WAIT, "format": "SECONDS"}], "max_interval": duration(longest)}),
+            json!({"reset_headers": [{"name": header::WAIT}], "max_interval": duration(longest)}),
         );
     }
     policy
