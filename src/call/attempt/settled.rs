@@ -69,6 +69,10 @@ pub fn told_to_breaker(effect: BreakerEffect, verdict: Verdict, answered_after_m
     CallResult { outcome, took_ms: answered_after_ms.unwrap_or_default() }
 }
 
+/// So much shorter than Envoy's timer an attempt may seem that it ended, in ms: Envoy sets it before the attempt is seen here,
+/// and the clock is read in whole ms.
+const EARLY_MS: u64 = 5;
+
 impl Attempt {
     /// The attempt has ended. Nothing happens if that is known already.
     pub fn ended(&mut self, scene: &mut Scene<'_>, how: NoAnswer) -> Reaction {
@@ -81,7 +85,7 @@ impl Attempt {
                 verdict.effect = Some(BreakerEffect::Neutral);
             }
             let time = scene.call.flight.time();
-            let timed_out = time.per_try_ms > 0 && self.took_ms(scene) >= time.per_try_ms;
+            let timed_out = time.per_try_ms > 0 && self.took_ms(scene).saturating_add(EARLY_MS) >= time.per_try_ms;
             let end = End { class: verdict.class, answered: false, readable: false, timed_out };
             self.settle(scene, verdict, end, &mut reaction);
         }
