@@ -92,6 +92,21 @@ fn a_plain_call_says_who_asked_what_of_whom_with_which_token() {
 }
 
 #[test]
+fn no_server_brings_its_token_into_the_log_as_a_models_name_not_even_in_pieces() {
+    let token = SECRETS[0][0];
+    let answer = format!(
+        r#"data: {{"jsonrpc":"2.0","id":1,"result":{{"content":[],"structuredContent":{{"model":"{token}","usage":{{"prompt_tokens":1,"completion_tokens":1}}}}}}}}"#
+    );
+    let middle = answer.find(token).unwrap() + token.len() / 2;
+    for pieces in [vec![answer.as_str(), "\n\n"], vec![&answer[..middle], &answer[middle..], "\n\n"]] {
+        let answers = Behaviour::Answer(Response::events(&pieces));
+        let line = line(&world().play(asking(&[], [answers, Behaviour::Reset, Behaviour::Reset])));
+        assert_eq!(line["class"], "success", "{line}");
+        assert!(!line.to_string().contains(token), "{line}");
+    }
+}
+
+#[test]
 fn a_call_that_failed_over_has_all_its_hops() {
     let mut api = Response::new(200, "application/json", r#"{"results":[{"text":"from api"}],"request_id":"r"}"#);
     api.headers.set("x-snowflake-request-id", "snow-1");

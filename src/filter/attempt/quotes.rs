@@ -41,12 +41,17 @@ impl Attempt {
         self.tell_of_quote();
     }
 
+    /// Whether a text has the token in it that the attempt was sent with.
+    pub(super) fn quotes_token(&self, text: &[u8]) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.find(text).is_some())
+    }
+
     /// Sees to it that no token is kept with an answer that was read in pieces.
     pub(super) fn keep_no_token(&self) {
-        let (Some((flown, _)), Some(sent)) = (&self.flown, &self.sent) else { return };
+        let Some((flown, _)) = &self.flown else { return };
         let mut call = flown.call.borrow_mut();
         if let ToKeep::Here(answer) = &call.to_keep
-            && sent.find(answer).is_some()
+            && self.quotes_token(answer)
         {
             call.to_keep = ToKeep::default();
         }

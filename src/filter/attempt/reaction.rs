@@ -12,6 +12,7 @@ use crate::call::attempt::{Flow, Reaction, Settled};
 use crate::credential::Selection;
 use crate::credential::audit::{self, Decision, Event};
 use crate::failure::Class;
+use crate::usage::Used;
 use crate::wiring::{header, state};
 
 /// Headers of an API's answer that are about that answer and not about the one the client gets. Most others never come so far.
@@ -77,7 +78,10 @@ impl Attempt {
             log::warn!("{}: {complaint}", flown.server().map_or("", |server| server.id.as_str()));
         }
         let Some(settled) = reaction.settled else { return };
-        flown.count_used(&reaction.used, settled.verdict.class);
+        // A model with the token for a name would bring it into the call log.
+        let quotes = |used: &Used| used.model.as_ref().is_some_and(|model| self.quotes_token(model.as_bytes()));
+        let used = if reaction.used.iter().any(quotes) { &[] } else { reaction.used.as_slice() };
+        flown.count_used(used, settled.verdict.class);
         if let Some(next) = flown.call.borrow().flight.destination() {
             host::set_filter_state(state::NEXT, next.as_bytes());
         }
