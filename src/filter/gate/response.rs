@@ -146,6 +146,7 @@ impl Gate {
         let message = "calls of this tool are over their limit (limits.rate); this one was not sent";
         let body = jsonrpc::error(call.request_id(), ErrorCode::RateLimited, message, &details);
         self.known.end = answered(CallStatus::Refused);
+        self.note_code(Some(ErrorCode::RateLimited));
         Headers::Response.set("retry-after", seconds.to_string().as_bytes());
         self.rewrite(self.status_of(ErrorCode::RateLimited), body, end_of_stream)
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dualpath::cli::call_log::MEMBERS;
 use dualpath_lab::stub::Behaviour;
@@ -20,16 +20,7 @@ async fn world() -> World {
 
 /// The lines of the log, once there are so many.
 async fn lines(world: &World, count: usize) -> Vec<Value> {
-    let path = world.envoy.scratch().path().join("calls.log");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        if text.lines().count() >= count {
-            return text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-        }
-        assert!(Instant::now() < deadline, "{count} lines were to come: {text}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    world.log("calls.log", count).await
 }
 
 fn told(arguments: &[&str], log: &[Value]) -> String {

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use dualpath_lab::stub::Behaviour;
 use serde_json::{Value, json};
@@ -20,16 +19,7 @@ async fn world() -> World {
 
 /// The lines of the failover log, once there are so many.
 async fn lines(world: &World, count: usize) -> Vec<Value> {
-    let path = world.envoy.scratch().path().join("failover.log");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        if text.lines().count() >= count {
-            return text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-        }
-        assert!(Instant::now() < deadline, "{count} lines were to come: {text}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    world.log("failover.log", count).await
 }
 
 fn explained(line: &Value) -> String {

@@ -8,6 +8,8 @@ async fn world(rate: Value, concurrency: u32) -> World {
     World::start_with(|options| {
         options.concurrency = concurrency;
         options.set("/limits/rate", rate);
+        let log = options.scratch.path().join("calls.log");
+        options.set("/log", json!({"calls": log}));
     })
     .await
 }
@@ -31,6 +33,9 @@ async fn calls_over_the_limit_of_their_tool_get_a_readable_error_that_says_when_
         assert_eq!(error["data"]["retryAfterMs"], json!(seconds * 1000));
     }
     assert_eq!(since(before, world.calls()), [3, 0, 0]);
+    let log = world.log("calls.log", 6).await;
+    let codes: Vec<_> = log.iter().map(|line| line["error_code"].as_i64()).collect();
+    assert_eq!(codes, [None, None, None, Some(42901), Some(42901), Some(42901)], "{log:?}");
     assert_eq!(world.client.search("a").await.served_by().as_deref(), Some("primary"), "another tool is not limited");
     let (metrics, told) = world
         .envoy

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dualpath_lab::client::Client;
 use dualpath_lab::envoy::{Envoy, Settings};
@@ -139,6 +140,20 @@ impl World {
     /// How many calls each stub has seen: primary, secondary, rest.
     pub fn calls(&self) -> [usize; 3] {
         [self.primary.calls(), self.secondary.calls(), self.rest.calls()]
+    }
+
+    /// The lines of a log of JSON in the scratch folder, once there are so many.
+    pub async fn log(&self, name: &str, count: usize) -> Vec<Value> {
+        let path = self.envoy.scratch().path().join(name);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if text.lines().count() >= count {
+                return text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+            }
+            assert!(Instant::now() < deadline, "{count} lines were to come: {text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Ends both MCP servers.
