@@ -125,35 +125,38 @@ pub fn admit(chain: &[ServerIndex], terms: AdmissionTerms, breakers: &mut impl B
     if let (true, Some(last)) = (terms.last_resort, last)
         && hops.iter().all(|(server, _)| server != last)
     {
-        let ticket = if hops.is_empty() {
-            breakers.last_resort(*last)
-        } else {
-            // It is only sent if all others have failed, which is rare enough not to be shed.
-            Some(Ticket { last_resort: true, ..breakers.look(*last).ticket })
-        };
-        if let Some(ticket) = ticket {
-            hops.push((*last, ticket));
-            skipped.retain(|skipped| skipped.server != *last);
-        }
+        resort_to(*last, &mut hops, &mut skipped, breakers);
     }
     // What the last resort has shed stays shed.
-    if let (true, Some(resting)) = (terms.last_resort && (last.is_none() || !hops.is_empty()), resting) {
-        let look = breakers.look(resting);
-        let ticket = match (look.admits, hops.is_empty()) {
-            (false, _) => None,
-            (true, true) => breakers.last_resort(resting),
-            (true, false) => Some(Ticket { last_resort: true, ..look.ticket }),
-        };
-        if let Some(ticket) = ticket {
-            hops.push((resting, ticket));
-            skipped.retain(|skipped| skipped.server != resting);
-        }
+    if let (true, Some(resting)) = (terms.last_resort && (last.is_none() || !hops.is_empty()), resting)
+        && breakers.look(resting).admits
+    {
+        resort_to(resting, &mut hops, &mut skipped, breakers);
     }
     Admitted { hops, skipped }
 }
 
 fn is_over((_, _, why): &(ServerIndex, Ticket, Skip)) -> bool {
     *why == Skip::OverLimit
+}
+
+/// Puts a server behind all hops that would not be asked otherwise.
+fn resort_to(
+    server: ServerIndex,
+    hops: &mut Vec<(ServerIndex, Ticket)>,
+    skipped: &mut Vec<Skipped>,
+    breakers: &mut impl Breakers,
+) {
+    let ticket = if hops.is_empty() {
+        breakers.last_resort(server)
+    } else {
+        // It is only sent if all others have failed, which is rare enough not to be shed.
+        Some(Ticket { last_resort: true, ..breakers.look(server).ticket })
+    };
+    if let Some(ticket) = ticket {
+        hops.push((server, ticket));
+        skipped.retain(|skipped| skipped.server != server);
+    }
 }
 
 /// Puts the servers that were passed over behind those that were not.

@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -7,31 +6,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::cache::Scope;
-use crate::shared_data::HostError;
+use crate::shared_data::memory::Store;
 
-#[derive(Default)]
-struct Store(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-impl Store {
-    fn bytes(&self) -> usize {
-        self.0.borrow().values().map(|(value, _)| value.len()).sum()
-    }
-}
-
-impl SharedData for Store {
-    fn get(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
-        Ok(self.0.borrow().get(key).cloned())
-    }
-
-    fn set(&self, key: &str, value: &[u8], token: u32) -> Result<(), SetError> {
-        let mut all = self.0.borrow_mut();
-        if all.get(key).is_some_and(|(_, known)| *known != token) {
-            return Err(SetError::CasMismatch);
-        }
-        let next = all.get(key).map_or(1, |(_, known)| known + 1);
-        all.insert(key.to_owned(), (value.to_vec(), next));
-        Ok(())
-    }
+fn bytes_of(store: &Store) -> usize {
+    store.0.borrow().values().map(|(value, _)| value.len()).sum()
 }
 
 const SECRET: Secret = Secret([9; 16]);
@@ -74,7 +52,7 @@ fn what_was_asked_for_before_a_purge_does_not_count_whenever_it_was_stored() {
     let (store, table) = (Store::default(), table(1 << 20, 4096));
     table.store(&store, key(1), &kept("one", 1_000), at(1_000));
     note_purge(&store, 2_000);
-    assert_eq!((purged_ms(&store), store.bytes()), (2_000, 8), "and its memory is given back");
+    assert_eq!((purged_ms(&store), bytes_of(&store)), (2_000, 8), "and its memory is given back");
     let when = When { now_ms: 2_100, purged_ms: 2_000 };
     assert_eq!(
         table.store(&store, key(1), &kept("late", 1_999), at(2_050)),

@@ -114,33 +114,11 @@ fn write(entries: &[Entry<'_>]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
-
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::shared_data::HostError;
-
-    #[derive(Default)]
-    struct Store(RefCell<HashMap<String, (Vec<u8>, u32)>>);
-
-    impl SharedData for Store {
-        fn get(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
-            Ok(self.0.borrow().get(key).cloned())
-        }
-
-        fn set(&self, key: &str, value: &[u8], token: u32) -> Result<(), SetError> {
-            let mut all = self.0.borrow_mut();
-            if all.get(key).is_some_and(|(_, known)| *known != token) {
-                return Err(SetError::CasMismatch);
-            }
-            let next = all.get(key).map_or(1, |(_, known)| known + 1);
-            all.insert(key.to_owned(), (value.to_vec(), next));
-            Ok(())
-        }
-    }
+    use crate::shared_data::memory::Store;
 
     fn at(server: &str, id: &[u8]) -> Option<Moved> {
         Some(Moved { server: server.to_owned(), id: id.to_vec() })

@@ -185,41 +185,35 @@ impl Collector {
         let hops = record.hops();
         let alone = hops.iter().filter(|hop| hop.class.text().is_some()).count() < 2;
         for hop in hops {
-            let Some(server) = hop.server.text() else { continue };
-            let server = self.servers.of(server);
+            let Some(name) = hop.server.text() else { continue };
             let Some(class) = hop.class.text() else {
+                let server = self.servers.of(name);
                 up(&mut server.passed_by);
                 if hop.reason.text().is_some_and(|reason| reason == "open" && is_unwell(reason)) {
                     server.flaps.passed_by_open(at);
                 }
                 continue;
             };
-            up(&mut server.asked);
-            let sign = sign(class);
-            server.flaps.attempt(sign, at);
-            let took = hop.ms.number().or(took.filter(|_| alone));
-            match sign {
-                Sign::Well => took.into_iter().for_each(|ms| server.times.add(ms)),
-                Sign::Failing => up(&mut server.failed),
-                Sign::Neither => {}
-            }
-            if class != "success" {
-                up(&mut self.classes.of(class).attempts);
-            }
+            self.attempt(name, class, at, hop.ms.number().or(took.filter(|_| alone)));
         }
         if let (true, Some(server), Some(class)) = (hops.is_empty(), record.server.text(), record.class.text()) {
-            let server = self.servers.of(server);
-            up(&mut server.asked);
-            let sign = sign(class);
-            server.flaps.attempt(sign, at);
-            match sign {
-                Sign::Well => took.into_iter().for_each(|ms| server.times.add(ms)),
-                Sign::Failing => up(&mut server.failed),
-                Sign::Neither => {}
-            }
-            if class != "success" {
-                up(&mut self.classes.of(class).attempts);
-            }
+            self.attempt(server, class, at, took);
+        }
+    }
+
+    /// An attempt at a server that came to `class`.
+    fn attempt(&mut self, server: &str, class: &str, at: Option<u64>, took: Option<f64>) {
+        let server = self.servers.of(server);
+        up(&mut server.asked);
+        let sign = sign(class);
+        server.flaps.attempt(sign, at);
+        match sign {
+            Sign::Well => took.into_iter().for_each(|ms| server.times.add(ms)),
+            Sign::Failing => up(&mut server.failed),
+            Sign::Neither => {}
+        }
+        if class != "success" {
+            up(&mut self.classes.of(class).attempts);
         }
     }
 
